@@ -1,0 +1,67 @@
+//! Mechanism parameters, owned, by shape. `abi::params` reads them from the caller's memory.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ck::*;
+
+/// How a mechanism's parameter lies in memory. A new shape adds one reader in `abi/params.rs`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Shape {
+    /// No parameter: a pointer or a length is refused.
+    None,
+    /// Exactly so many bytes of initialisation vector.
+    Iv(usize),
+    /// `CK_AES_GCM_PARAMS`, with or without `ulIvBits`: 48 or 40 bytes.
+    Gcm,
+    /// `CK_RSA_PKCS_PSS_PARAMS`.
+    Pss,
+    /// `CK_RSA_PKCS_OAEP_PARAMS`.
+    Oaep,
+}
+
+/// A parameter in the module's own memory.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Params {
+    /// No parameter was given.
+    None,
+    /// Initialisation vector.
+    Iv(Vec<u8>),
+    /// AES-GCM. `iv` is none when the caller gave a null pointer.
+    Gcm {
+        /// Null: the HSM makes one, as FIPS mode demands.
+        iv: Option<Vec<u8>>,
+        /// Additional authenticated data.
+        aad: Vec<u8>,
+        /// Tag length in bits.
+        tag_bits: CK_ULONG,
+    },
+    /// RSA-PSS.
+    Pss {
+        /// `CKM_` number of the hash.
+        hash: CK_MECHANISM_TYPE,
+        /// `CKG_` number of the mask generation function.
+        mgf: CK_RSA_PKCS_MGF_TYPE,
+        /// Salt length in bytes.
+        salt_len: CK_ULONG,
+    },
+    /// RSA-OAEP.
+    Oaep {
+        /// `CKM_` number of the hash.
+        hash: CK_MECHANISM_TYPE,
+        /// `CKG_` number of the mask generation function.
+        mgf: CK_RSA_PKCS_MGF_TYPE,
+        /// The label, empty when none.
+        source: Vec<u8>,
+    },
+    /// The registry does not know the mechanism, so nobody knew how to read its parameter.
+    Unread,
+}
+
+/// A mechanism as a caller names it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Mechanism {
+    /// `CKM_` number.
+    pub kind: CK_MECHANISM_TYPE,
+    /// Its parameter.
+    pub params: Params,
+}
