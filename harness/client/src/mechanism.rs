@@ -1,0 +1,200 @@
+//! Mechanisms and their parameters as the caller owns them.
+
+use luna_ck::*;
+
+use crate::{MechanismType, ObjectHandle};
+
+/// A mechanism with its parameter.
+///
+/// A parameter that holds pointers has a variant of its own, bound to the mechanisms that read it that way;
+/// [`Mechanism::Bytes`] with a mechanism whose parameter could hold a pointer is refused when the call is made
+/// (`Error::Refused`). Deliberately broken parameters are a matter for [`crate::module::Raw`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mechanism {
+    /// No parameter: null pointer, length 0.
+    Plain(MechanismType),
+    /// An IV, a length or any other parameter without pointers.
+    Bytes(MechanismType, Vec<u8>),
+    /// `CK_GCM_PARAMS` for `CKM_AES_GCM`.
+    AesGcm {
+        /// Empty for an IV made by the HSM: a null pointer is passed (FIPS mode of the vendor, `luna/abi`).
+        iv: Vec<u8>,
+        /// `ulIvBits`.
+        iv_bits: CK_ULONG,
+        /// Additional authenticated data.
+        aad: Vec<u8>,
+        /// `ulTagBits`.
+        tag_bits: CK_ULONG,
+    },
+    /// `CK_AES_CTR_PARAMS` for `CKM_AES_CTR`.
+    AesCtr {
+        /// `ulCounterBits`.
+        counter_bits: CK_ULONG,
+        /// The first counter block.
+        block: [u8; 16],
+    },
+    /// `CK_RSA_PKCS_PSS_PARAMS`.
+    RsaPss {
+        /// `CKM_RSA_PKCS_PSS` or one that hashes as well.
+        mechanism: MechanismType,
+        /// `CKM_SHA256` and so on.
+        hash: MechanismType,
+        /// `CKG_MGF1_SHA256` and so on.
+        mgf: CK_ULONG,
+        /// Bytes of salt.
+        salt_len: CK_ULONG,
+    },
+    /// `CK_RSA_PKCS_OAEP_PARAMS` for `CKM_RSA_PKCS_OAEP`.
+    RsaOaep {
+        /// `CKM_SHA256` and so on.
+        hash: MechanismType,
+        /// `CKG_MGF1_SHA256` and so on.
+        mgf: CK_ULONG,
+        /// The label; empty is passed as a null pointer.
+        source: Vec<u8>,
+    },
+    /// `CK_ECDH1_DERIVE_PARAMS`.
+    Ecdh1 {
+        /// `CKM_ECDH1_DERIVE` or `CKM_ECDH1_COFACTOR_DERIVE`.
+        mechanism: MechanismType,
+        /// `CKD_NULL` and so on.
+        kdf: CK_ULONG,
+        /// May be empty.
+        shared: Vec<u8>,
+        /// The other side's point.
+        public: Vec<u8>,
+    },
+    /// An object's handle as parameter, as in `CKM_CONCATENATE_BASE_AND_KEY`.
+    Key(MechanismType, ObjectHandle),
+}
+
+impl Mechanism {
+    /// AES-GCM with an IV of the caller's; `tag_bits` is usually 128.
+    pub fn aes_gcm(iv: &[u8], aad: &[u8], tag_bits: CK_ULONG) -> Self {
+        let iv_bits = iv.len() as CK_ULONG * 8;
+        Self::AesGcm { iv: iv.to_vec(), iv_bits, aad: aad.to_vec(), tag_bits }
+    }
+
+    /// `CKM_AES_CBC` over whole blocks.
+    pub fn aes_cbc(iv: [u8; 16]) -> Self {
+        Self::Bytes(CKM_AES_CBC, iv.to_vec())
+    }
+
+    /// `CKM_AES_CBC_PAD`.
+    pub fn aes_cbc_pad(iv: [u8; 16]) -> Self {
+        Self::Bytes(CKM_AES_CBC_PAD, iv.to_vec())
+    }
+
+    /// `CKM_RSA_PKCS_OAEP` with one hash for label and mask; `None` for a hash without a mask number.
+    pub fn rsa_oaep(hash: MechanismType) -> Option<Self> {
+        Some(Self::RsaOaep { hash, mgf: mask_of(hash)?, source: Vec::new() })
+    }
+
+    /// `CKM_RSA_PKCS_PSS` over a digest, salt as long as the digest; `None` for a hash not known here.
+    pub fn rsa_pss(hash: MechanismType) -> Option<Self> {
+        let salt_len = match hash {
+            CKM_SHA_1 => 20,
+            CKM_SHA224 => 28,
+            CKM_SHA256 => 32,
+            CKM_SHA384 => 48,
+            CKM_SHA512 => 64,
+            _ => return None,
+        };
+        Some(Self::RsaPss { mechanism: CKM_RSA_PKCS_PSS, hash, mgf: mask_of(hash)?, salt_len })
+    }
+
+    /// A parameter that is one `CK_ULONG`, as in `CKM_AES_MAC_GENERAL`.
+    pub fn ulong(mechanism: MechanismType, value: CK_ULONG) -> Self {
+        Self::Bytes(mechanism, value.to_ne_bytes().to_vec())
+    }
+
+    /// `CKM_…`.
+    pub fn kind(&self) -> MechanismType {
+        match self {
+            Self::Plain(kind) | Self::Bytes(kind, _) | Self::Key(kind, _) => *kind,
+            Self::AesGcm { .. } => CKM_AES_GCM,
+            Self::AesCtr { .. } => CKM_AES_CTR,
+            Self::RsaOaep { .. } => CKM_RSA_PKCS_OAEP,
+            Self::RsaPss { mechanism, .. } | Self::Ecdh1 { mechanism, .. } => *mechanism,
+        }
+    }
+
+    /// Whether the module can only read this parameter the way it was meant.
+    ///
+    /// A structure with a pointer and its length is at least 16 bytes long, so anything shorter is flat.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        match self {
+            Self::Plain(_) | Self::AesGcm { .. } | Self::AesCtr { .. } => true,
+            Self::RsaOaep { .. } | Self::Key(..) => true,
+            Self::Bytes(kind, bytes) => bytes.len() < 16 || FLAT.contains(kind),
+            Self::RsaPss { mechanism, .. } => PSS.contains(mechanism),
+            Self::Ecdh1 { mechanism, .. } => {
+                [CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE].contains(mechanism)
+            }
+        }
+    }
+}
+
+fn mask_of(hash: MechanismType) -> Option<CK_ULONG> {
+    match hash {
+        CKM_SHA_1 => Some(CKG_MGF1_SHA1),
+        CKM_SHA224 => Some(CKG_MGF1_SHA224),
+        CKM_SHA256 => Some(CKG_MGF1_SHA256),
+        CKM_SHA384 => Some(CKG_MGF1_SHA384),
+        CKM_SHA512 => Some(CKG_MGF1_SHA512),
+        _ => None,
+    }
+}
+
+/// Mechanisms whose parameter of 16 bytes or more holds no pointer. Source: PKCS#11 v3.1 (Documented).
+const FLAT: &[MechanismType] = &[
+    CKM_RC2_CBC,
+    CKM_RC2_CBC_PAD,
+    CKM_AES_CBC,
+    CKM_AES_CBC_PAD,
+    CKM_AES_CTR,
+    CKM_AES_OFB,
+    CKM_AES_CFB1,
+    CKM_AES_CFB8,
+    CKM_AES_CFB64,
+    CKM_AES_CFB128,
+    CKM_AES_CTS,
+    CKM_AES_KEY_WRAP,
+    CKM_AES_KEY_WRAP_PAD,
+    CKM_ARIA_CBC,
+    CKM_ARIA_CBC_PAD,
+    CKM_CAMELLIA_CBC,
+    CKM_CAMELLIA_CBC_PAD,
+    CKM_SEED_CBC,
+    CKM_SEED_CBC_PAD,
+];
+
+const PSS: &[MechanismType] = &[
+    CKM_RSA_PKCS_PSS,
+    CKM_SHA1_RSA_PKCS_PSS,
+    CKM_SHA224_RSA_PKCS_PSS,
+    CKM_SHA256_RSA_PKCS_PSS,
+    CKM_SHA384_RSA_PKCS_PSS,
+    CKM_SHA512_RSA_PKCS_PSS,
+    CKM_SHA3_224_RSA_PKCS_PSS,
+    CKM_SHA3_256_RSA_PKCS_PSS,
+    CKM_SHA3_384_RSA_PKCS_PSS,
+    CKM_SHA3_512_RSA_PKCS_PSS,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_could_be_read_as_pointers_are_not_well_formed() {
+        assert!(!Mechanism::Bytes(CKM_AES_GCM, vec![0x41; 48]).is_well_formed());
+        assert!(!Mechanism::Bytes(CKM_RSA_PKCS_OAEP, vec![0x41; 16]).is_well_formed());
+        assert!(Mechanism::Bytes(CKM_AES_GCM, vec![0x41; 15]).is_well_formed());
+        assert!(Mechanism::aes_cbc([0; 16]).is_well_formed());
+        let ecdh =
+            |mechanism| Mechanism::Ecdh1 { mechanism, kdf: 1, shared: vec![], public: vec![] };
+        assert!(!ecdh(CKM_RSA_PKCS_OAEP).is_well_formed());
+        assert!(ecdh(CKM_ECDH1_DERIVE).is_well_formed());
+    }
+}
