@@ -17,7 +17,8 @@ pub enum Mechanism {
     Bytes(MechanismType, Vec<u8>),
     /// `CK_GCM_PARAMS` for `CKM_AES_GCM`.
     AesGcm {
-        /// Empty for an IV made by the HSM: a null pointer is passed (FIPS mode of the vendor, `luna/abi`).
+        /// Empty for an IV made by the HSM, which the vendor demands in FIPS mode: a null pointer is passed.
+        /// Source: `ThalesGroup/luna-samples`, `C_Samples` (Documented).
         iv: Vec<u8>,
         /// `ulIvBits`.
         iv_bits: CK_ULONG,

@@ -15,6 +15,9 @@ const LONGEST_ANSWER: usize = 1 << 30;
 /// Object handles asked for in one `C_FindObjects`.
 const FOUND_AT_ONCE: usize = 256;
 
+/// How often a list that grew between the question for its length and the answer is asked for again.
+const LIST_ATTEMPTS: usize = 8;
+
 /// Room given to an update beyond the bytes that go in: what a block cipher may have kept back.
 const KEPT_BACK: usize = 64;
 
@@ -100,7 +103,7 @@ fn list<T: Copy + Default>(
     function: &'static str,
     mut invoke: impl FnMut(*mut T, *mut CK_ULONG) -> Result<CK_RV>,
 ) -> Result<Vec<T>> {
-    loop {
+    for _ in 0..LIST_ATTEMPTS {
         let mut count = 0;
         answer(function, invoke(ptr::null_mut(), &raw mut count)?)?;
         let room = believable(function, count)?;
@@ -124,6 +127,7 @@ fn list<T: Copy + Default>(
         filled.truncate(count);
         return Ok(filled);
     }
+    Err(Error::Malformed { function, what: "never with as many entries as it had announced" })
 }
 
 /// Life of the library, slots and tokens.
