@@ -1,0 +1,416 @@
+//! Elliptic curves over prime fields: ECDSA (FIPS 186-5) and ECDH (SP 800-56A), through aws-lc.
+#![allow(unsafe_code, reason = "aws-lc-rs signs no given digest and has few of these curves")]
+
+use super::CryptoError;
+use super::foreign::{Bn, EcKey, EcPoint, EcdsaSig, be_bytes, check};
+use aws_lc_sys as sys;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Curve {
+    /// NIST P-224, secp224r1.
+    P224,
+    /// NIST P-256, secp256r1, prime256v1.
+    P256,
+    /// NIST P-384, secp384r1.
+    P384,
+    /// NIST P-521, secp521r1.
+    P521,
+    /// secp256k1.
+    Secp256k1,
+    /// brainpoolP224r1.
+    BrainpoolP224r1,
+    /// brainpoolP256r1.
+    BrainpoolP256r1,
+    /// brainpoolP320r1.
+    BrainpoolP320r1,
+    /// brainpoolP384r1.
+    BrainpoolP384r1,
+    /// brainpoolP512r1.
+    BrainpoolP512r1,
+}
+
+impl Curve {
+    /// Every curve served.
+    pub const ALL: [Self; 10] = [
+        Self::P224,
+        Self::P256,
+        Self::P384,
+        Self::P521,
+        Self::Secp256k1,
+        Self::BrainpoolP224r1,
+        Self::BrainpoolP256r1,
+        Self::BrainpoolP320r1,
+        Self::BrainpoolP384r1,
+        Self::BrainpoolP512r1,
+    ];
+
+    /// Size of the field in bits.
+    #[must_use]
+    pub const fn bits(self) -> usize {
+        match self {
+            Self::P224 | Self::BrainpoolP224r1 => 224,
+            Self::P256 | Self::Secp256k1 | Self::BrainpoolP256r1 => 256,
+            Self::BrainpoolP320r1 => 320,
+            Self::P384 | Self::BrainpoolP384r1 => 384,
+            Self::BrainpoolP512r1 => 512,
+            Self::P521 => 521,
+        }
+    }
+
+    /// Length of a coordinate in bytes.
+    #[must_use]
+    pub const fn field_len(self) -> usize {
+        self.bits().div_ceil(8)
+    }
+
+    /// Length of a scalar, and of each half of a signature, in bytes. The order of every curve
+    /// served has as many bytes as its field.
+    #[must_use]
+    pub const fn order_len(self) -> usize {
+        self.field_len()
+    }
+
+    /// The object identifier in DER, tag and length included.
+    #[must_use]
+    pub const fn oid_der(self) -> &'static [u8] {
+        match self {
+            Self::P224 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21],
+            Self::P256 => &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
+            Self::P384 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22],
+            Self::P521 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23],
+            Self::Secp256k1 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a],
+            Self::BrainpoolP224r1 => {
+                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x05]
+            }
+            Self::BrainpoolP256r1 => {
+                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07]
+            }
+            Self::BrainpoolP320r1 => {
+                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x09]
+            }
+            Self::BrainpoolP384r1 => {
+                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x0b]
+            }
+            Self::BrainpoolP512r1 => {
+                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x0d]
+            }
+        }
+    }
+
+    /// The curve with this object identifier in DER; `None` for any other bytes.
+    #[must_use]
+    pub fn from_oid_der(oid: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|curve| curve.oid_der() == oid)
+    }
+
+    /// aws-lc's description of the curve: static, never null.
+    fn group(self) -> *const sys::EC_GROUP {
+        // SAFETY: each takes nothing and returns a pointer to a static.
+        unsafe {
+            match self {
+                Self::P224 => sys::EC_group_p224(),
+                Self::P256 => sys::EC_group_p256(),
+                Self::P384 => sys::EC_group_p384(),
+                Self::P521 => sys::EC_group_p521(),
+                Self::Secp256k1 => sys::EC_group_secp256k1(),
+                Self::BrainpoolP224r1 => sys::EC_group_brainpoolP224r1(),
+                Self::BrainpoolP256r1 => sys::EC_group_brainpoolP256r1(),
+                Self::BrainpoolP320r1 => sys::EC_group_brainpoolP320r1(),
+                Self::BrainpoolP384r1 => sys::EC_group_brainpoolP384r1(),
+                Self::BrainpoolP512r1 => sys::EC_group_brainpoolP512r1(),
+            }
+        }
+    }
+
+    /// The curve of a key that aws-lc parsed.
+    fn of(key: &EcKey) -> Option<Self> {
+        // SAFETY: reads the group of a live key; null when it has none.
+        let group = unsafe { sys::EC_KEY_get0_group(key.as_ptr()) };
+        if group.is_null() {
+            return None;
+        }
+        // SAFETY: both are live groups; zero means equal.
+        Self::ALL.into_iter().find(|curve| unsafe {
+            sys::EC_GROUP_cmp(group, curve.group(), std::ptr::null_mut()) == 0
+        })
+    }
+
+    fn empty_key(self) -> Result<EcKey, CryptoError> {
+        // SAFETY: a new key, ours, given a static group.
+        unsafe {
+            let key = EcKey::adopt(sys::EC_KEY_new(), CryptoError::Internal)?;
+            check(sys::EC_KEY_set_group(key.as_ptr(), self.group()), CryptoError::Internal)?;
+            Ok(key)
+        }
+    }
+
+    fn empty_point(self) -> Result<EcPoint, CryptoError> {
+        // SAFETY: a new point, ours.
+        unsafe { EcPoint::adopt(sys::EC_POINT_new(self.group()), CryptoError::Internal) }
+    }
+}
+
+/// A private key with its public point.
+pub struct EcPrivateKey {
+    curve: Curve,
+    key: EcKey,
+}
+
+/// A public key: a point of the curve, never the one at infinity.
+pub struct EcPublicKey {
+    curve: Curve,
+    key: EcKey,
+}
+
+// SAFETY: an aws-lc EC_KEY is heap memory without ties to a thread.
+unsafe impl Send for EcPrivateKey {}
+// SAFETY: aws-lc documents EC_KEY objects as usable concurrently by non-mutating functions
+// (openssl/ec_key.h); once the key is made only functions that take it `const` are called.
+unsafe impl Sync for EcPrivateKey {}
+// SAFETY: as for the private key.
+unsafe impl Send for EcPublicKey {}
+// SAFETY: as for the private key.
+unsafe impl Sync for EcPublicKey {}
+
+impl fmt::Debug for EcPrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EcPrivateKey({:?}, ..)", self.curve)
+    }
+}
+
+impl fmt::Debug for EcPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EcPublicKey({:?})", self.curve)
+    }
+}
+
+impl EcPrivateKey {
+    /// A new key.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`]; not known to happen.
+    pub fn generate(curve: Curve) -> Result<Self, CryptoError> {
+        let key = curve.empty_key()?;
+        // SAFETY: the key is ours alone while it is being made.
+        check(unsafe { sys::EC_KEY_generate_key(key.as_ptr()) }, CryptoError::Internal)?;
+        Ok(Self { curve, key })
+    }
+
+    /// The key with this private scalar, big-endian; leading zeros may be there or missing.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Key`] unless the scalar is from 1 to the order less 1.
+    pub fn from_scalar(curve: Curve, scalar: &[u8]) -> Result<Self, CryptoError> {
+        let (number, key, point) = (Bn::from_be(scalar)?, curve.empty_key()?, curve.empty_point()?);
+        // SAFETY: live objects of one curve; the setters copy. The scalar is in range before it
+        // is multiplied with the base point.
+        unsafe {
+            check(sys::EC_KEY_set_private_key(key.as_ptr(), number.as_ptr()), CryptoError::Key)?;
+            let returned = sys::EC_POINT_mul(
+                curve.group(),
+                point.as_ptr(),
+                number.as_ptr(),
+                std::ptr::null(),
+                std::ptr::null(),
+                std::ptr::null_mut(),
+            );
+            check(returned, CryptoError::Internal)?;
+            check(sys::EC_KEY_set_public_key(key.as_ptr(), point.as_ptr()), CryptoError::Internal)?;
+        }
+        Ok(Self { curve, key })
+    }
+
+    /// Takes over a private key that aws-lc parsed and checked.
+    pub(super) fn adopt(key: EcKey) -> Result<Self, CryptoError> {
+        let curve = Curve::of(&key).ok_or(CryptoError::Parameter)?;
+        // SAFETY: reads a live key.
+        let complete = unsafe {
+            !sys::EC_KEY_get0_private_key(key.as_ptr()).is_null()
+                && !sys::EC_KEY_get0_public_key(key.as_ptr()).is_null()
+        };
+        if complete { Ok(Self { curve, key }) } else { Err(CryptoError::Key) }
+    }
+
+    /// aws-lc's own key, for the room's other files.
+    pub(super) fn foreign(&self) -> &EcKey {
+        &self.key
+    }
+
+    /// The curve.
+    #[must_use]
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+
+    /// The private scalar, big-endian, as long as the order.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`]; not known to happen.
+    pub fn scalar(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        // SAFETY: a number of a live key.
+        unsafe { be_bytes(sys::EC_KEY_get0_private_key(self.key.as_ptr()), self.curve.order_len()) }
+    }
+
+    /// The public half, as a key of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`] when aws-lc has no memory.
+    pub fn public(&self) -> Result<EcPublicKey, CryptoError> {
+        let key = self.curve.empty_key()?;
+        // SAFETY: the setter copies a point of a live key of the same curve.
+        let returned = unsafe {
+            sys::EC_KEY_set_public_key(key.as_ptr(), sys::EC_KEY_get0_public_key(self.key.as_ptr()))
+        };
+        check(returned, CryptoError::Internal)?;
+        Ok(EcPublicKey { curve: self.curve, key })
+    }
+
+    /// ECDSA signature of a digest: r || s, each as long as the order, big-endian.
+    ///
+    /// A digest longer than the order is shortened to its leftmost bits; one of any other
+    /// length is taken as the number it is.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`]; not known to happen.
+    pub fn sign(&self, digest: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        let len = self.curve.order_len();
+        let (mut r, mut s) = (std::ptr::null(), std::ptr::null());
+        // SAFETY: reads the digest at its length; the new signature is ours, and the two numbers
+        // are read while it lives.
+        let (r, s) = unsafe {
+            let made = sys::ECDSA_do_sign(digest.as_ptr(), digest.len(), self.key.as_ptr());
+            let signature = EcdsaSig::adopt(made, CryptoError::Internal)?;
+            sys::ECDSA_SIG_get0(signature.as_ptr(), &raw mut r, &raw mut s);
+            (be_bytes(r, len)?, be_bytes(s, len)?)
+        };
+        Ok([r.as_slice(), s.as_slice()].concat())
+    }
+
+    /// The x coordinate of the shared point, as long as the field, big-endian.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Parameter`] when the peer is on another curve.
+    pub fn ecdh(&self, peer: &EcPublicKey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        if peer.curve != self.curve {
+            return Err(CryptoError::Parameter);
+        }
+        let mut out = Zeroizing::new(vec![0; self.curve.field_len()]);
+        // SAFETY: a point and a key of one curve, both live; writes at most `out.len()` bytes,
+        // and without a derivation function that is the x coordinate.
+        let written = unsafe {
+            sys::ECDH_compute_key(
+                out.as_mut_ptr().cast(),
+                out.len(),
+                sys::EC_KEY_get0_public_key(peer.key.as_ptr()),
+                self.key.as_ptr(),
+                None,
+            )
+        };
+        let complete = usize::try_from(written) == Ok(out.len());
+        check(i32::from(complete), CryptoError::Internal)?;
+        Ok(out)
+    }
+}
+
+impl EcPublicKey {
+    /// A key from a point as SEC 1 writes it: 04 || x || y, or 02 or 03 || x.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Key`] for any other form (hybrid and infinity included), a wrong length, a
+    /// coordinate outside the field and a point that is not on the curve.
+    pub fn from_point(curve: Curve, point: &[u8]) -> Result<Self, CryptoError> {
+        let expected = match point.first() {
+            Some(4) => 1 + 2 * curve.field_len(),
+            Some(2 | 3) => 1 + curve.field_len(),
+            _ => return Err(CryptoError::Key),
+        };
+        if point.len() != expected {
+            return Err(CryptoError::Key);
+        }
+        let (key, parsed) = (curve.empty_key()?, curve.empty_point()?);
+        // SAFETY: reads the bytes at their length into a point of the same curve; the setter
+        // copies it; checking reads the finished key.
+        unsafe {
+            let returned = sys::EC_POINT_oct2point(
+                curve.group(),
+                parsed.as_ptr(),
+                point.as_ptr(),
+                point.len(),
+                std::ptr::null_mut(),
+            );
+            check(returned, CryptoError::Key)?;
+            check(sys::EC_KEY_set_public_key(key.as_ptr(), parsed.as_ptr()), CryptoError::Key)?;
+            check(sys::EC_KEY_check_key(key.as_ptr()), CryptoError::Key)?;
+        }
+        Ok(Self { curve, key })
+    }
+
+    /// The curve.
+    #[must_use]
+    pub fn curve(&self) -> Curve {
+        self.curve
+    }
+
+    /// The point, uncompressed: 04 || x || y.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`]; not known to happen.
+    pub fn point(&self) -> Result<Vec<u8>, CryptoError> {
+        let mut out = vec![0; 1 + 2 * self.curve.field_len()];
+        // SAFETY: a point of a live key; writes at most `out.len()` bytes.
+        let written = unsafe {
+            sys::EC_POINT_point2oct(
+                self.curve.group(),
+                sys::EC_KEY_get0_public_key(self.key.as_ptr()),
+                sys::point_conversion_form_t::POINT_CONVERSION_UNCOMPRESSED,
+                out.as_mut_ptr(),
+                out.len(),
+                std::ptr::null_mut(),
+            )
+        };
+        check(i32::from(written == out.len()), CryptoError::Internal)?;
+        Ok(out)
+    }
+
+    /// Verifies an ECDSA signature r || s of a digest.
+    ///
+    /// The halves are equally long and may be shorter than the order, as some clients send them.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Length`] for an odd or empty signature or one longer than twice the order,
+    /// [`CryptoError::Failed`] when it is not a signature of the digest.
+    pub fn verify(&self, digest: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        let half = signature.len() / 2;
+        if half == 0 || half > self.curve.order_len() || !signature.len().is_multiple_of(2) {
+            return Err(CryptoError::Length);
+        }
+        let (r, s) = signature.split_at_checked(half).ok_or(CryptoError::Length)?;
+        let (r, s) = (Bn::from_be(r)?, Bn::from_be(s)?);
+        // SAFETY: the new signature is ours. `set0` takes over both numbers: with two non-null
+        // numbers it cannot refuse them. Verifying reads the digest at its length.
+        let returned = unsafe {
+            let pair = EcdsaSig::adopt(sys::ECDSA_SIG_new(), CryptoError::Internal)?;
+            check(
+                sys::ECDSA_SIG_set0(pair.as_ptr(), r.release(), s.release()),
+                CryptoError::Internal,
+            )?;
+            sys::ECDSA_do_verify(digest.as_ptr(), digest.len(), pair.as_ptr(), self.key.as_ptr())
+        };
+        check(returned, CryptoError::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

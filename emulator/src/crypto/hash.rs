@@ -1,0 +1,307 @@
+//! Message digests, through aws-lc.
+#![allow(unsafe_code, reason = "aws-lc-rs offers neither MD5 nor SHA3-224 and panics on failure")]
+
+use super::CryptoError;
+use super::foreign::{MdCtx, check, refused};
+use aws_lc_sys as sys;
+use std::fmt;
+
+/// A hash function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hash {
+    /// MD5, for legacy mechanisms only.
+    Md5,
+    /// SHA-1.
+    Sha1,
+    /// SHA-224.
+    Sha224,
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+    /// SHA3-224.
+    Sha3_224,
+    /// SHA3-256.
+    Sha3_256,
+    /// SHA3-384.
+    Sha3_384,
+    /// SHA3-512.
+    Sha3_512,
+}
+
+/// The longest digest of any [`Hash`], in bytes.
+pub const MAX_LEN: usize = 64;
+
+impl Hash {
+    /// Every hash served.
+    pub const ALL: [Self; 10] = [
+        Self::Md5,
+        Self::Sha1,
+        Self::Sha224,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+        Self::Sha3_224,
+        Self::Sha3_256,
+        Self::Sha3_384,
+        Self::Sha3_512,
+    ];
+
+    /// Length of the digest in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no digest is empty")]
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Md5 => 16,
+            Self::Sha1 => 20,
+            Self::Sha224 | Self::Sha3_224 => 28,
+            Self::Sha256 | Self::Sha3_256 => 32,
+            Self::Sha384 | Self::Sha3_384 => 48,
+            Self::Sha512 | Self::Sha3_512 => 64,
+        }
+    }
+
+    /// Length of the block the function works in, in bytes; for SHA-3 its rate.
+    #[must_use]
+    pub const fn block_len(self) -> usize {
+        match self {
+            Self::Md5 | Self::Sha1 | Self::Sha224 | Self::Sha256 => 64,
+            Self::Sha384 | Self::Sha512 => 128,
+            Self::Sha3_224 => 144,
+            Self::Sha3_256 => 136,
+            Self::Sha3_384 => 104,
+            Self::Sha3_512 => 72,
+        }
+    }
+
+    /// The name as the standards write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "MD5",
+            Self::Sha1 => "SHA-1",
+            Self::Sha224 => "SHA-224",
+            Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
+            Self::Sha512 => "SHA-512",
+            Self::Sha3_224 => "SHA3-224",
+            Self::Sha3_256 => "SHA3-256",
+            Self::Sha3_384 => "SHA3-384",
+            Self::Sha3_512 => "SHA3-512",
+        }
+    }
+
+    /// aws-lc's description of the function: static, never null.
+    pub(super) fn evp(self) -> *const sys::EVP_MD {
+        // SAFETY: each takes nothing and returns a pointer to a static.
+        unsafe {
+            match self {
+                Self::Md5 => sys::EVP_md5(),
+                Self::Sha1 => sys::EVP_sha1(),
+                Self::Sha224 => sys::EVP_sha224(),
+                Self::Sha256 => sys::EVP_sha256(),
+                Self::Sha384 => sys::EVP_sha384(),
+                Self::Sha512 => sys::EVP_sha512(),
+                Self::Sha3_224 => sys::EVP_sha3_224(),
+                Self::Sha3_256 => sys::EVP_sha3_256(),
+                Self::Sha3_384 => sys::EVP_sha3_384(),
+                Self::Sha3_512 => sys::EVP_sha3_512(),
+            }
+        }
+    }
+
+    /// aws-lc's number for the function.
+    pub(super) fn nid(self) -> i32 {
+        // SAFETY: reads the static that `evp` returns.
+        unsafe { sys::EVP_MD_type(self.evp()) }
+    }
+
+    /// The one-shot function of aws-lc that needs no allocation, where there is one.
+    fn direct(self) -> Option<unsafe extern "C" fn(*const u8, usize, *mut u8) -> *mut u8> {
+        match self {
+            Self::Sha1 => Some(sys::SHA1),
+            Self::Sha224 => Some(sys::SHA224),
+            Self::Sha256 => Some(sys::SHA256),
+            Self::Sha384 => Some(sys::SHA384),
+            Self::Sha512 => Some(sys::SHA512),
+            Self::Md5 | Self::Sha3_224 | Self::Sha3_256 | Self::Sha3_384 | Self::Sha3_512 => None,
+        }
+    }
+}
+
+/// The digest of `data`.
+///
+/// # Errors
+///
+/// [`CryptoError::Internal`] when aws-lc has no memory.
+pub fn digest(hash: Hash, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    let mut out = vec![0; hash.len()];
+    // SAFETY: both ways read `data.len()` bytes and write exactly `hash.len()` bytes; the size
+    // pointer may be null.
+    unsafe {
+        if let Some(direct) = hash.direct() {
+            direct(data.as_ptr(), data.len(), out.as_mut_ptr());
+            return Ok(out);
+        }
+        let returned = sys::EVP_Digest(
+            data.as_ptr().cast(),
+            data.len(),
+            out.as_mut_ptr(),
+            std::ptr::null_mut(),
+            hash.evp(),
+            std::ptr::null_mut(),
+        );
+        check(returned, CryptoError::Internal)?;
+    }
+    Ok(out)
+}
+
+/// A digest in parts.
+pub struct Digest {
+    hash: Hash,
+    context: MdCtx,
+}
+
+// SAFETY: the context is heap memory without ties to a thread, and no method takes `&self` and
+// writes to it.
+unsafe impl Send for Digest {}
+
+impl Digest {
+    /// An empty digest.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`] when aws-lc has no memory.
+    pub fn new(hash: Hash) -> Result<Self, CryptoError> {
+        // SAFETY: a new context, ours, then set up with a static description.
+        unsafe {
+            let context = MdCtx::adopt(sys::EVP_MD_CTX_new(), CryptoError::Internal)?;
+            check(
+                sys::EVP_DigestInit_ex(context.as_ptr(), hash.evp(), std::ptr::null_mut()),
+                CryptoError::Internal,
+            )?;
+            Ok(Self { hash, context })
+        }
+    }
+
+    /// Which hash this is.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+
+    /// Adds the next bytes.
+    pub fn update(&mut self, data: &[u8]) {
+        // SAFETY: the context is set up and ours alone (`&mut self`). It cannot fail: aws-lc
+        // returns one for every context that is set up and not yet finished.
+        unsafe {
+            sys::EVP_DigestUpdate(self.context.as_ptr(), data.as_ptr().cast(), data.len());
+        }
+    }
+
+    /// The digest of everything added.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`]; not known to happen.
+    pub fn finish(self) -> Result<Vec<u8>, CryptoError> {
+        let mut out = vec![0; self.hash.len()];
+        // SAFETY: writes exactly `hash.len()` bytes; the size pointer may be null.
+        let returned = unsafe {
+            sys::EVP_DigestFinal_ex(self.context.as_ptr(), out.as_mut_ptr(), std::ptr::null_mut())
+        };
+        check(returned, CryptoError::Internal)?;
+        Ok(out)
+    }
+
+    /// A second digest that goes on from here.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`] when aws-lc has no memory.
+    pub fn try_clone(&self) -> Result<Self, CryptoError> {
+        // SAFETY: copies between two live contexts, the new one ours.
+        unsafe {
+            let context = MdCtx::adopt(sys::EVP_MD_CTX_new(), CryptoError::Internal)?;
+            if sys::EVP_MD_CTX_copy_ex(context.as_ptr(), self.context.as_ptr()) != 1 {
+                return Err(refused(CryptoError::Internal));
+            }
+            Ok(Self { hash: self.hash, context })
+        }
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({})", self.hash.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vectors::cases;
+    use super::*;
+
+    fn by_name(name: &str) -> Hash {
+        *Hash::ALL.iter().find(|hash| hash.name() == name).unwrap()
+    }
+
+    #[test]
+    fn known_answers_in_one_go_and_byte_by_byte() {
+        let mut seen = std::collections::BTreeSet::new();
+        for case in cases(include_str!("vectors/digest.txt")) {
+            let hash = by_name(case.text("hash"));
+            let message = case.text("text").repeat(case.text("times").parse().unwrap());
+            let expected = case.bytes("digest");
+            assert_eq!(expected.len(), hash.len());
+            assert_eq!(digest(hash, message.as_bytes()).unwrap(), expected, "{}", hash.name());
+            let mut parts = Digest::new(hash).unwrap();
+            message.as_bytes().chunks(7).for_each(|part| parts.update(part));
+            assert_eq!(parts.finish().unwrap(), expected, "{} in parts", hash.name());
+            seen.insert(hash);
+        }
+        assert_eq!(seen.len(), Hash::ALL.len(), "every hash has a case");
+    }
+
+    #[test]
+    fn the_other_library_agrees() {
+        let message: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for (ours, theirs) in [
+            (Hash::Sha1, &ring::digest::SHA1_FOR_LEGACY_USE_ONLY),
+            (Hash::Sha256, &ring::digest::SHA256),
+            (Hash::Sha384, &ring::digest::SHA384),
+            (Hash::Sha512, &ring::digest::SHA512),
+        ] {
+            for len in [0, 1, 55, 56, 63, 64, 65, 111, 112, 127, 128, 129, 1000] {
+                let theirs = ring::digest::digest(theirs, &message[..len]);
+                assert_eq!(digest(ours, &message[..len]).unwrap(), theirs.as_ref());
+            }
+        }
+    }
+
+    #[test]
+    fn the_library_has_the_same_idea_of_the_lengths() {
+        for hash in Hash::ALL {
+            // SAFETY: reads a static.
+            let (len, block) =
+                unsafe { (sys::EVP_MD_size(hash.evp()), sys::EVP_MD_block_size(hash.evp())) };
+            assert_eq!((hash.len(), hash.block_len()), (len, block), "{}", hash.name());
+            assert!(hash.len() <= MAX_LEN);
+        }
+    }
+
+    #[test]
+    fn a_clone_goes_its_own_way() {
+        for hash in Hash::ALL {
+            let mut first = Digest::new(hash).unwrap();
+            first.update(b"shared");
+            let mut second = first.try_clone().unwrap();
+            first.update(b" one");
+            second.update(b" two");
+            assert_eq!(first.finish().unwrap(), digest(hash, b"shared one").unwrap());
+            assert_eq!(second.finish().unwrap(), digest(hash, b"shared two").unwrap());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Key derivation for PINs and for the store, through ring.
+
+use super::CryptoError;
+use ring::{hkdf, pbkdf2};
+use std::num::NonZeroU32;
+use zeroize::Zeroizing;
+
+/// PBKDF2 with HMAC-SHA-256 (RFC 8018), 32 bytes out.
+#[must_use]
+pub fn pbkdf2_sha256(secret: &[u8], salt: &[u8], iterations: NonZeroU32) -> Zeroizing<[u8; 32]> {
+    let mut out = Zeroizing::new([0; 32]);
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, secret, out.as_mut_slice());
+    out
+}
+
+/// HKDF with SHA-256 (RFC 5869), extract then expand, 32 bytes out.
+///
+/// # Errors
+///
+/// [`CryptoError::Internal`]; not reachable for 32 bytes.
+pub fn hkdf_sha256(
+    secret: &[u8],
+    salt: &[u8],
+    info: &[u8],
+) -> Result<Zeroizing<[u8; 32]>, CryptoError> {
+    let pseudorandom = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret);
+    let mut out = Zeroizing::new([0; 32]);
+    pseudorandom
+        .expand(&[info], hkdf::HKDF_SHA256)
+        .and_then(|okm| okm.fill(out.as_mut_slice()))
+        .map_err(|_| CryptoError::Internal)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vectors::hex;
+    use super::*;
+
+    #[test]
+    fn pbkdf2_gives_the_known_answers() {
+        // The SHA-256 counterparts of RFC 6070, cases 1, 2 and 3.
+        for (iterations, expected) in [
+            (1, "120fb6cffcf8b32c43e7225256c4f837a86548c92ccc35480805987cb70be17b"),
+            (2, "ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43"),
+            (4096, "c5e478d59288c841aa530db6845c4c8d962893a001ce4e11a4963873aa98134a"),
+        ] {
+            let iterations = NonZeroU32::new(iterations).unwrap();
+            assert_eq!(
+                pbkdf2_sha256(b"password", b"salt", iterations).to_vec(),
+                hex(expected),
+                "{iterations} iterations"
+            );
+        }
+    }
+
+    #[test]
+    fn hkdf_gives_the_known_answer_cut_to_32_bytes() {
+        // RFC 5869 appendix A, cases 1 and 3.
+        let out = hkdf_sha256(
+            &[0x0b; 22],
+            &hex("000102030405060708090a0b0c"),
+            &hex("f0f1f2f3f4f5f6f7f8f9"),
+        );
+        assert_eq!(
+            out.unwrap().to_vec(),
+            hex("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf")
+        );
+        assert_eq!(
+            hkdf_sha256(&[0x0b; 22], b"", b"").unwrap().to_vec(),
+            hex("8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d")
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! Cryptography for the rest of the emulator: bytes in, bytes out.
+//!
+//! This is the only room that names a crypto crate. It knows no `CK_` name, no session and no
+//! policy: what a mechanism permits (sizes, hashes, tag lengths, FIPS) is decided by whoever
+//! calls, what can be computed is decided here. No primitive is our own.
+//!
+//! # Who serves what
+//!
+//! | file | served by | why |
+//! |---|---|---|
+//! | [`random`] | ring | the operating system's generator without a state in the process: nothing to reseed after `fork` |
+//! | [`kdf`] | ring | safe interface, level in speed |
+//! | [`seal`] | ring | safe AES-256-GCM with a 12-byte nonce is all the store asks for |
+//! | [`hash`] | aws-lc | SHA-224, SHA-3 and MD5 are not in ring; SHA-1 is 5 ×, SHA-256 of 64 bytes 1.7 × faster |
+//! | [`hmac`] | aws-lc | one keyed context for every hash above; level with ring where ring has the hash |
+//! | [`aes`] | aws-lc | ring has no CBC, CTR, ECB, key wrap, AES-192, other IV or tag sizes |
+//! | [`cmac`] | aws-lc | not in ring |
+//! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
+//! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |
+//! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
+//!
+//! # Keys
+//!
+//! A key is parsed once and kept: parsing an RSA key costs more than its signature. Every key
+//! type is `Send + Sync` and is meant to stand behind an `Arc`; no operation takes `&mut` of a
+//! key. What holds a secret is wiped when dropped: Rust buffers by `zeroize`, aws-lc's own
+//! memory by its `OPENSSL_free`, which wipes before it frees.
+//!
+//! # In somebody else's process
+//!
+//! Nothing here registers an `atexit` handler, starts a thread or opens a file. aws-lc does keep
+//! a generator per thread (used for RSA and EC key generation, ECDSA nonces, RSA blinding and
+//! PSS salts); it notices `fork` by a page the kernel clears in the child. It also has a
+//! destructor function of the shared library and a thread-specific key, so the module must stay
+//! mapped once loaded (linked with `-z nodelete`).
+//!
+//! # Errors
+//!
+//! [`CryptoError`] says what kind of thing was wrong and never why in detail: the mechanism that
+//! asked gives it a meaning (bad signature, bad padding), and nobody learns more from it than
+//! the caller should.
+
+pub mod aes;
+pub mod cmac;
+pub mod ec;
+mod foreign;
+pub mod hash;
+pub mod hmac;
+pub mod kdf;
+pub mod pkcs8;
+pub mod random;
+pub mod rsa;
+pub mod seal;
+#[cfg(test)]
+mod vectors;
+
+/// Why an operation gave no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CryptoError {
+    /// A signature, tag or padding did not verify.
+    #[error("verification or decryption failed")]
+    Failed,
+    /// The input is too long, too short, or not a multiple of what it has to be.
+    #[error("input length wrong")]
+    Length,
+    /// The key material is not a key of this kind, or its parts do not fit together.
+    #[error("key material unusable")]
+    Key,
+    /// A parameter other than the input is outside what can be served.
+    #[error("parameter not served")]
+    Parameter,
+    /// The library below failed for a reason outside the caller's control.
+    #[error("internal failure")]
+    Internal,
+}
+
+#[cfg(test)]
+mod tests {
+    fn shareable<T: Send + Sync>() {}
+
+    #[test]
+    fn every_key_can_be_shared_between_threads() {
+        shareable::<super::aes::AesKey>();
+        shareable::<super::cmac::CmacKey>();
+        shareable::<super::hmac::HmacKey>();
+        shareable::<super::rsa::RsaPrivateKey>();
+        shareable::<super::rsa::RsaPublicKey>();
+        shareable::<super::ec::EcPrivateKey>();
+        shareable::<super::ec::EcPublicKey>();
+        shareable::<super::seal::SealKey>();
+    }
+
+    fn movable<T: Send>() {}
+
+    #[test]
+    fn every_running_operation_can_move_to_another_thread() {
+        movable::<super::hash::Digest>();
+        movable::<super::hmac::HmacStream>();
+        movable::<super::aes::CtrState>();
+    }
+}

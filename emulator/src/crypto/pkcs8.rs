@@ -1,0 +1,116 @@
+//! Private keys as PKCS#8 (RFC 5208, RFC 5958), the form in which keys are wrapped; through
+//! aws-lc.
+//!
+//! Keys only, in DER, unencrypted; whoever wraps encrypts.
+#![allow(unsafe_code, reason = "aws-lc-rs writes and parses only the keys it can use itself")]
+
+use super::CryptoError;
+use super::ec::EcPrivateKey;
+use super::foreign::{EcKey, Pkey, Rsa, check, refused};
+use super::rsa::{RsaComponents, RsaPrivateKey};
+use aws_lc_sys as sys;
+use std::mem::MaybeUninit;
+use zeroize::Zeroizing;
+
+/// A private key out of PKCS#8.
+#[derive(Debug)]
+pub enum PrivateKey {
+    /// An RSA key.
+    Rsa(RsaPrivateKey),
+    /// A key of an elliptic curve.
+    Ec(EcPrivateKey),
+}
+
+/// Parses a `PrivateKeyInfo`.
+///
+/// # Errors
+///
+/// [`CryptoError::Key`] when the bytes are not exactly one well-formed private key,
+/// [`CryptoError::Parameter`] for a kind of key or a curve that is not served.
+pub fn parse(der: &[u8]) -> Result<PrivateKey, CryptoError> {
+    let mut reader = MaybeUninit::uninit();
+    // SAFETY: the reader borrows `der` for this function only. The parsed key is ours; the `get1`
+    // functions add a reference that is ours too, or answer null for another kind of key.
+    unsafe {
+        sys::CBS_init(reader.as_mut_ptr(), der.as_ptr(), der.len());
+        let mut reader = reader.assume_init();
+        let parsed = Pkey::adopt(sys::EVP_parse_private_key(&raw mut reader), CryptoError::Key)?;
+        if sys::CBS_len(&raw const reader) != 0 {
+            return Err(CryptoError::Key);
+        }
+        match sys::EVP_PKEY_id(parsed.as_ptr()) {
+            sys::EVP_PKEY_RSA => {
+                let rsa = Rsa::adopt(sys::EVP_PKEY_get1_RSA(parsed.as_ptr()), CryptoError::Key)?;
+                // Through the components, so that an import has one gate.
+                let components: RsaComponents = RsaPrivateKey::adopt(rsa)?.components()?;
+                RsaPrivateKey::from_components(&components).map(PrivateKey::Rsa)
+            }
+            sys::EVP_PKEY_EC => {
+                let made = sys::EVP_PKEY_get1_EC_KEY(parsed.as_ptr());
+                EcPrivateKey::adopt(EcKey::adopt(made, CryptoError::Key)?).map(PrivateKey::Ec)
+            }
+            _ => Err(CryptoError::Parameter),
+        }
+    }
+}
+
+impl RsaPrivateKey {
+    /// The key as `PrivateKeyInfo`.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Key`] when the key was imported without its primes: the form has no place
+    /// for such a key.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        // SAFETY: a new wrapper, ours, which shares the key by its count of references.
+        let wrapper = unsafe {
+            let wrapper = Pkey::adopt(sys::EVP_PKEY_new(), CryptoError::Internal)?;
+            check(
+                sys::EVP_PKEY_set1_RSA(wrapper.as_ptr(), self.foreign().as_ptr()),
+                CryptoError::Internal,
+            )?;
+            wrapper
+        };
+        written(&wrapper)
+    }
+}
+
+impl EcPrivateKey {
+    /// The key as `PrivateKeyInfo`, its curve by name, its public point included.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`] when aws-lc has no memory.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        // SAFETY: as for the RSA key.
+        let wrapper = unsafe {
+            let wrapper = Pkey::adopt(sys::EVP_PKEY_new(), CryptoError::Internal)?;
+            check(
+                sys::EVP_PKEY_set1_EC_KEY(wrapper.as_ptr(), self.foreign().as_ptr()),
+                CryptoError::Internal,
+            )?;
+            wrapper
+        };
+        written(&wrapper)
+    }
+}
+
+fn written(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let mut writer = MaybeUninit::uninit();
+    let (mut der, mut len) = (std::ptr::null_mut(), 0);
+    // SAFETY: the writer is initialised before anything else sees it and its memory is either
+    // handed to us by `finish`, copied and freed (and thereby wiped), or freed by `cleanup`.
+    unsafe {
+        check(sys::CBB_init(writer.as_mut_ptr(), 2048), CryptoError::Internal)?;
+        let writer = writer.as_mut_ptr();
+        if sys::EVP_marshal_private_key(writer, key.as_ptr()) != 1
+            || sys::CBB_finish(writer, &raw mut der, &raw mut len) != 1
+        {
+            sys::CBB_cleanup(writer);
+            return Err(refused(CryptoError::Key));
+        }
+        let out = Zeroizing::new(std::slice::from_raw_parts(der, len).to_vec());
+        sys::OPENSSL_free(der.cast());
+        Ok(out)
+    }
+}
