@@ -1,0 +1,665 @@
+//! The store on SQLite: opening, reading, writing, and the order of commit and publication.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
+
+use super::administration::{self, partition_number};
+use super::error::{StoreError, Trouble, is_busy};
+use super::files::{self, frozen_name, plain_name, with_suffix};
+use super::journal::{self, Turn};
+use super::record::{
+    ChangeSet, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
+    RoleRecord, Step, Usage,
+};
+use super::schema::{self, Kind};
+use super::slots::{Forked, Slot, Slots};
+use super::{Store, objects};
+use crate::env::{Clock, ControlPage, PageError, SystemClock, Word, disk};
+
+/// Name of the database in the HSM's directory.
+pub const DATABASE_FILE: &str = "hsm.sqlite";
+
+/// Name of the control page in the HSM's directory.
+pub const CONTROL_FILE: &str = "control";
+
+/// How long another process is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long SQLite waits at a stretch. Between two stretches the slot is free, so a fork waits
+/// no longer than this for a call that waits.
+const STRETCH: Duration = Duration::from_millis(100);
+
+/// Connections of one store: one thread uses one, more are made when threads meet.
+const CONNECTIONS: usize = 4;
+
+const CACHED_STATEMENTS: usize = 64;
+
+/// What a committed write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The death of any process. A loss of power may damage the store.
+    #[default]
+    Process,
+    /// A loss of power too, at the price of one `fdatasync` per write.
+    Power,
+}
+
+/// How long one call has waited for others; nothing while it has not.
+#[derive(Debug, Default)]
+struct Patience(Option<SystemClock>);
+
+impl Patience {
+    /// After a stretch in vain: whether another may follow.
+    fn wait(&mut self, path: &Path) -> Result<(), StoreError> {
+        let waited = self.0.get_or_insert_default().now();
+        if waited < PATIENCE {
+            return Ok(());
+        }
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        Err(StoreError::Busy { path: path.to_path_buf(), waited_ms })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Full,
+    /// The file or its directory may not be written.
+    Read,
+    /// The same, and not even SQLite's own files beside it can be made; nobody else writes.
+    Frozen,
+    Memory,
+}
+
+/// A [`Store`] in a directory: `hsm.sqlite`, and `control` beside it.
+#[derive(Debug)]
+pub struct SqliteStore {
+    database: PathBuf,
+    access: Access,
+    durability: Durability,
+    /// `None` only when reading what has no page and cannot be given one.
+    page: Option<ControlPage>,
+    slots: Slots,
+}
+
+impl SqliteStore {
+    /// Makes a new HSM in `directory`, which is made too if it is missing, and opens it.
+    ///
+    /// The database appears under its name when it is complete; a crash leaves at most a
+    /// temporary file.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyThere`] when there is any file of that name; otherwise as
+    /// [`SqliteStore::open`].
+    pub fn create(
+        directory: &Path,
+        record: &HsmRecord,
+        durability: Durability,
+    ) -> Result<Self, StoreError> {
+        disk::create_private_directory(directory)?;
+        let database = directory.join(DATABASE_FILE);
+        if fs::symlink_metadata(&database).is_ok() {
+            return Err(StoreError::AlreadyThere { path: database });
+        }
+        ControlPage::create(&directory.join(CONTROL_FILE), 0o600)?;
+        let (temporary, file) = disk::create_beside(&database, 0o600)?;
+        drop(file);
+        let placed = write_new(&temporary, record, durability)
+            .map_err(|trouble| trouble.at(&database))
+            .and_then(|()| Ok(disk::place_new(&temporary, &database)?));
+        // The first is a second name of the database by now.
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            disk::discard(&with_suffix(&temporary, suffix));
+        }
+        if !placed? {
+            return Err(StoreError::AlreadyThere { path: database });
+        }
+        if durability == Durability::Power {
+            disk::sync_directory_of(&database)?;
+        }
+        Self::open(directory, durability)
+    }
+
+    /// Opens the HSM in `directory`. What may only be read is opened for reading.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::NotADatabase`], [`StoreError::Corrupt`],
+    /// [`StoreError::NewerFormat`], [`StoreError::Permission`], [`StoreError::ReadOnly`] when
+    /// even reading would need to write (a log left by a killed process), [`StoreError::Busy`],
+    /// [`StoreError::Page`], [`StoreError::Io`]. The file is left as it is.
+    pub fn open(directory: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let database = directory.join(DATABASE_FILE);
+        files::look_at(&database)?;
+        let mut store = Self {
+            database,
+            access: Access::Full,
+            durability,
+            page: None,
+            slots: Slots::take(CONNECTIONS),
+        };
+        store.access = store.first_contact()?;
+        let control = directory.join(CONTROL_FILE);
+        store.page = if store.access == Access::Full {
+            // Whoever may use the database may use the page.
+            let mode = fs::metadata(&store.database)
+                .map_err(|error| StoreError::from_io(&store.database, &error))?
+                .permissions()
+                .mode();
+            Some(ControlPage::create(&control, mode & 0o666)?)
+        } else {
+            match ControlPage::open(&control) {
+                Ok(page) => Some(page),
+                Err(PageError::Disk(_)) => None,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        store.align_page()?;
+        Ok(store)
+    }
+
+    /// A store that lives in memory, with this one HSM in it, for tests and simulation.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when there is no memory.
+    pub fn in_memory(record: &HsmRecord) -> Result<Self, StoreError> {
+        let store = Self {
+            database: PathBuf::from(":memory:"),
+            access: Access::Memory,
+            durability: Durability::Process,
+            page: Some(ControlPage::private()),
+            slots: Slots::take(1),
+        };
+        {
+            let mut slot = store.slots.writing().ok_or_else(|| store.slotless())?;
+            let connection = store.connect(Access::Memory)?;
+            fill(&connection, record).map_err(|trouble| trouble.at(&store.database))?;
+            slot.connect(connection, true);
+        }
+        store.align_page()?;
+        Ok(store)
+    }
+
+    /// The control page, where there is one: always, unless the directory can only be read.
+    #[must_use]
+    pub fn page(&self) -> Option<&ControlPage> {
+        self.page.as_ref()
+    }
+
+    /// Whether every write would answer [`StoreError::ReadOnly`].
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.access, Access::Read | Access::Frozen)
+    }
+
+    /// Adds one to a word of the control page, under the store's write lock. Returns the new
+    /// value. The store's own generation is bumped by writes alone.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], [`StoreError::Busy`], [`StoreError::Page`].
+    pub fn bump(&self, word: Word) -> Result<u64, StoreError> {
+        let page = self.writable_page()?;
+        self.locked(|_| Ok(page.bump(word).map_err(StoreError::from)?))
+    }
+
+    /// Reads every page and checks what the store promises itself. Takes a time that grows with
+    /// the store; for tools.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] with the first thing that is wrong.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        self.read(|connection| {
+            let said: String =
+                connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+            if said != "ok" {
+                return Err(Trouble::Damaged(said));
+            }
+            let wrong: i64 = connection.query_row(
+                "SELECT count(*) FROM usage LEFT JOIN (SELECT partition AS of, count(*) AS n, \
+                 sum(length(attributes) + length(secret)) AS b FROM objects GROUP BY partition) \
+                 ON of = usage.partition \
+                 WHERE usage.objects <> coalesce(n, 0) OR usage.bytes <> coalesce(b, 0)",
+                [],
+                |row| row.get(0),
+            )?;
+            let stray: i64 = connection.query_row(
+                "SELECT count(*) FROM objects WHERE partition NOT IN \
+                 (SELECT serial FROM partitions)",
+                [],
+                |row| row.get(0),
+            )?;
+            if wrong + stray != 0 {
+                return Err(Trouble::Damaged("its counts do not match its objects".into()));
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes the store as it is now into one new file, which is a whole `hsm.sqlite`. Others
+    /// may go on meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyThere`] when `target` exists, [`StoreError::Full`],
+    /// [`StoreError::Permission`], [`StoreError::Io`].
+    pub fn snapshot(&self, target: &Path) -> Result<(), StoreError> {
+        let (temporary, file) = disk::create_beside(target, 0o600)?;
+        drop(file);
+        let copied = self.read(|connection| {
+            let name = plain_name(&temporary);
+            // File names are bytes; SQLite takes them as they are.
+            let name = ToSqlOutput::Borrowed(ValueRef::Text(name.as_os_str().as_bytes()));
+            connection.execute("VACUUM INTO ?1", [name])?;
+            Ok(())
+        });
+        let placed = copied.and_then(|()| Ok(disk::place_new(&temporary, target)?));
+        disk::discard(&temporary);
+        if placed? { Ok(()) } else { Err(StoreError::AlreadyThere { path: target.to_path_buf() }) }
+    }
+
+    /// Opens the file as far as it allows, and makes sure that it is ours.
+    fn first_contact(&self) -> Result<Access, StoreError> {
+        let mut access = Access::Full;
+        loop {
+            let mut slot = self.slots.writing().ok_or_else(|| self.slotless())?;
+            let connection = self.connect(access)?;
+            let found = self.introduce(&connection);
+            let readable_only = connection.is_readonly(MAIN_DB).unwrap_or(false);
+            match found {
+                Ok(()) if readable_only && access == Access::Full => return Ok(Access::Read),
+                Ok(()) => {
+                    slot.connect(connection, false);
+                    return Ok(access);
+                }
+                Err(trouble) if access != Access::Frozen && files::needs_files_beside(&trouble) => {
+                    // The log holds writes that a frozen view of the database would not show.
+                    let log = with_suffix(&self.database, "-wal");
+                    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+                        return Err(StoreError::ReadOnly { path: self.database.clone() });
+                    }
+                    access = Access::Frozen;
+                }
+                Err(trouble) => return Err(trouble.at(&self.database)),
+            }
+        }
+    }
+
+    /// Reads the marks of the file over a new connection.
+    fn introduce(&self, connection: &Connection) -> Result<(), Trouble> {
+        let path = || self.database.clone();
+        let mut patience = Patience::default();
+        let kind = loop {
+            match schema::kind(connection) {
+                Err(trouble) if trouble.is_busy() => patience.wait(&self.database)?,
+                other => break other?,
+            }
+        };
+        match kind {
+            Kind::Ours => {}
+            Kind::Newer(found) => {
+                let known = schema::FORMAT;
+                return Err(StoreError::NewerFormat { path: path(), found, known }.into());
+            }
+            Kind::Foreign(reason) => {
+                let reason = reason.to_owned();
+                return Err(StoreError::NotADatabase { path: path(), reason }.into());
+            }
+        }
+        journal::generation(connection)?;
+        if !connection.is_readonly(MAIN_DB)? {
+            // A snapshot comes without a log. Where it has one this changes nothing.
+            let mode: String =
+                connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+            if mode != "wal" {
+                let reason = "its file system cannot share memory between processes".to_owned();
+                return Err(StoreError::Io { path: path(), reason }.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn slotless(&self) -> StoreError {
+        StoreError::Io { path: self.database.clone(), reason: "it has no connections".into() }
+    }
+
+    fn connect(&self, access: Access) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+        let opened = match access {
+            Access::Full => Connection::open_with_flags(
+                plain_name(&self.database),
+                flags | OpenFlags::SQLITE_OPEN_READ_WRITE,
+            ),
+            Access::Read => Connection::open_with_flags(
+                plain_name(&self.database),
+                flags | OpenFlags::SQLITE_OPEN_READ_ONLY,
+            ),
+            Access::Frozen => Connection::open_with_flags(
+                frozen_name(&self.database),
+                flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+            ),
+            Access::Memory => Connection::open_in_memory(),
+        };
+        let prepared = opened.and_then(|connection| {
+            connection.busy_timeout(STRETCH)?;
+            connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+            // A store is left at a fork without ceremony; the log is tidied up at the end.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+            connection.pragma_update(
+                None,
+                "synchronous",
+                match self.durability {
+                    Durability::Process => "OFF",
+                    Durability::Power => "FULL",
+                },
+            )?;
+            connection.pragma_update(None, "cell_size_check", true)?;
+            Ok(connection)
+        });
+        prepared.map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::CannotOpen) => files::why_not(&self.database, &error),
+            _ => StoreError::from_sqlite(&self.database, &error),
+        })
+    }
+
+    fn connection<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Connection, StoreError> {
+        let forked = |Forked| StoreError::Forked { path: self.database.clone() };
+        if slot.connection().map_err(forked)?.is_none() {
+            slot.connect(self.connect(self.access)?, false);
+        }
+        slot.connection().map_err(forked)?.ok_or_else(|| self.slotless())
+    }
+
+    /// Reads, waiting for others where SQLite needs it. `body` may run more than once.
+    fn read<T>(
+        &self,
+        mut body: impl FnMut(&Connection) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            let mut slot = self.slots.reading().ok_or_else(|| self.slotless())?;
+            match body(self.connection(&mut slot)?) {
+                Err(trouble) if trouble.is_busy() => {
+                    drop(slot);
+                    patience.wait(&self.database)?;
+                }
+                other => return other.map_err(|trouble| trouble.at(&self.database)),
+            }
+        }
+    }
+
+    /// Runs `body` once while no other process or thread writes. Nothing `body` does to the
+    /// database stays unless it commits.
+    fn locked<T>(
+        &self,
+        body: impl FnOnce(Transaction<'_>) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        if self.is_read_only() {
+            return Err(StoreError::ReadOnly { path: self.database.clone() });
+        }
+        let mut patience = Patience::default();
+        loop {
+            let mut slot = self.slots.writing().ok_or_else(|| self.slotless())?;
+            let connection = self.connection(&mut slot)?;
+            match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+                Ok(transaction) => {
+                    return body(transaction).map_err(|trouble| trouble.at(&self.database));
+                }
+                Err(error) if is_busy(&error) => {}
+                Err(error) => return Err(StoreError::from_sqlite(&self.database, &error)),
+            }
+            drop(slot);
+            patience.wait(&self.database)?;
+        }
+    }
+
+    /// Writes: all of what `body` does, or nothing. See the room's documentation for the order.
+    fn write<T>(
+        &self,
+        body: impl FnOnce(&Connection, &mut Turn) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        let page = self.writable_page()?;
+        self.locked(|transaction| {
+            let mut turn = Turn::next(&transaction)?;
+            let value = body(&transaction, &mut turn)?;
+            if turn.is_idle() {
+                return Ok(value);
+            }
+            turn.record(&transaction)?;
+            publish(page, turn.generation)?;
+            let committed = transaction.prepare_cached("COMMIT").and_then(|mut s| s.execute([]));
+            if let Err(error) = committed {
+                // While the transaction stands nobody else can have published, and what was
+                // published is not going to happen. If it is gone already, the next one to read
+                // finds the page ahead and sets it right.
+                if !transaction.is_autocommit() {
+                    let _ = publish(page, turn.generation.wrapping_sub(1));
+                }
+                return Err(error.into());
+            }
+            Ok(value)
+        })
+    }
+
+    fn writable_page(&self) -> Result<&ControlPage, StoreError> {
+        self.page
+            .as_ref()
+            .filter(|_| !self.is_read_only())
+            .ok_or_else(|| StoreError::ReadOnly { path: self.database.clone() })
+    }
+
+    /// Brings the page to the committed generation: it is new, or a writer died on its way.
+    fn align_page(&self) -> Result<(), StoreError> {
+        let Some(page) = self.page.as_ref().filter(|_| !self.is_read_only()) else {
+            return Ok(());
+        };
+        if self.committed_generation()? == page.word(Word::StoreGeneration) {
+            return Ok(());
+        }
+        self.locked(|transaction| {
+            publish(page, journal::generation(&transaction)?)?;
+            Ok(())
+        })
+    }
+
+    /// As `align_page`, unless somebody is writing: then the page is as it should be.
+    fn settle_page(&self, connection: &Connection, committed: u64) -> Result<(), Trouble> {
+        let Some(page) = self.page.as_ref().filter(|_| !self.is_read_only()) else {
+            return Ok(());
+        };
+        if page.word(Word::StoreGeneration) == committed {
+            return Ok(());
+        }
+        connection.busy_timeout(Duration::ZERO)?;
+        let settled = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+            .map_err(Trouble::from)
+            .and_then(|transaction| {
+                publish(page, journal::generation(&transaction)?)?;
+                Ok(())
+            });
+        connection.busy_timeout(STRETCH)?;
+        match settled {
+            Err(trouble) if trouble.is_busy() => Ok(()),
+            other => other,
+        }
+    }
+}
+
+fn publish(page: &ControlPage, generation: u64) -> Result<(), StoreError> {
+    page.publish(Word::StoreGeneration, generation).map_err(StoreError::from)
+}
+
+/// Fills an empty database.
+fn fill(connection: &Connection, record: &HsmRecord) -> Result<(), Trouble> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    schema::create(&transaction)?;
+    journal::begin(&transaction)?;
+    administration::put_hsm(&transaction, record)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Writes a whole database into the empty file at `path`.
+fn write_new(path: &Path, record: &HsmRecord, durability: Durability) -> Result<(), Trouble> {
+    let slots = Slots::take(1);
+    // Nothing is put into the slot: holding it keeps forks away while the file is open.
+    let _slot = slots.writing();
+    let connection = Connection::open_with_flags(
+        plain_name(path),
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    let synchronous = if durability == Durability::Power { "FULL" } else { "OFF" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    fill(&connection, record)?;
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(())
+}
+
+impl Store for SqliteStore {
+    fn generation(&self) -> u64 {
+        match &self.page {
+            Some(page) => page.word(Word::StoreGeneration),
+            // An answer that no cache carries, so that everything is read again.
+            None => self.committed_generation().unwrap_or(u64::MAX),
+        }
+    }
+
+    fn committed_generation(&self) -> Result<u64, StoreError> {
+        self.read(journal::generation)
+    }
+
+    fn changes_since(&self, generation: u64) -> Result<ChangeSet, StoreError> {
+        self.read(|connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let changes = journal::changes(&transaction, generation)?;
+            drop(transaction);
+            self.settle_page(connection, changes.generation)?;
+            Ok(changes)
+        })
+    }
+
+    fn hsm(&self) -> Result<HsmRecord, StoreError> {
+        self.read(administration::hsm)
+    }
+
+    fn partitions(&self) -> Result<Vec<PartitionRecord>, StoreError> {
+        self.read(administration::partitions)
+    }
+
+    fn partition(&self, serial: &str) -> Result<Option<PartitionRecord>, StoreError> {
+        let number = partition_number(serial)?;
+        self.read(|connection| administration::partition(connection, number))
+    }
+
+    fn roles(&self, partition: &str) -> Result<Vec<RoleRecord>, StoreError> {
+        let number = partition_number(partition)?;
+        self.read(|connection| administration::roles(connection, number))
+    }
+
+    fn role(&self, partition: &str, role: u8) -> Result<Option<RoleRecord>, StoreError> {
+        let number = partition_number(partition)?;
+        self.read(|connection| administration::role(connection, number, role))
+    }
+
+    fn apply(&self, steps: &[Step]) -> Result<(), StoreError> {
+        self.write(|connection, turn| {
+            steps.iter().try_for_each(|step| administration::apply(connection, turn, step))
+        })
+    }
+
+    fn change_role(
+        &self,
+        partition: &str,
+        role: u8,
+        change: &mut dyn FnMut(&mut RoleRecord),
+    ) -> Result<Option<RoleRecord>, StoreError> {
+        let number = partition_number(partition)?;
+        self.write(|connection, turn| {
+            administration::change_role(connection, turn, number, role, change)
+        })
+    }
+
+    fn change_partition(
+        &self,
+        serial: &str,
+        change: &mut dyn FnMut(&mut PartitionRecord),
+    ) -> Result<Option<PartitionRecord>, StoreError> {
+        let number = partition_number(serial)?;
+        self.write(|connection, turn| {
+            administration::change_partition(connection, turn, number, change)
+        })
+    }
+
+    fn insert_objects(
+        &self,
+        partition: &str,
+        objects: &[NewObject],
+        ouid_of: &dyn Fn(u64) -> [u8; 12],
+    ) -> Result<Vec<u64>, StoreError> {
+        let number = partition_number(partition)?;
+        self.write(|connection, turn| objects::insert(connection, turn, number, objects, ouid_of))
+    }
+
+    fn load_object(&self, handle: u64) -> Result<Option<ObjectRecord>, StoreError> {
+        self.read(|connection| objects::load(connection, handle))
+    }
+
+    fn update_object(
+        &self,
+        handle: u64,
+        expected_generation: u64,
+        update: &ObjectUpdate,
+    ) -> Result<u64, StoreError> {
+        self.write(|connection, turn| {
+            objects::update(connection, turn, handle, expected_generation, update)
+        })
+    }
+
+    fn delete_object(&self, handle: u64) -> Result<bool, StoreError> {
+        self.write(|connection, turn| objects::delete(connection, turn, handle))
+    }
+
+    fn find(&self, partition: &str, query: &Query) -> Result<Vec<u64>, StoreError> {
+        let number = partition_number(partition)?;
+        self.read(|connection| objects::find(connection, number, query))
+    }
+
+    fn count(&self, partition: &str) -> Result<Usage, StoreError> {
+        let number = partition_number(partition)?;
+        self.read(|connection| objects::usage(connection, number))
+    }
+}
+
+/// Looks inside, for tests.
+#[cfg(test)]
+impl SqliteStore {
+    pub(super) fn plan(&self, sql: &str) -> Vec<String> {
+        self.read(|connection| {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let rows = statement.raw_query().mapped(|row| row.get("detail"));
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .unwrap()
+    }
+
+    pub(super) fn journal_rows(&self) -> i64 {
+        self.read(|connection| {
+            Ok(connection.query_row("SELECT count(*) FROM journal", [], |row| row.get(0))?)
+        })
+        .unwrap()
+    }
+
+    /// Lets the database grow by `more` pages and no further, as a disk that is nearly full.
+    pub(super) fn leave_room_for(&self, more: i64) {
+        let mut slot = self.slots.writing().unwrap();
+        let connection = self.connection(&mut slot).unwrap();
+        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        connection.pragma_update(None, "max_page_count", pages + more).unwrap();
+    }
+}
