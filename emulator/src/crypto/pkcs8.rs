@@ -114,3 +114,64 @@ fn written(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         Ok(out)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ec::Curve;
+    use super::super::vectors::cases;
+    use super::*;
+
+    #[test]
+    fn rsa_keys_are_written_as_the_other_library_writes_them() {
+        for case in cases(include_str!("vectors/rsa.txt")) {
+            let der = case.bytes("pkcs8");
+            if case.bytes("e").len() > 4 {
+                // aws-lc's parser stops at 33 bits of public exponent.
+                assert_eq!(parse(&der).unwrap_err(), CryptoError::Key);
+                continue;
+            }
+            let Ok(PrivateKey::Rsa(key)) = parse(&der) else { panic!("an RSA key") };
+            assert_eq!(key.components().unwrap().d.to_vec(), case.bytes("d"));
+            assert_eq!(*key.to_pkcs8().unwrap(), der);
+        }
+    }
+
+    #[test]
+    fn keys_of_every_curve_come_back() {
+        for curve in Curve::ALL {
+            let key = EcPrivateKey::generate(curve).unwrap();
+            let der = key.to_pkcs8().unwrap();
+            let Ok(PrivateKey::Ec(back)) = parse(&der) else { panic!("a key of a curve") };
+            assert_eq!(back.curve(), curve);
+            assert_eq!(*back.scalar().unwrap(), *key.scalar().unwrap());
+            let points = (back.public().unwrap().point(), key.public().unwrap().point());
+            assert_eq!(points.0.unwrap(), points.1.unwrap());
+        }
+    }
+
+    #[test]
+    fn anything_but_exactly_one_key_is_refused() {
+        let der = EcPrivateKey::generate(Curve::P256).unwrap().to_pkcs8().unwrap();
+        for len in 0..der.len() {
+            assert!(parse(&der[..len]).is_err(), "{len} bytes of it");
+        }
+        assert_eq!(parse(&[&der[..], &[0]].concat()).unwrap_err(), CryptoError::Key);
+        assert_eq!(parse(&[0; 100]).unwrap_err(), CryptoError::Key);
+    }
+
+    #[test]
+    fn a_key_without_primes_has_no_such_form() {
+        let case = &cases(include_str!("vectors/rsa.txt"))[0];
+        let key = RsaPrivateKey::from_components(&RsaComponents {
+            n: case.bytes("n"),
+            e: case.bytes("e"),
+            d: Zeroizing::new(case.bytes("d")),
+            p: None,
+            q: None,
+            dp: None,
+            dq: None,
+            qinv: None,
+        });
+        assert_eq!(key.unwrap().to_pkcs8().unwrap_err(), CryptoError::Key);
+    }
+}

@@ -19,9 +19,9 @@ impl Case {
         hex(self.text(name))
     }
 
-    /// A field that need not be there.
-    pub(super) fn optional(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    /// The names of all fields.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 }
 
