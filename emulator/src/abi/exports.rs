@@ -1,0 +1,60 @@
+//! The exported symbols, made from the list. Each goes through the guard to its handler.
+//!
+//! `C_GetInterface` is not among them: no source shows a Luna client that has it.
+
+#![allow(non_snake_case, reason = "the header's spelling")]
+
+use crate::abi::functions::with_functions;
+use crate::abi::tables::CK_SFNT_CA_FUNCTION_LIST;
+use crate::abi::{
+    digest, encrypt, general, guard, keys, object, random, session, sign, slot, vendor,
+};
+use crate::ck::*;
+use crate::error::Cause;
+
+/// What stands between the braces of an exported function, by the word in the list.
+macro_rules! body {
+    // Needs the library.
+    ($name:ident, guarded ( $($handler:tt)+ ), ( $($arg:ident),* )) => {
+        guard::enter(stringify!($name), |library| {
+            // SAFETY: the handler wants of its pointers what this function wants of them.
+            unsafe { $($handler)+(library, $($arg),*) }
+        })
+    };
+    // Works without the library.
+    ($name:ident, bare ( $($handler:tt)+ ), ( $($arg:ident),* )) => {
+        // SAFETY: as above.
+        unsafe { $($handler)+($($arg),*) }
+    };
+    // Luna has it and refuses.
+    ($name:ident, refused ( $cause:ident ), ( $($arg:ident),* )) => {{
+        let _ = ($($arg,)*);
+        guard::refused(stringify!($name), Cause::$cause)
+    }};
+    // Luna has it; here it is only a name.
+    ($name:ident, unserved (), ()) => {
+        guard::unserved(stringify!($name))
+    };
+}
+
+macro_rules! exports {
+    ( standard { $($standard:tt)* } vendor { $($vendor:tt)* } ) => {
+        exports! { @each "PKCS#11 v2.40", $($standard)* }
+        exports! { @each "Luna extension", $($vendor)* }
+    };
+    ( @each $source:literal, $(
+        $name:ident ( $($arg:ident : $type:ty),* ) => $kind:ident ( $($target:tt)* );
+    )* ) => { $(
+        #[doc = concat!("`", stringify!($name), "`, ", $source, ".")]
+        ///
+        /// # Safety
+        /// Every pointer is null, or valid for what the function's description says is read or
+        /// written there, including pointers inside structures; it may be unaligned.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($arg: $type),*) -> CK_RV {
+            body!($name, $kind ( $($target)* ), ( $($arg),* ))
+        }
+    )* };
+}
+
+with_functions!(exports);

@@ -1,0 +1,611 @@
+//! The one list of functions: name, arguments, and who answers.
+//!
+//! Four words say who: `guarded(handler)` needs the library, `bare(handler)` works without it,
+//! `refused(cause)` is what Luna itself refuses (abi.md section 3 of the fact pack: Observed), and
+//! `unserved()` is a name of Luna's that this module only exports. The exported symbols, the
+//! standard's table, the vendor's table and [`FUNCTIONS`] are made from it; the order is the order
+//! of the tables.
+
+/// Calls a macro with the whole list.
+macro_rules! with_functions {
+    ($callback:ident) => {
+        $callback! {
+            standard {
+                C_Initialize(args: CK_VOID_PTR) => bare(general::initialize);
+                C_Finalize(reserved: CK_VOID_PTR) => bare(general::finalize);
+                C_GetInfo(info: CK_INFO_PTR) => guarded(general::info);
+                C_GetFunctionList(list: CK_FUNCTION_LIST_PTR_PTR) => bare(general::function_list);
+                C_GetSlotList(
+                    token_present: CK_BBOOL, slots: CK_SLOT_ID_PTR, count: CK_ULONG_PTR
+                ) => guarded(slot::slot_list);
+                C_GetSlotInfo(slot: CK_SLOT_ID, info: CK_SLOT_INFO_PTR) => guarded(slot::slot_info);
+                C_GetTokenInfo(
+                    slot: CK_SLOT_ID, info: CK_TOKEN_INFO_PTR
+                ) => guarded(slot::token_info);
+                C_GetMechanismList(
+                    slot: CK_SLOT_ID, mechanisms: CK_MECHANISM_TYPE_PTR, count: CK_ULONG_PTR
+                ) => guarded(slot::mechanism_list);
+                C_GetMechanismInfo(
+                    slot: CK_SLOT_ID, kind: CK_MECHANISM_TYPE, info: CK_MECHANISM_INFO_PTR
+                ) => guarded(slot::mechanism_info);
+                C_InitToken(
+                    slot: CK_SLOT_ID, pin: CK_UTF8CHAR_PTR, pin_len: CK_ULONG,
+                    label: CK_UTF8CHAR_PTR
+                ) => guarded(slot::init_token);
+                C_InitPIN(
+                    session: CK_SESSION_HANDLE, pin: CK_UTF8CHAR_PTR, len: CK_ULONG
+                ) => guarded(slot::init_pin);
+                C_SetPIN(
+                    session: CK_SESSION_HANDLE, old: CK_UTF8CHAR_PTR, old_len: CK_ULONG,
+                    new: CK_UTF8CHAR_PTR, new_len: CK_ULONG
+                ) => guarded(slot::set_pin);
+                C_OpenSession(
+                    slot: CK_SLOT_ID, flags: CK_FLAGS, application: CK_VOID_PTR, notify: CK_NOTIFY,
+                    session: CK_SESSION_HANDLE_PTR
+                ) => guarded(session::open);
+                C_CloseSession(session: CK_SESSION_HANDLE) => guarded(session::close);
+                C_CloseAllSessions(slot: CK_SLOT_ID) => guarded(session::close_all);
+                C_GetSessionInfo(
+                    session: CK_SESSION_HANDLE, info: CK_SESSION_INFO_PTR
+                ) => guarded(session::info);
+                C_GetOperationState(
+                    session: CK_SESSION_HANDLE, state: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(session::operation_state);
+                C_SetOperationState(
+                    session: CK_SESSION_HANDLE, state: CK_BYTE_PTR, len: CK_ULONG,
+                    encryption_key: CK_OBJECT_HANDLE, authentication_key: CK_OBJECT_HANDLE
+                ) => guarded(session::set_operation_state);
+                C_Login(
+                    session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: CK_UTF8CHAR_PTR,
+                    len: CK_ULONG
+                ) => guarded(session::login);
+                C_Logout(session: CK_SESSION_HANDLE) => guarded(session::logout);
+                C_CreateObject(
+                    session: CK_SESSION_HANDLE, template: CK_ATTRIBUTE_PTR, count: CK_ULONG,
+                    object: CK_OBJECT_HANDLE_PTR
+                ) => guarded(object::create);
+                C_CopyObject(
+                    session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE,
+                    template: CK_ATTRIBUTE_PTR, count: CK_ULONG, copy: CK_OBJECT_HANDLE_PTR
+                ) => guarded(object::copy);
+                C_DestroyObject(
+                    session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE
+                ) => guarded(object::destroy);
+                C_GetObjectSize(
+                    session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, size: CK_ULONG_PTR
+                ) => guarded(object::size);
+                C_GetAttributeValue(
+                    session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE,
+                    template: CK_ATTRIBUTE_PTR, count: CK_ULONG
+                ) => guarded(object::attributes);
+                C_SetAttributeValue(
+                    session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE,
+                    template: CK_ATTRIBUTE_PTR, count: CK_ULONG
+                ) => guarded(object::set_attributes);
+                C_FindObjectsInit(
+                    session: CK_SESSION_HANDLE, template: CK_ATTRIBUTE_PTR, count: CK_ULONG
+                ) => guarded(object::find_init);
+                C_FindObjects(
+                    session: CK_SESSION_HANDLE, objects: CK_OBJECT_HANDLE_PTR, most: CK_ULONG,
+                    count: CK_ULONG_PTR
+                ) => guarded(object::find);
+                C_FindObjectsFinal(session: CK_SESSION_HANDLE) => guarded(object::find_final);
+                C_EncryptInit(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE
+                ) => guarded(encrypt::encrypt_init);
+                C_Encrypt(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => guarded(encrypt::encrypt);
+                C_EncryptUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => guarded(encrypt::encrypt_update);
+                C_EncryptFinal(
+                    session: CK_SESSION_HANDLE, out: CK_BYTE_PTR, out_len: CK_ULONG_PTR
+                ) => guarded(encrypt::encrypt_final);
+                C_DecryptInit(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE
+                ) => guarded(encrypt::decrypt_init);
+                C_Decrypt(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => guarded(encrypt::decrypt);
+                C_DecryptUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => guarded(encrypt::decrypt_update);
+                C_DecryptFinal(
+                    session: CK_SESSION_HANDLE, out: CK_BYTE_PTR, out_len: CK_ULONG_PTR
+                ) => guarded(encrypt::decrypt_final);
+                C_DigestInit(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR
+                ) => guarded(digest::digest_init);
+                C_Digest(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => guarded(digest::digest);
+                C_DigestUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(digest::digest_update);
+                C_DigestKey(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE
+                ) => guarded(digest::digest_key);
+                C_DigestFinal(
+                    session: CK_SESSION_HANDLE, out: CK_BYTE_PTR, out_len: CK_ULONG_PTR
+                ) => guarded(digest::digest_final);
+                C_SignInit(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE
+                ) => guarded(sign::sign_init);
+                C_Sign(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => guarded(sign::sign);
+                C_SignUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(sign::sign_update);
+                C_SignFinal(
+                    session: CK_SESSION_HANDLE, out: CK_BYTE_PTR, out_len: CK_ULONG_PTR
+                ) => guarded(sign::sign_final);
+                C_SignRecoverInit(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE
+                ) => refused(FunctionNotSupported);
+                C_SignRecover(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => refused(FunctionNotSupported);
+                C_VerifyInit(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE
+                ) => guarded(sign::verify_init);
+                C_Verify(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG,
+                    signature: CK_BYTE_PTR, signature_len: CK_ULONG
+                ) => guarded(sign::verify);
+                C_VerifyUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(sign::verify_update);
+                C_VerifyFinal(
+                    session: CK_SESSION_HANDLE, signature: CK_BYTE_PTR, signature_len: CK_ULONG
+                ) => guarded(sign::verify_final);
+                C_VerifyRecoverInit(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, key: CK_OBJECT_HANDLE
+                ) => refused(FunctionNotSupported);
+                C_VerifyRecover(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => refused(FunctionNotSupported);
+                C_DigestEncryptUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => refused(FunctionNotSupported);
+                C_DecryptDigestUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => refused(FunctionNotSupported);
+                C_SignEncryptUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => refused(FunctionNotSupported);
+                C_DecryptVerifyUpdate(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG, out: CK_BYTE_PTR,
+                    out_len: CK_ULONG_PTR
+                ) => refused(FunctionNotSupported);
+                C_GenerateKey(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR,
+                    template: CK_ATTRIBUTE_PTR, count: CK_ULONG, key: CK_OBJECT_HANDLE_PTR
+                ) => guarded(keys::generate);
+                C_GenerateKeyPair(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR,
+                    public: CK_ATTRIBUTE_PTR, public_count: CK_ULONG, private: CK_ATTRIBUTE_PTR,
+                    private_count: CK_ULONG, public_key: CK_OBJECT_HANDLE_PTR,
+                    private_key: CK_OBJECT_HANDLE_PTR
+                ) => guarded(keys::generate_pair);
+                C_WrapKey(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR,
+                    wrapping: CK_OBJECT_HANDLE, key: CK_OBJECT_HANDLE, wrapped: CK_BYTE_PTR,
+                    len: CK_ULONG_PTR
+                ) => guarded(keys::wrap);
+                C_UnwrapKey(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR,
+                    unwrapping: CK_OBJECT_HANDLE, wrapped: CK_BYTE_PTR, len: CK_ULONG,
+                    template: CK_ATTRIBUTE_PTR, count: CK_ULONG, key: CK_OBJECT_HANDLE_PTR
+                ) => guarded(keys::unwrap);
+                C_DeriveKey(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, base: CK_OBJECT_HANDLE,
+                    template: CK_ATTRIBUTE_PTR, count: CK_ULONG, key: CK_OBJECT_HANDLE_PTR
+                ) => guarded(keys::derive);
+                C_SeedRandom(
+                    session: CK_SESSION_HANDLE, seed: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(random::seed);
+                C_GenerateRandom(
+                    session: CK_SESSION_HANDLE, data: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(random::generate);
+                C_GetFunctionStatus(session: CK_SESSION_HANDLE) => refused(FunctionNotParallel);
+                C_CancelFunction(session: CK_SESSION_HANDLE) => refused(FunctionNotParallel);
+                C_WaitForSlotEvent(
+                    flags: CK_FLAGS, slot: CK_SLOT_ID_PTR, reserved: CK_VOID_PTR
+                ) => refused(FunctionNotSupported);
+            }
+            vendor {
+                CA_GetFunctionList(
+                    list: *mut *const CK_SFNT_CA_FUNCTION_LIST
+                ) => bare(general::vendor_function_list);
+                CA_WaitForSlotEvent() => unserved();
+                CA_InitIndirectToken() => unserved();
+                CA_InitIndirectPIN() => unserved();
+                CA_ResetPIN() => unserved();
+                CA_InitRolePIN(
+                    session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: CK_CHAR_PTR, len: CK_ULONG
+                ) => guarded(vendor::init_role_pin);
+                CA_InitSlotRolePIN() => unserved();
+                CA_RoleStateGet(
+                    slot: CK_SLOT_ID, user: CK_USER_TYPE, state: *mut CA_ROLE_STATE
+                ) => guarded(vendor::role_state);
+                CA_CreateLoginChallenge() => unserved();
+                CA_CreateContainerLoginChallenge() => unserved();
+                CA_Deactivate() => unserved();
+                CA_FindAdminSlotForSlot() => unserved();
+                CA_TokenInsert() => unserved();
+                CA_TokenInsertNoAuth() => unserved();
+                CA_TokenZeroize() => unserved();
+                CA_TokenDelete() => unserved();
+                CA_OpenSession() => unserved();
+                CA_OpenSessionWithAppID() => unserved();
+                CA_IndirectLogin() => unserved();
+                CA_InitializeRemotePEDVector() => unserved();
+                CA_DeleteRemotePEDVector() => unserved();
+                CA_GetRemotePEDVectorStatus() => unserved();
+                CA_ConfigureRemotePED() => unserved();
+                CA_DismantleRemotePED() => unserved();
+                CA_Restart() => unserved();
+                CA_RestartForContainer() => unserved();
+                CA_CloseApplicationID() => unserved();
+                CA_CloseApplicationIDForContainer() => unserved();
+                CA_OpenApplicationID() => unserved();
+                CA_OpenApplicationIDForContainer() => unserved();
+                CA_SetApplicationID(
+                    major: CK_ULONG, minor: CK_ULONG
+                ) => guarded(vendor::set_application_id);
+                CA_ReadUtilizationMetrics() => unserved();
+                CA_DescribeUtilizationBinId() => unserved();
+                CA_ReadAndResetUtilizationMetrics() => unserved();
+                CA_ReadAllUtilizationCounters() => unserved();
+                CA_SetAuthorizationData() => unserved();
+                CA_AuthorizeKey() => unserved();
+                CA_ManualKCV() => unserved();
+                CA_SetLKCV() => unserved();
+                CA_SetKCV() => unserved();
+                CA_SetRDK() => unserved();
+                CA_SetCloningDomain(
+                    domain: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(vendor::set_cloning_domain);
+                CA_ClonePrivateKey() => unserved();
+                CA_CloneObject() => unserved();
+                CA_GenerateCloningKEV() => unserved();
+                CA_CloneAsTargetInit() => unserved();
+                CA_CloneAsSource() => unserved();
+                CA_CloneAsTarget() => unserved();
+                CA_SetMofN() => unserved();
+                CA_GenerateMofN() => unserved();
+                CA_GenerateCloneableMofN() => unserved();
+                CA_ModifyMofN() => unserved();
+                CA_CloneMofN() => unserved();
+                CA_CloneModifyMofN() => unserved();
+                CA_ActivateMofN() => unserved();
+                CA_DeactivateMofN() => unserved();
+                CA_GetMofNStatus() => unserved();
+                CA_DuplicateMofN() => unserved();
+                CA_IsMofNEnabled() => unserved();
+                CA_IsMofNRequired() => unserved();
+                CA_GenerateTokenKeys() => unserved();
+                CA_GetTokenCertificateInfo() => unserved();
+                CA_SetTokenCertificateSignature() => unserved();
+                CA_GetModuleList() => unserved();
+                CA_GetModuleInfo() => unserved();
+                CA_LoadModule() => unserved();
+                CA_LoadEncryptedModule() => unserved();
+                CA_UnloadModule() => unserved();
+                CA_PerformModuleCall() => unserved();
+                CA_FirmwareUpdate() => unserved();
+                CA_FirmwareRollback() => unserved();
+                CA_CapabilityUpdate() => unserved();
+                CA_GetUserContainerNumber() => unserved();
+                CA_GetUserContainerName() => unserved();
+                CA_SetUserContainerName() => unserved();
+                CA_GetTokenInsertionCount() => unserved();
+                CA_GetRollbackFirmwareVersion() => unserved();
+                CA_GetFPV() => unserved();
+                CA_GetTPV() => unserved();
+                CA_GetExtendedTPV() => unserved();
+                CA_GetConfigurationElementDescription() => unserved();
+                CA_GetHSMCapabilitySet() => unserved();
+                CA_GetHSMCapabilitySetting() => unserved();
+                CA_GetHSMPolicySet() => unserved();
+                CA_GetHSMPolicySetting() => unserved();
+                CA_GetContainerCapabilitySet() => unserved();
+                CA_GetContainerCapabilitySetting() => unserved();
+                CA_GetContainerPolicySet() => unserved();
+                CA_GetContainerPolicySetting() => unserved();
+                CA_SetTPV() => unserved();
+                CA_SetExtendedTPV() => unserved();
+                CA_SetHSMPolicy() => unserved();
+                CA_SetHSMPolicies() => unserved();
+                CA_SetDestructiveHSMPolicy() => unserved();
+                CA_SetDestructiveHSMPolicies() => unserved();
+                CA_SetContainerPolicy() => unserved();
+                CA_SetContainerPolicies() => unserved();
+                CA_GetTokenCapabilities(
+                    slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
+                    values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
+                ) => guarded(vendor::token_capabilities);
+                CA_SetTokenPolicies() => unserved();
+                CA_GetTokenPolicies(
+                    slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
+                    values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
+                ) => guarded(vendor::token_policies);
+                CA_RetrieveLicenseList() => unserved();
+                CA_QueryLicense() => unserved();
+                CA_GetContainerStatus() => unserved();
+                CA_GetTokenStatus() => unserved();
+                CA_GetSessionInfo() => unserved();
+                CA_GetCVFirmwareVersion() => unserved();
+                CA_ReadCommonStore() => unserved();
+                CA_WriteCommonStore() => unserved();
+                CA_GetPrimarySlot() => unserved();
+                CA_GetSecondarySlot() => unserved();
+                CA_SwitchSecondarySlot() => unserved();
+                CA_CloseSecondarySession() => unserved();
+                CA_CloseAllSecondarySessions() => unserved();
+                CA_ChoosePrimarySlot() => unserved();
+                CA_ChooseSecondarySlot() => unserved();
+                CA_CloneObjectToAllSessions() => unserved();
+                CA_CloneAllObjectsToSession() => unserved();
+                CA_ResetDevice() => unserved();
+                CA_Zeroize() => unserved();
+                CA_FactoryReset() => unserved();
+                CA_SetPedId() => unserved();
+                CA_GetPedId() => unserved();
+                CA_SpRawRead() => unserved();
+                CA_SpRawWrite() => unserved();
+                CA_CheckOperationState() => unserved();
+                CA_DestroyMultipleObjects(
+                    session: CK_SESSION_HANDLE, count: CK_ULONG, objects: CK_OBJECT_HANDLE_PTR,
+                    failed: CK_ULONG_PTR
+                ) => guarded(vendor::destroy_multiple_objects);
+                CA_OpenSecureToken() => unserved();
+                CA_CloseSecureToken() => unserved();
+                CA_ListSecureTokenInit() => unserved();
+                CA_ListSecureTokenUpdate() => unserved();
+                CA_GetSecureElementMeta() => unserved();
+                CA_HAInit() => unserved();
+                CA_HAInitExtended() => unserved();
+                CA_HAGetMasterPublic() => unserved();
+                CA_HAGetLoginChallenge() => unserved();
+                CA_HAAnswerLoginChallenge() => unserved();
+                CA_HALogin() => unserved();
+                CA_HAAnswerMofNChallenge() => unserved();
+                CA_HAActivateMofN() => unserved();
+                CA_GetHAState(
+                    slot: CK_SLOT_ID, status: *mut CK_HA_STATUS
+                ) => guarded(vendor::ha_state);
+                CA_GetTokenCertificates() => unserved();
+                CA_ExtractMaskedObject() => unserved();
+                CA_InsertMaskedObject() => unserved();
+                CA_MultisignValue() => unserved();
+                CA_SIMExtract() => unserved();
+                CA_SIMInsert() => unserved();
+                CA_SIMMultiSign() => unserved();
+                CA_Extract() => unserved();
+                CA_Insert() => unserved();
+                CA_GetTokenObjectUID(
+                    slot: CK_SLOT_ID, object_type: CK_ULONG, object: CK_ULONG, uid: CK_BYTE_PTR
+                ) => guarded(vendor::token_object_uid);
+                CA_GetTokenObjectHandle() => unserved();
+                CA_GetObjectUID() => unserved();
+                CA_GetObjectHandle() => unserved();
+                CA_DeleteContainer() => unserved();
+                CA_MTKSetStorage() => unserved();
+                CA_MTKRestore() => unserved();
+                CA_MTKResplit() => unserved();
+                CA_MTKZeroize() => unserved();
+                CA_MTKGetState() => unserved();
+                CA_STMToggle() => unserved();
+                CA_STMGetState() => unserved();
+                CA_GetTSV() => unserved();
+                CA_InvokeServiceInit() => unserved();
+                CA_InvokeService() => unserved();
+                CA_InvokeServiceFinal() => unserved();
+                CA_InvokeServiceAsynch() => unserved();
+                CA_InvokeServiceSinglePart() => unserved();
+                CA_EncodeECPrimeParams() => unserved();
+                CA_EncodeECChar2Params() => unserved();
+                CA_EncodeECParamsFromFile() => unserved();
+                CA_GetHSMStats() => unserved();
+                CA_GetHSMStorageInformation() => unserved();
+                CA_GetTokenStorageInformation() => unserved();
+                CA_GetContainerStorageInformation() => unserved();
+                CA_SetContainerSize() => unserved();
+                CA_CreateContainer() => unserved();
+                CA_InitAudit() => unserved();
+                CA_LogVerify() => unserved();
+                CA_LogVerifyFile() => unserved();
+                CA_LogExternal() => unserved();
+                CA_LogImportSecret() => unserved();
+                CA_LogExportSecret() => unserved();
+                CA_TimeSync() => unserved();
+                CA_GetTime() => unserved();
+                CA_LogSetConfig() => unserved();
+                CA_LogGetConfig() => unserved();
+                CA_ReplaceFastPathKEK() => unserved();
+                CA_LogGetStatus() => unserved();
+                CA_DeleteContainerWithHandle() => unserved();
+                CA_GetContainerList() => unserved();
+                CA_GetContainerName() => unserved();
+                CA_GetNumberOfAllowedContainers() => unserved();
+                CA_GetTunnelSlotNumber() => unserved();
+                CA_GetClusterState() => unserved();
+                CA_LockClusteredSlot() => unserved();
+                CA_UnlockClusteredSlot() => unserved();
+                CA_LKMInitiatorChallenge() => unserved();
+                CA_LKMReceiverResponse() => unserved();
+                CA_LKMInitiatorComplete() => unserved();
+                CA_LKMReceiverComplete() => unserved();
+                CA_ModifyUsageCount() => unserved();
+                CA_EnableUnauthTokenInsertion() => unserved();
+                CA_GetUnauthTokenInsertionStatus() => unserved();
+                CA_DisableUnauthTokenInsertion() => unserved();
+                CA_STCRegister() => unserved();
+                CA_STCDeregister() => unserved();
+                CA_STCGetPubKey() => unserved();
+                CA_STCGetClientsList() => unserved();
+                CA_STCGetClientInfo() => unserved();
+                CA_STCGetPartPubKey() => unserved();
+                CA_STCGetAdminPubKey() => unserved();
+                CA_STCSetCipherAlgorithm() => unserved();
+                CA_STCGetCipherAlgorithm() => unserved();
+                CA_STCClearCipherAlgorithm() => unserved();
+                CA_STCSetDigestAlgorithm() => unserved();
+                CA_STCGetDigestAlgorithm() => unserved();
+                CA_STCClearDigestAlgorithm() => unserved();
+                CA_STCSetKeyLifeTime() => unserved();
+                CA_STCGetKeyLifeTime() => unserved();
+                CA_STCSetKeyActivationTimeOut() => unserved();
+                CA_STCGetKeyActivationTimeOut() => unserved();
+                CA_STCSetMaxSessions() => unserved();
+                CA_STCGetMaxSessions() => unserved();
+                CA_STCSetSequenceWindowSize() => unserved();
+                CA_STCGetSequenceWindowSize() => unserved();
+                CA_STCIsEnabled() => unserved();
+                CA_STCGetState() => unserved();
+                CA_STCGetCurrentKeyLife() => unserved();
+                CA_GetSlotIdForPhysicalSlot() => unserved();
+                CA_GetSlotIdForContainer() => unserved();
+                CA_STCGetChannelID() => unserved();
+                CA_STCGetCipherID() => unserved();
+                CA_STCGetDigestID() => unserved();
+                CA_STCGetCipherIDs() => unserved();
+                CA_STCGetCipherNameByID() => unserved();
+                CA_STCGetDigestIDs() => unserved();
+                CA_STCGetDigestNameByID() => unserved();
+                CA_GetServerInstanceBySlotID() => unserved();
+                CA_GetSlotListFromServerInstance() => unserved();
+                CA_PerformSelfTest() => unserved();
+                CA_GetFirmwareVersion(
+                    slot: CK_SLOT_ID, major: CK_ULONG_PTR, minor: CK_ULONG_PTR,
+                    sub_minor: CK_ULONG_PTR
+                ) => guarded(vendor::firmware_version);
+                CA_GetPartitionPolicyTemplate() => unserved();
+                CA_Bip32ExportPublicKey() => unserved();
+                CA_Bip32ImportPublicKey() => unserved();
+                CA_TamperClear() => unserved();
+                CA_CreateContainerWithPolicy() => unserved();
+                CA_DeriveKeyAndWrap() => unserved();
+                CA_Get() => unserved();
+                CA_InitToken() => unserved();
+                CA_ResetAuthorizationData() => unserved();
+                CA_AssignKey() => unserved();
+                CA_IncrementFailedAuthCount() => unserved();
+                CA_SessionCancel() => unserved();
+                CA_MigrateKeys() => unserved();
+                CA_MigrationStartSessionNegotiation() => unserved();
+                CA_MigrationContinueSessionNegotiation() => unserved();
+                CA_MigrationCloseSession() => unserved();
+                CA_RandomizeApplicationID() => unserved();
+                CA_GetApplicationID() => unserved();
+                CA_OpenApplicationIDV2() => unserved();
+                CA_CloseApplicationIDV2() => unserved();
+                CA_SetApplicationIDV2() => unserved();
+                CA_OpenSessionWithAppIDV2() => unserved();
+                CA_OpenApplicationIDForContainerV2() => unserved();
+                CA_CloseApplicationIDForContainerV2() => unserved();
+                CA_STCRegisterV2() => unserved();
+                CA_STCGetClientInfoV2() => unserved();
+                CA_STCGetPID() => unserved();
+                CA_STCGetAdminPID() => unserved();
+                CA_SMKRollover() => unserved();
+                CA_ConnectRemotePED() => unserved();
+                CA_DisconnectRemotePED() => unserved();
+                CA_GetSlotId() => unserved();
+                CA_GetUnassignedSlot() => unserved();
+                CA_GetCurrentHAState(
+                    slot: CK_SLOT_ID, status: *mut CK_HA_STATUS
+                ) => guarded(vendor::ha_state);
+                CA_SendFMRequestSession() => unserved();
+                CA_SendFMRequestDirect() => unserved();
+                CA_EncapsulateKey() => unserved();
+                CA_DecapsulateKey() => unserved();
+            }
+        }
+    };
+}
+
+pub(in crate::abi) use with_functions;
+
+/// Which table a function is in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Table {
+    /// `CK_FUNCTION_LIST`.
+    Standard,
+    /// `CK_SFNT_CA_FUNCTION_LIST`.
+    Vendor,
+}
+
+/// Who answers a function.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Service {
+    /// This module does what the function is for.
+    Served,
+    /// The function always answers the same code, as on Luna.
+    Refused,
+    /// The function answers `CKR_FUNCTION_NOT_SUPPORTED`, unlike on Luna.
+    Unserved,
+}
+
+/// One exported function.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Function {
+    /// Its symbol.
+    pub name: &'static str,
+    /// The table it is in.
+    pub table: Table,
+    /// Who answers.
+    pub service: Service,
+}
+
+macro_rules! service {
+    (guarded) => {
+        Service::Served
+    };
+    (bare) => {
+        Service::Served
+    };
+    (refused) => {
+        Service::Refused
+    };
+    (unserved) => {
+        Service::Unserved
+    };
+}
+
+macro_rules! functions {
+    (
+        standard { $( $name:ident $args:tt => $kind:ident $target:tt; )* }
+        vendor { $( $vendor:ident $vendor_args:tt => $vendor_kind:ident $vendor_target:tt; )* }
+    ) => {
+        /// Every exported function, in the order of the tables, the standard's first.
+        pub static FUNCTIONS: &[Function] = &[
+            $(Function {
+                name: stringify!($name),
+                table: Table::Standard,
+                service: service!($kind),
+            },)*
+            $(Function {
+                name: stringify!($vendor),
+                table: Table::Vendor,
+                service: service!($vendor_kind),
+            },)*
+        ];
+    };
+}
+
+with_functions!(functions);

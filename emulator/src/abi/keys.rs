@@ -1,0 +1,132 @@
+//! Making, wrapping, unwrapping and deriving keys.
+
+use crate::abi::ptr::{self, Buffer, Place};
+use crate::abi::{params, template};
+use crate::ck::*;
+use crate::error::Result;
+use crate::library::Library;
+
+const NO_PLACE: &str = "nowhere to put the key's handle";
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn generate(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    mechanism: CK_MECHANISM_PTR,
+    template: CK_ATTRIBUTE_PTR,
+    count: CK_ULONG,
+    key: CK_OBJECT_HANDLE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (place, mechanism, template) = unsafe {
+        (Place::new(key, NO_PLACE)?, params::read(mechanism)?, template::read(template, count)?)
+    };
+    place.put(library.generate_key(SessionHandle(session), &mechanism, &template)?.0);
+    Ok(())
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+#[allow(clippy::too_many_arguments, reason = "the standard's")]
+pub(super) unsafe fn generate_pair(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    mechanism: CK_MECHANISM_PTR,
+    public: CK_ATTRIBUTE_PTR,
+    public_count: CK_ULONG,
+    private: CK_ATTRIBUTE_PTR,
+    private_count: CK_ULONG,
+    public_key: CK_OBJECT_HANDLE_PTR,
+    private_key: CK_OBJECT_HANDLE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (public_place, private_place) =
+        unsafe { (Place::new(public_key, NO_PLACE)?, Place::new(private_key, NO_PLACE)?) };
+    // SAFETY: passed on.
+    let (mechanism, public, private) = unsafe {
+        (
+            params::read(mechanism)?,
+            template::read(public, public_count)?,
+            template::read(private, private_count)?,
+        )
+    };
+    let (public, private) =
+        library.generate_key_pair(SessionHandle(session), &mechanism, &public, &private)?;
+    public_place.put(public.0);
+    private_place.put(private.0);
+    Ok(())
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn wrap(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    mechanism: CK_MECHANISM_PTR,
+    wrapping: CK_OBJECT_HANDLE,
+    key: CK_OBJECT_HANDLE,
+    wrapped: CK_BYTE_PTR,
+    len: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (out, mechanism) = unsafe { (Buffer::new(wrapped, len)?, params::read(mechanism)?) };
+    out.put(&library.wrap_key(
+        SessionHandle(session),
+        &mechanism,
+        ObjectHandle(wrapping),
+        ObjectHandle(key),
+        out.room(),
+    )?)
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+#[allow(clippy::too_many_arguments, reason = "the standard's")]
+pub(super) unsafe fn unwrap(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    mechanism: CK_MECHANISM_PTR,
+    unwrapping: CK_OBJECT_HANDLE,
+    wrapped: CK_BYTE_PTR,
+    len: CK_ULONG,
+    template: CK_ATTRIBUTE_PTR,
+    count: CK_ULONG,
+    key: CK_OBJECT_HANDLE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (place, mechanism) = unsafe { (Place::new(key, NO_PLACE)?, params::read(mechanism)?) };
+    // SAFETY: passed on.
+    let (wrapped, template) =
+        unsafe { (ptr::bytes(wrapped, len)?, template::read(template, count)?) };
+    let key = library.unwrap_key(
+        SessionHandle(session),
+        &mechanism,
+        ObjectHandle(unwrapping),
+        wrapped,
+        &template,
+    )?;
+    place.put(key.0);
+    Ok(())
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn derive(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    mechanism: CK_MECHANISM_PTR,
+    base: CK_OBJECT_HANDLE,
+    template: CK_ATTRIBUTE_PTR,
+    count: CK_ULONG,
+    key: CK_OBJECT_HANDLE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (place, mechanism, template) = unsafe {
+        (Place::new(key, NO_PLACE)?, params::read(mechanism)?, template::read(template, count)?)
+    };
+    let key =
+        library.derive_key(SessionHandle(session), &mechanism, ObjectHandle(base), &template)?;
+    place.put(key.0);
+    Ok(())
+}

@@ -1,0 +1,151 @@
+use super::*;
+
+fn given<T>(parameter: &mut T, len: usize) -> CK_MECHANISM {
+    CK_MECHANISM {
+        mechanism: 0,
+        pParameter: std::ptr::from_mut(parameter).cast(),
+        ulParameterLen: len as CK_ULONG,
+    }
+}
+
+fn bare(at: usize, len: CK_ULONG) -> CK_MECHANISM {
+    CK_MECHANISM {
+        mechanism: 0,
+        pParameter: std::ptr::without_provenance_mut(at),
+        ulParameterLen: len,
+    }
+}
+
+fn read_as(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
+    // SAFETY: the tests' parameters are their own memory, or are refused unread.
+    unsafe { read_shape(given, shape) }
+}
+
+fn assert_refused(given: &CK_MECHANISM, shape: Shape) {
+    let cause = read_as(given, shape).unwrap_err().cause();
+    assert_eq!(cause, Cause::MechanismParamInvalid, "{shape:?} {given:?}");
+}
+
+const SHAPES: [Shape; 5] = [Shape::None, Shape::Iv(16), Shape::Gcm, Shape::Pss, Shape::Oaep];
+
+#[test]
+fn a_null_mechanism_is_an_argument_error_and_an_unknown_one_is_left_unread() {
+    // SAFETY: null is allowed.
+    let refused = unsafe { read(std::ptr::null()) };
+    assert_eq!(refused.unwrap_err().cause(), Cause::ArgumentsBad);
+    let unknown = CK_MECHANISM { mechanism: 0xdead_beef, ..bare(1, CK_ULONG::MAX) };
+    // SAFETY: the parameter of a mechanism nobody knows is not read.
+    let unread = unsafe { read(&raw const unknown) }.unwrap();
+    assert_eq!(unread, Mechanism { kind: 0xdead_beef, params: Params::Unread });
+}
+
+#[test]
+fn a_length_that_is_not_the_shapes_is_refused_unread() {
+    for shape in SHAPES {
+        for len in [1, 15, 17, 23, 39, 41, 47, 49, 1 << 32, CK_ULONG::MAX] {
+            // Nobody reads from address 1, or this would crash.
+            assert_refused(&bare(1, len), shape);
+        }
+        for len in [16, 24, 40, 48] {
+            assert_refused(&bare(0, len), shape);
+        }
+    }
+    assert_refused(&bare(1, 0), Shape::None);
+    assert_eq!(read_as(&bare(0, 0), Shape::None).unwrap(), Params::None);
+}
+
+#[test]
+fn parameters_are_read_unaligned() {
+    let mut memory = [0_u8; 64];
+    for (at, byte) in memory.iter_mut().enumerate() {
+        *byte = u8::try_from(at).unwrap();
+    }
+    let mut at_odd = |len: CK_ULONG| CK_MECHANISM {
+        mechanism: 0,
+        pParameter: memory.as_mut_ptr().wrapping_add(1).cast(),
+        ulParameterLen: len,
+    };
+    let iv = read_as(&at_odd(16), Shape::Iv(16)).unwrap();
+    assert_eq!(iv, Params::Iv((1..17).collect()));
+    let word = |first: u8| CK_ULONG::from_ne_bytes(std::array::from_fn(|at| first + at as u8));
+    let pss = read_as(&at_odd(24), Shape::Pss).unwrap();
+    assert_eq!(pss, Params::Pss { hash: word(1), mgf: word(9), salt_len: word(17) });
+}
+
+#[test]
+fn gcm_is_read_in_both_layouts() {
+    let (mut iv, mut aad) = (*b"twelve bytes", *b"aad");
+    let mut long = CK_GCM_PARAMS {
+        pIv: iv.as_mut_ptr(),
+        ulIvLen: 12,
+        ulIvBits: 0,
+        pAAD: aad.as_mut_ptr(),
+        ulAADLen: 3,
+        ulTagBits: 128,
+    };
+    let full = Params::Gcm {
+        iv: Some(b"twelve bytes".to_vec()),
+        aad: b"aad".to_vec(),
+        tag_bits: 128,
+    };
+    assert_eq!(read_as(&given(&mut long, 48), Shape::Gcm).unwrap(), full);
+    let mut short = GcmWithoutBits {
+        pIv: long.pIv,
+        ulIvLen: 12,
+        pAAD: long.pAAD,
+        ulAADLen: 3,
+        ulTagBits: 128,
+    };
+    assert_eq!(read_as(&given(&mut short, 40), Shape::Gcm).unwrap(), full);
+
+    // The HSM makes the IV when the pointer is null; an empty one is the mechanism's to refuse.
+    short.pIv = std::ptr::null_mut();
+    short.ulIvLen = 0;
+    let Params::Gcm { iv, .. } = read_as(&given(&mut short, 40), Shape::Gcm).unwrap() else {
+        panic!("another shape");
+    };
+    assert_eq!(iv, None);
+    short.ulIvLen = 12;
+    assert_refused(&given(&mut short, 40), Shape::Gcm);
+    long.ulIvLen = 0;
+    let Params::Gcm { iv, .. } = read_as(&given(&mut long, 48), Shape::Gcm).unwrap() else {
+        panic!("another shape");
+    };
+    assert_eq!(iv, Some(Vec::new()));
+    for len in [PIECE_BYTES_MAX + 1, 1 << 32, CK_ULONG::MAX] {
+        long.ulAADLen = len;
+        assert_refused(&given(&mut long, 48), Shape::Gcm);
+    }
+    long.pAAD = std::ptr::null_mut();
+    long.ulAADLen = 1;
+    assert_refused(&given(&mut long, 48), Shape::Gcm);
+}
+
+#[test]
+fn oaep_takes_a_label_or_none() {
+    let mut label = *b"label";
+    let mut params = CK_RSA_PKCS_OAEP_PARAMS {
+        hashAlg: CKM_SHA256,
+        mgf: CKG_MGF1_SHA256,
+        source: CKZ_DATA_SPECIFIED,
+        pSourceData: label.as_mut_ptr().cast(),
+        ulSourceDataLen: 5,
+    };
+    let with = |source: &[u8]| Params::Oaep {
+        hash: CKM_SHA256,
+        mgf: CKG_MGF1_SHA256,
+        source: source.to_vec(),
+    };
+    assert_eq!(read_as(&given(&mut params, 40), Shape::Oaep).unwrap(), with(b"label"));
+    params.source = 0;
+    assert_refused(&given(&mut params, 40), Shape::Oaep);
+    params.ulSourceDataLen = 0;
+    params.pSourceData = std::ptr::null_mut();
+    assert_eq!(read_as(&given(&mut params, 40), Shape::Oaep).unwrap(), with(b""));
+    params.source = CKZ_DATA_SPECIFIED;
+    assert_eq!(read_as(&given(&mut params, 40), Shape::Oaep).unwrap(), with(b""));
+    params.ulSourceDataLen = 1;
+    assert_refused(&given(&mut params, 40), Shape::Oaep);
+    params.ulSourceDataLen = CK_ULONG::MAX;
+    assert_refused(&given(&mut params, 40), Shape::Oaep);
+}

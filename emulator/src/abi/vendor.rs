@@ -1,0 +1,217 @@
+//! The vendor's functions that are served.
+//!
+//! Source: signatures from `ThalesGroup/pycryptoki:pycryptoki/cryptoki/func_defs.py` (Documented),
+//! behaviour as marked.
+
+use crate::abi::ptr::{self, List, Place};
+use crate::abi::text;
+use crate::ck::*;
+use crate::error::{Cause, Error, Result};
+use crate::library::Library;
+
+/// The most handles `CA_DestroyMultipleObjects` takes. A bound of ours, above what a partition
+/// holds.
+const HANDLES_MAX: CK_ULONG = 1 << 20;
+
+const NOWHERE: &str = "nowhere to put the answer";
+
+/// `CA_GetHAState` and `CA_GetCurrentHAState`, which answer the same here: the state is always as
+/// current as a probe would make it.
+///
+/// The whole structure is written, its count included: the vendor's engine presets the count and
+/// takes the older layout for granted when it finds it unchanged (Observed:
+/// `sampaul-thales/luna-openssl-4-pqc:engine/e_gem.c`). Serials are 20 bytes and end with a NUL, as
+/// `atol` wants them (Documented: `ThalesGroup/pycryptoki`, `ThalesGroup/luna-ha-bench`).
+///
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn ha_state(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    status: *mut CK_HA_STATUS,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let place = unsafe { Place::new(status, NOWHERE)? };
+    let state = library.ha_state(SlotId(slot))?;
+    let blank = CK_HA_MEMBER { memberSerial: [0; 20], memberStatus: 0 };
+    let mut status = CK_HA_STATUS {
+        groupSerial: text::terminated(&state.serial),
+        memberList: [blank; CK_HA_MAX_MEMBERS],
+        listSize: state.members.len().min(CK_HA_MAX_MEMBERS) as CK_ULONG,
+    };
+    for (cell, (serial, rv)) in status.memberList.iter_mut().zip(&state.members) {
+        *cell = CK_HA_MEMBER { memberSerial: text::terminated(serial), memberStatus: *rv };
+    }
+    place.put(status);
+    Ok(())
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn firmware_version(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    major: CK_ULONG_PTR,
+    minor: CK_ULONG_PTR,
+    sub_minor: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let places = unsafe {
+        (
+            Place::new(major, NOWHERE)?,
+            Place::new(minor, NOWHERE)?,
+            Place::new(sub_minor, NOWHERE)?,
+        )
+    };
+    let (major, minor, sub_minor) = library.firmware_version(SlotId(slot))?;
+    places.0.put(major);
+    places.1.put(minor);
+    places.2.put(sub_minor);
+    Ok(())
+}
+
+/// Ids and values, two arrays with a count each; null arrays ask for the counts.
+///
+/// Source: `ThalesGroup/pycryptoki:pycryptoki/partition_management.py` (Documented).
+fn put_pairs(
+    ids: &List<CK_ULONG>,
+    values: &List<CK_ULONG>,
+    pairs: &[(CK_ULONG, CK_ULONG)],
+) -> Result<()> {
+    let (id, value): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+    List::put_all(&[(ids, &id), (values, &value)])
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn token_policies(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    ids: CK_ULONG_PTR,
+    id_count: CK_ULONG_PTR,
+    values: CK_ULONG_PTR,
+    value_count: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (ids, values) =
+        unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
+    put_pairs(&ids, &values, &library.token_policies(SlotId(slot))?)
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn token_capabilities(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    ids: CK_ULONG_PTR,
+    id_count: CK_ULONG_PTR,
+    values: CK_ULONG_PTR,
+    value_count: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (ids, values) =
+        unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
+    put_pairs(&ids, &values, &library.token_capabilities(SlotId(slot))?)
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn role_state(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    user: CK_USER_TYPE,
+    state: *mut CA_ROLE_STATE,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let place = unsafe { Place::new(state, NOWHERE)? };
+    let state = library.role_state(SlotId(slot), user)?;
+    place.put(CA_ROLE_STATE {
+        flags: state.flags,
+        loginAttemptsLeft: state.attempts_left,
+        primaryAuthMech: state.primary_authentication,
+        secondaryAuthMech: state.secondary_authentication,
+    });
+    Ok(())
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn init_role_pin(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    user: CK_USER_TYPE,
+    pin: CK_CHAR_PTR,
+    len: CK_ULONG,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let pin = unsafe { ptr::credential(pin, len)? };
+    library.init_role_pin(SessionHandle(session), user, pin)
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn set_cloning_domain(
+    library: &Library,
+    domain: CK_BYTE_PTR,
+    len: CK_ULONG,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let domain = unsafe { ptr::bytes(domain, len)? };
+    library.set_cloning_domain(domain)
+}
+
+/// # Safety
+/// None of its own.
+pub(super) unsafe fn set_application_id(
+    library: &Library,
+    major: CK_ULONG,
+    minor: CK_ULONG,
+) -> Result<()> {
+    library.set_application_id(major, minor)
+}
+
+/// # Safety
+/// Pointers as the exported function wants them; the identifier has 12 bytes.
+pub(super) unsafe fn token_object_uid(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    object_type: CK_ULONG,
+    object: CK_ULONG,
+    uid: CK_BYTE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let place = unsafe { Place::new(uid.cast::<[u8; 12]>(), NOWHERE)? };
+    place.put(library.object_uid(SlotId(slot), object_type, ObjectHandle(object))?);
+    Ok(())
+}
+
+/// Destroys one after the other; at the first failure its index is written and the rest stays.
+///
+/// Source: the index in `ca-functions.csv` of the fact pack (Documented); that those before it are
+/// gone: Assumed.
+///
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn destroy_multiple_objects(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    count: CK_ULONG,
+    objects: CK_OBJECT_HANDLE_PTR,
+    failed: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let place = unsafe { Place::new(failed, "nowhere to put the index of a failure")? };
+    if count > HANDLES_MAX || (objects.is_null() && count > 0) {
+        return Err(Error::new(Cause::ArgumentsBad, "no such list of handles"));
+    }
+    let mut cell = objects.cast_const();
+    for index in 0..count {
+        // SAFETY: the caller vouches for `count` handles; they may be unaligned.
+        let object = ObjectHandle(unsafe { cell.read_unaligned() });
+        library
+            .destroy_object(SessionHandle(session), object)
+            .inspect_err(|_| place.put(index))?;
+        cell = cell.wrapping_add(1);
+    }
+    Ok(())
+}
