@@ -31,7 +31,7 @@ pub enum Hash {
     Sha3_512,
 }
 
-/// The longest digest of any [`Hash`], in bytes.
+/// The longest digest of any [`enum@Hash`], in bytes.
 pub const MAX_LEN: usize = 64;
 
 impl Hash {

@@ -1,4 +1,4 @@
-//! HMAC (FIPS 198-1) over every [`Hash`], through aws-lc, and comparison in constant time.
+//! HMAC (FIPS 198-1) over every [`enum@Hash`], through aws-lc, and comparison in constant time.
 #![allow(unsafe_code, reason = "aws-lc-rs offers HMAC over neither SHA-3 nor MD5")]
 
 use super::CryptoError;

@@ -7,7 +7,7 @@
 use super::CryptoError;
 use super::ec::EcPrivateKey;
 use super::foreign::{EcKey, Pkey, Rsa, check, refused};
-use super::rsa::{RsaComponents, RsaPrivateKey};
+use super::rsa::RsaPrivateKey;
 use aws_lc_sys as sys;
 use std::mem::MaybeUninit;
 use zeroize::Zeroizing;
@@ -41,9 +41,7 @@ pub fn parse(der: &[u8]) -> Result<PrivateKey, CryptoError> {
         match sys::EVP_PKEY_id(parsed.as_ptr()) {
             sys::EVP_PKEY_RSA => {
                 let rsa = Rsa::adopt(sys::EVP_PKEY_get1_RSA(parsed.as_ptr()), CryptoError::Key)?;
-                // Through the components, so that an import has one gate.
-                let components: RsaComponents = RsaPrivateKey::adopt(rsa)?.components()?;
-                RsaPrivateKey::from_components(&components).map(PrivateKey::Rsa)
+                RsaPrivateKey::adopt(rsa).map(PrivateKey::Rsa)
             }
             sys::EVP_PKEY_EC => {
                 let made = sys::EVP_PKEY_get1_EC_KEY(parsed.as_ptr());
@@ -118,6 +116,7 @@ fn written(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
 #[cfg(test)]
 mod tests {
     use super::super::ec::Curve;
+    use super::super::rsa::RsaComponents;
     use super::super::vectors::cases;
     use super::*;
 

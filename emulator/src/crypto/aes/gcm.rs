@@ -79,15 +79,37 @@ impl AesKey {
         plain: &[u8],
         tag_len: usize,
     ) -> Result<Vec<u8>, CryptoError> {
+        let len = plain.len().checked_add(tag_len).ok_or(CryptoError::Parameter)?;
+        // Before the memory is asked for, since `tag_len` is the caller's word.
+        self.gcm.keyed(&self.bytes, tag_len)?;
+        let mut out = vec![0; len];
+        self.gcm_seal_into(iv, aad, plain, tag_len, &mut out)?;
+        Ok(out)
+    }
+
+    /// As [`AesKey::gcm_seal`], into a buffer of exactly `plain.len() + tag_len` bytes; large
+    /// texts are spared the fresh memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`AesKey::gcm_seal`]; [`CryptoError::Length`] for a buffer of another length. The
+    /// contents of `out` are nothing of value then.
+    pub fn gcm_seal_into(
+        &self,
+        iv: &[u8],
+        aad: &[u8],
+        plain: &[u8],
+        tag_len: usize,
+        out: &mut [u8],
+    ) -> Result<(), CryptoError> {
         let context = self.gcm.keyed(&self.bytes, tag_len)?;
         if iv.is_empty() {
             return Err(CryptoError::Parameter);
         }
-        if !fits(plain.len()) {
+        let (text, tag) = out.split_at_mut_checked(plain.len()).ok_or(CryptoError::Length)?;
+        if !fits(plain.len()) || tag.len() != tag_len {
             return Err(CryptoError::Length);
         }
-        let mut out = vec![0; plain.len() + tag_len];
-        let (text, tag) = out.split_at_mut_checked(plain.len()).ok_or(CryptoError::Internal)?;
         let mut written = 0;
         // SAFETY: every pointer goes with the length of its slice; `text` is as long as `plain`,
         // `tag` as long as the context's tag, and none of them overlap.
@@ -109,7 +131,7 @@ impl AesKey {
             )
         };
         check(returned, CryptoError::Internal)?;
-        if written == tag_len { Ok(out) } else { Err(CryptoError::Internal) }
+        if written == tag_len { Ok(()) } else { Err(CryptoError::Internal) }
     }
 
     /// GCM-decrypts ciphertext || tag.
@@ -126,6 +148,28 @@ impl AesKey {
         ciphertext_and_tag: &[u8],
         tag_len: usize,
     ) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        self.gcm.keyed(&self.bytes, tag_len)?;
+        let len = ciphertext_and_tag.len().checked_sub(tag_len).ok_or(CryptoError::Length)?;
+        let mut out = Zeroizing::new(vec![0; len]);
+        self.gcm_open_into(iv, aad, ciphertext_and_tag, tag_len, &mut out)?;
+        Ok(out)
+    }
+
+    /// As [`AesKey::gcm_open`], into a buffer of exactly `ciphertext_and_tag.len() - tag_len`
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`AesKey::gcm_open`]; [`CryptoError::Length`] for a buffer of another length. After
+    /// [`CryptoError::Failed`] `out` is all zeros.
+    pub fn gcm_open_into(
+        &self,
+        iv: &[u8],
+        aad: &[u8],
+        ciphertext_and_tag: &[u8],
+        tag_len: usize,
+        out: &mut [u8],
+    ) -> Result<(), CryptoError> {
         let context = self.gcm.keyed(&self.bytes, tag_len)?;
         if iv.is_empty() {
             return Err(CryptoError::Parameter);
@@ -133,12 +177,11 @@ impl AesKey {
         let (text, tag) = ciphertext_and_tag
             .len()
             .checked_sub(tag_len)
-            .filter(|&len| fits(len))
+            .filter(|&len| fits(len) && len == out.len())
             .and_then(|len| ciphertext_and_tag.split_at_checked(len))
             .ok_or(CryptoError::Length)?;
-        let mut out = Zeroizing::new(vec![0; text.len()]);
         // SAFETY: every pointer goes with the length of its slice; `out` is as long as `text`
-        // and overlaps nothing.
+        // and overlaps nothing. aws-lc clears `out` when it fails.
         let returned = unsafe {
             sys::EVP_AEAD_CTX_open_gather(
                 context.as_ptr(),
@@ -153,7 +196,6 @@ impl AesKey {
                 aad.len(),
             )
         };
-        check(returned, CryptoError::Failed)?;
-        Ok(out)
+        check(returned, CryptoError::Failed)
     }
 }

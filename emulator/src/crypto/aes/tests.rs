@@ -120,6 +120,28 @@ fn gcm_refuses_what_the_standard_does_not_know() {
 }
 
 #[test]
+fn gcm_into_a_buffer_wants_the_exact_length_and_clears_what_it_refuses() {
+    let key = AesKey::new(&[2; 16]).unwrap();
+    let sealed = key.gcm_seal(b"iv", b"aad", b"plain text", 12).unwrap();
+    let mut out = [0; 22];
+    assert_eq!(key.gcm_seal_into(b"iv", b"aad", b"plain text", 12, &mut out), Ok(()));
+    assert_eq!(out.as_slice(), sealed);
+    for len in [0, 9, 10, 21, 23] {
+        let answer = key.gcm_seal_into(b"iv", b"aad", b"plain text", 12, &mut vec![0; len]);
+        assert_eq!(answer, Err(CryptoError::Length), "{len}");
+    }
+    let mut out = [9; 10];
+    assert_eq!(key.gcm_open_into(b"iv", b"aad", &sealed, 12, &mut out), Ok(()));
+    assert_eq!(&out, b"plain text");
+    let answer = key.gcm_open_into(b"iv", b"", &sealed, 12, &mut out);
+    assert_eq!((answer, out), (Err(CryptoError::Failed), [0; 10]));
+    for len in [0, 9, 11, 22] {
+        let answer = key.gcm_open_into(b"iv", b"aad", &sealed, 12, &mut vec![0; len]);
+        assert_eq!(answer, Err(CryptoError::Length), "{len}");
+    }
+}
+
+#[test]
 fn gcm_agrees_with_the_other_library() {
     use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
     for (algorithm, key_len) in [(&AES_128_GCM, 16), (&AES_256_GCM, 32)] {

@@ -335,9 +335,11 @@ impl RsaPrivateKey {
             Rsa::adopt(made, CryptoError::Key)?
         };
         let key = Self::adopt(rsa)?;
-        // Without primes nothing has shown yet that d belongs to e. aws-lc checks each private
-        // operation by the public one, so one operation shows it.
-        key.private_raw(&[2]).map_err(|_| CryptoError::Key)?;
+        if primes.is_none() {
+            // With primes aws-lc has checked that d belongs to e. Without, nothing has shown it
+            // yet; but each private operation is checked by the public one, so one shows it.
+            key.private_raw(&[2]).map_err(|_| CryptoError::Key)?;
+        }
         Ok(key)
     }
 
