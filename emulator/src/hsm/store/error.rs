@@ -38,9 +38,11 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The file or its directory may not be written.
+    /// The file, one of those beside it, or its directory may not be written; or it may only be
+    /// read and somebody else began to write it.
     #[error(
-        "{} can only be read; check the permission of the file and its directory",
+        "{} can only be read; check its permission, and that of its directory and of the files \
+         beside it",
         path.display()
     )]
     ReadOnly {

@@ -46,8 +46,20 @@ pub(super) fn frozen_name(path: &Path) -> PathBuf {
     OsString::from_vec(name).into()
 }
 
+/// What tells whether a file was written: its length, and when, in seconds and nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    bytes: u64,
+    written: (i64, i64),
+}
+
+/// Whether there are writes beside the database that are not in it.
+pub(super) fn has_log(database: &Path) -> bool {
+    fs::metadata(with_suffix(database, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
 /// Refuses what cannot be a store before SQLite takes an empty file for an empty database.
-pub(super) fn look_at(database: &Path) -> Result<(), StoreError> {
+pub(super) fn look_at(database: &Path) -> Result<Look, StoreError> {
     let metadata = fs::metadata(database).map_err(|error| StoreError::from_io(database, &error))?;
     let refused = |reason: &str| {
         Err(StoreError::NotADatabase { path: database.to_path_buf(), reason: reason.to_owned() })
@@ -58,7 +70,7 @@ pub(super) fn look_at(database: &Path) -> Result<(), StoreError> {
     if metadata.len() == 0 {
         return refused("it is empty");
     }
-    Ok(())
+    Ok(Look { bytes: metadata.len(), written: (metadata.mtime(), metadata.mtime_nsec()) })
 }
 
 /// Why SQLite could not open the file; it only says that it could not.

@@ -83,6 +83,8 @@ pub struct SqliteStore {
     database: PathBuf,
     access: Access,
     durability: Durability,
+    /// The file when it was opened, if nobody is supposed to write it.
+    frozen: Option<files::Look>,
     /// `None` only when reading what has no page and cannot be given one.
     page: Option<ControlPage>,
     slots: Slots,
@@ -135,15 +137,17 @@ impl SqliteStore {
     /// [`StoreError::Page`], [`StoreError::Io`]. The file is left as it is.
     pub fn open(directory: &Path, durability: Durability) -> Result<Self, StoreError> {
         let database = directory.join(DATABASE_FILE);
-        files::look_at(&database)?;
+        let look = files::look_at(&database)?;
         let mut store = Self {
             database,
             access: Access::Full,
             durability,
+            frozen: None,
             page: None,
             slots: Slots::take(CONNECTIONS),
         };
         store.access = store.first_contact()?;
+        store.frozen = (store.access == Access::Frozen).then_some(look);
         let control = directory.join(CONTROL_FILE);
         store.page = if store.access == Access::Full {
             // Whoever may use the database may use the page.
@@ -172,13 +176,16 @@ impl SqliteStore {
             database: PathBuf::from(":memory:"),
             access: Access::Memory,
             durability: Durability::Process,
+            frozen: None,
             page: Some(ControlPage::private()),
             slots: Slots::take(1),
         };
         {
             let mut slot = store.slots.writing().ok_or_else(|| store.slotless())?;
-            let connection = store.connect(Access::Memory)?;
-            fill(&connection, record).map_err(|trouble| trouble.at(&store.database))?;
+            let connection = store
+                .connect(Access::Memory)
+                .and_then(|connection| fill(&connection, record).map(|()| connection))
+                .map_err(|trouble| store.explain(trouble))?;
             slot.connect(connection, true);
         }
         store.align_page()?;
@@ -266,24 +273,26 @@ impl SqliteStore {
         let mut access = Access::Full;
         loop {
             let mut slot = self.slots.writing().ok_or_else(|| self.slotless())?;
-            let connection = self.connect(access)?;
-            let found = self.introduce(&connection);
-            let readable_only = connection.is_readonly(MAIN_DB).unwrap_or(false);
-            match found {
-                Ok(()) if readable_only && access == Access::Full => return Ok(Access::Read),
-                Ok(()) => {
+            let met = self.connect(access).and_then(|connection| {
+                self.introduce(&connection)?;
+                Ok(connection)
+            });
+            match met {
+                Ok(connection) => {
+                    if access == Access::Full && connection.is_readonly(MAIN_DB).unwrap_or(true) {
+                        access = Access::Read;
+                    }
                     slot.connect(connection, false);
                     return Ok(access);
                 }
                 Err(trouble) if access != Access::Frozen && files::needs_files_beside(&trouble) => {
                     // The log holds writes that a frozen view of the database would not show.
-                    let log = with_suffix(&self.database, "-wal");
-                    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+                    if files::has_log(&self.database) {
                         return Err(StoreError::ReadOnly { path: self.database.clone() });
                     }
                     access = Access::Frozen;
                 }
-                Err(trouble) => return Err(trouble.at(&self.database)),
+                Err(trouble) => return Err(self.explain(trouble)),
             }
         }
     }
@@ -326,7 +335,7 @@ impl SqliteStore {
         StoreError::Io { path: self.database.clone(), reason: "it has no connections".into() }
     }
 
-    fn connect(&self, access: Access) -> Result<Connection, StoreError> {
+    fn connect(&self, access: Access) -> Result<Connection, Trouble> {
         let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let opened = match access {
             Access::Full => Connection::open_with_flags(
@@ -361,16 +370,24 @@ impl SqliteStore {
             connection.pragma_update(None, "cell_size_check", true)?;
             Ok(connection)
         });
-        prepared.map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::CannotOpen) => files::why_not(&self.database, &error),
-            _ => StoreError::from_sqlite(&self.database, &error),
-        })
+        Ok(prepared?)
+    }
+
+    /// As an error about this store's file.
+    fn explain(&self, trouble: Trouble) -> StoreError {
+        match trouble {
+            Trouble::Sql(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+                files::why_not(&self.database, &error)
+            }
+            other => other.at(&self.database),
+        }
     }
 
     fn connection<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Connection, StoreError> {
         let forked = |Forked| StoreError::Forked { path: self.database.clone() };
         if slot.connection().map_err(forked)?.is_none() {
-            slot.connect(self.connect(self.access)?, false);
+            let connection = self.connect(self.access).map_err(|trouble| self.explain(trouble))?;
+            slot.connect(connection, false);
         }
         slot.connection().map_err(forked)?.ok_or_else(|| self.slotless())
     }
@@ -388,9 +405,22 @@ impl SqliteStore {
                     drop(slot);
                     patience.wait(&self.database)?;
                 }
-                other => return other.map_err(|trouble| trouble.at(&self.database)),
+                other => {
+                    self.still_frozen()?;
+                    return other.map_err(|trouble| self.explain(trouble));
+                }
             }
         }
+    }
+
+    /// A file opened as one that nobody writes may have found a writer after all; what was read
+    /// is then worth nothing. SQLite does not look, so it is done here.
+    fn still_frozen(&self) -> Result<(), StoreError> {
+        let Some(look) = self.frozen else { return Ok(()) };
+        if files::has_log(&self.database) || files::look_at(&self.database)? != look {
+            return Err(StoreError::ReadOnly { path: self.database.clone() });
+        }
+        Ok(())
     }
 
     /// Runs `body` once while no other process or thread writes. Nothing `body` does to the
@@ -408,10 +438,10 @@ impl SqliteStore {
             let connection = self.connection(&mut slot)?;
             match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
                 Ok(transaction) => {
-                    return body(transaction).map_err(|trouble| trouble.at(&self.database));
+                    return body(transaction).map_err(|trouble| self.explain(trouble));
                 }
                 Err(error) if is_busy(&error) => {}
-                Err(error) => return Err(StoreError::from_sqlite(&self.database, &error)),
+                Err(error) => return Err(self.explain(error.into())),
             }
             drop(slot);
             patience.wait(&self.database)?;

@@ -20,7 +20,7 @@ fn varied(number: usize) -> NewObject {
         label: bytes(9),
         id: bytes(27),
         application: bytes(81),
-        private: number % 2 == 0,
+        private: number.is_multiple_of(2),
         ..object("")
     }
 }
