@@ -47,6 +47,7 @@ macro_rules! causes {
 }
 
 causes! {
+    ActionProhibited => CKR_ACTION_PROHIBITED, Caller;
     ArgumentsBad => CKR_ARGUMENTS_BAD, Caller;
     AttributeReadOnly => CKR_ATTRIBUTE_READ_ONLY, Caller;
     AttributeSensitive => CKR_ATTRIBUTE_SENSITIVE, Caller;

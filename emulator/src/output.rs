@@ -3,8 +3,10 @@
 //! Source: PKCS#11 v2.40 section 5.2, conventions for functions returning output in a
 //! variable-length buffer.
 
+use serde::{Deserialize, Serialize};
+
 /// The caller's buffer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Room {
     /// A null buffer: only the length is wanted, and the operation stays active.
     Ask,
@@ -13,7 +15,7 @@ pub enum Room {
 }
 
 /// What becomes of an output.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Output {
     /// The length asked for; an upper bound where the exact one costs the operation.
     Size(usize),

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of sessions, partitions or crypto; everybody who touches a key may read it.
 
+pub mod build;
+pub mod held;
 pub mod rules;
 pub mod template;
 

@@ -1,0 +1,622 @@
+//! Objects of a partition: token objects in the store and its cache, session objects in memory.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::ck::*;
+use crate::crypto::random;
+use crate::crypto::seal::SealKey;
+use crate::error::{Cause, Error, Result};
+use crate::hsm::partition::{Partition, done};
+use crate::hsm::records;
+use crate::hsm::role::{self, Right};
+use crate::hsm::session::{Application, Session};
+use crate::hsm::store::{NewObject, Query, StoreError};
+use crate::mechanisms::{Functions, Mechanism, broken, keys};
+use crate::object::build::{self, Circumstances};
+use crate::object::held::Object;
+use crate::object::rules::{Class, Origin};
+use crate::object::{Answer, Attribute, Template};
+use crate::wire::{ApplicationId, Found, Ouid, Reply, Request};
+
+/// Session objects have handles from here on, so that they never meet the store's.
+const SESSION_OBJECTS: u64 = 1 << 28;
+
+/// Token objects kept in memory; more are read again when they are used.
+const MOST_CACHED: usize = 16_384;
+
+/// An object as this process holds it.
+pub(super) struct Held {
+    pub(super) handle: ObjectHandle,
+    pub(super) ouid: Ouid,
+    pub(super) private: bool,
+    /// The session it dies with; none for a token object.
+    owner: Option<(ApplicationId, SessionHandle)>,
+    /// The store's generation it is of.
+    generation: u64,
+    pub(super) object: Arc<Object>,
+}
+
+impl Held {
+    fn found(&self) -> Found {
+        Found { handle: self.handle, ouid: self.ouid, token: self.owner.is_none() }
+    }
+}
+
+/// Objects in memory.
+#[derive(Default)]
+pub(super) struct Objects {
+    token: RwLock<HashMap<u64, Arc<Held>>>,
+    session: RwLock<HashMap<u64, Arc<Held>>>,
+    next_session: AtomicU64,
+}
+
+impl Objects {
+    pub(super) fn forget(&self, handles: &[u64]) {
+        let mut token = self.token.write();
+        for handle in handles {
+            token.remove(handle);
+        }
+    }
+
+    pub(super) fn forget_token_objects(&self) {
+        self.token.write().clear();
+    }
+
+    pub(super) fn clear_session_objects(&self) {
+        self.session.write().clear();
+    }
+
+    /// A session's objects go with it.
+    pub(super) fn close_session(&self, session: SessionHandle) {
+        self.session.write().retain(|_, held| held.owner.is_none_or(|(_, own)| own != session));
+    }
+
+    fn keep(&self, held: &Arc<Held>) {
+        let mut token = self.token.write();
+        if token.len() >= MOST_CACHED {
+            token.clear();
+        }
+        token.insert(held.handle.0, Arc::clone(held));
+    }
+}
+
+impl Partition {
+    /// After a logout: private session objects of the application are gone, and nothing private
+    /// stays in memory once nobody is logged in.
+    pub(super) fn forget_private(&self, application: ApplicationId) {
+        self.objects.session.write().retain(|_, held| {
+            !held.private || held.owner.is_none_or(|(owner, _)| owner != application)
+        });
+        if !self.sessions.any_login() {
+            self.objects.token.write().retain(|_, held| !held.private);
+        }
+    }
+
+    pub(super) fn handle_object(&self, request: &Request<'_>) -> Result<Reply> {
+        match request {
+            Request::Create(session, template) => {
+                self.create(&*self.sessions.find(*session)?, template).map(Reply::Object)
+            }
+            Request::Copy(session, object, template) => {
+                self.copy(&*self.sessions.find(*session)?, *object, template).map(Reply::Object)
+            }
+            Request::Destroy(session, object) => {
+                self.destroy(&*self.sessions.find(*session)?, *object).map(done)
+            }
+            Request::ObjectSize(session, object) => {
+                let held = self.seen_by(&self.sessions.find(*session)?.application, *object)?;
+                Ok(Reply::Size(records::encode(held.object.attributes())?.len() as u64))
+            }
+            Request::Attributes(session, object, kinds) => {
+                let held = self.seen_by(&self.sessions.find(*session)?.application, *object)?;
+                Ok(Reply::Answers(kinds.iter().map(|kind| answer(&held.object, *kind)).collect()))
+            }
+            Request::SetAttributes(session, object, template) => {
+                self.set_attributes(&*self.sessions.find(*session)?, *object, template).map(done)
+            }
+            Request::Find(session, template) => {
+                let session = self.sessions.find(*session)?;
+                let held = self.search(&session.application, template)?;
+                Ok(Reply::Objects(held.iter().map(|held| held.found()).collect()))
+            }
+            Request::Locate(session, ouid) => {
+                let session = self.sessions.find(*session)?;
+                let wanted = Template::from_iter([Attribute::bytes(CKA_OUID, ouid.to_vec())]);
+                let found = self.search(&session.application, &wanted)?;
+                let held = found.first().ok_or_else(gone)?;
+                Ok(Reply::Object(held.found()))
+            }
+            Request::Inventory(session) => {
+                let session = self.sessions.find(*session)?;
+                let held = self.search(&session.application, &Template::new())?;
+                Ok(Reply::Objects(held.iter().map(|held| held.found()).collect()))
+            }
+            Request::GenerateKey(session, mechanism, template) => {
+                let session = self.sessions.find(*session)?;
+                self.generate_key(&session, mechanism, template).map(Reply::Object)
+            }
+            Request::GenerateKeyPair(session, mechanism, public, private) => {
+                let session = self.sessions.find(*session)?;
+                let (public, private) =
+                    self.generate_key_pair(&session, mechanism, public, private)?;
+                Ok(Reply::Pair(public, private))
+            }
+            Request::Extract(session, object) => {
+                self.extract(&*self.sessions.find(*session)?, *object).map(Reply::Bytes)
+            }
+            Request::Insert(session, blob) => {
+                self.insert(&*self.sessions.find(*session)?, blob).map(Reply::Object)
+            }
+            _ => Err(Error::new(Cause::GeneralError, "a request went to the wrong room")),
+        }
+    }
+
+    /// The object behind a handle, if the application may see it.
+    ///
+    /// # Errors
+    /// `ObjectHandleInvalid`; `UserNotLoggedIn` for a private one without a login (Assumed).
+    pub(super) fn seen_by(
+        &self,
+        application: &Application,
+        handle: ObjectHandle,
+    ) -> Result<Arc<Held>> {
+        let held = self.held(application, handle)?;
+        if held.owner.is_some_and(|(owner, _)| owner != application.id) {
+            return Err(gone());
+        }
+        if held.private && !application.sees_private() {
+            return Err(match application.role() {
+                None => Error::new(Cause::UserNotLoggedIn, "the object is private"),
+                Some(_) => gone(),
+            });
+        }
+        Ok(held)
+    }
+
+    fn held(&self, application: &Application, handle: ObjectHandle) -> Result<Arc<Held>> {
+        let (table, in_store) = if handle.0 >= SESSION_OBJECTS {
+            (&self.objects.session, false)
+        } else {
+            (&self.objects.token, true)
+        };
+        if let Some(held) = table.read().get(&handle.0) {
+            return Ok(Arc::clone(held));
+        }
+        if !in_store {
+            return Err(gone());
+        }
+        let record = self.store.load_object(handle.0)?.ok_or_else(gone)?;
+        if record.partition != self.serial {
+            return Err(gone());
+        }
+        let attributes =
+            self.with_key(application, record.private, |key| records::attributes(&record, key))?;
+        let held = Arc::new(Held {
+            handle,
+            ouid: record.ouid,
+            private: record.private,
+            owner: None,
+            generation: record.generation,
+            object: Arc::new(Object::new(records::class_of(&attributes)?, attributes)),
+        });
+        self.objects.keep(&held);
+        Ok(held)
+    }
+
+    /// Runs with the key that seals private or public objects.
+    fn with_key<T>(
+        &self,
+        application: &Application,
+        private: bool,
+        run: impl FnOnce(&SealKey) -> Result<T>,
+    ) -> Result<T> {
+        if !private {
+            return run(&self.device_key);
+        }
+        let login = application
+            .login()
+            .ok_or_else(|| Error::new(Cause::UserNotLoggedIn, "the object is private"))?;
+        run(&login.key)
+    }
+
+    fn search(&self, application: &Application, wanted: &Template) -> Result<Vec<Arc<Held>>> {
+        let token = wanted.flag(CKA_TOKEN);
+        let private = application.sees_private();
+        let mut found = Vec::new();
+        if token != Some(false) {
+            for handle in self.store.find(&self.serial, &query(wanted, private))? {
+                // One that another process destroyed meanwhile is none to be found.
+                match self.seen_by(application, ObjectHandle(handle)) {
+                    Ok(held) if matches(&held.object, wanted) => found.push(held),
+                    Err(error) if error.cause() != Cause::ObjectHandleInvalid => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        if token != Some(true) {
+            let session = self.objects.session.read();
+            let mut own: Vec<_> = session
+                .values()
+                .filter(|held| held.owner.is_some_and(|(owner, _)| owner == application.id))
+                .filter(|held| private || !held.private)
+                .filter(|held| matches(&held.object, wanted))
+                .cloned()
+                .collect();
+            own.sort_by_key(|held| held.handle);
+            found.append(&mut own);
+        }
+        Ok(found)
+    }
+
+    fn circumstances(
+        session: &Session,
+        origin: Origin,
+        mechanism: Option<&Mechanism>,
+    ) -> Circumstances {
+        let role = session.application.role();
+        Circumstances {
+            origin,
+            logged_in: role.is_some_and(|role| role != Role::PartitionSo),
+            partition_so: role == Some(Role::PartitionSo),
+            mechanism: mechanism.map(|mechanism| mechanism.kind),
+        }
+    }
+
+    fn create(&self, session: &Session, template: &Template) -> Result<Found> {
+        let class = build::class_of(template, None)?;
+        let how = Self::circumstances(session, Origin::Created, None);
+        let mut attributes = build::complete(template, class, how)?;
+        for attribute in keys::admit(class, &attributes)?.0 {
+            attributes.set(attribute);
+        }
+        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+    }
+
+    fn copy(&self, session: &Session, source: ObjectHandle, template: &Template) -> Result<Found> {
+        let held = self.seen_by(&session.application, source)?;
+        if !held.object.is(CKA_COPYABLE) {
+            return Err(Error::new(Cause::ActionProhibited, "the object is not to be copied")
+                .about(CKA_COPYABLE));
+        }
+        let so = session.application.role() == Some(Role::PartitionSo);
+        let class = held.object.class();
+        let mut attributes = build::change(held.object.attributes(), class, template, true, so)?;
+        attributes.remove(CKA_OUID);
+        if held.private && attributes.flag(CKA_PRIVATE) != Some(true) {
+            return Err(Error::new(Cause::TemplateInconsistent, "a private object stays private")
+                .about(CKA_PRIVATE));
+        }
+        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+    }
+
+    fn generate_key(
+        &self,
+        session: &Session,
+        mechanism: &Mechanism,
+        template: &Template,
+    ) -> Result<Found> {
+        let state = self.current()?;
+        let offer = state.offer(mechanism.kind)?;
+        let generate = offer
+            .row
+            .generate
+            .filter(|_| offer.functions.contains(Functions::GENERATE))
+            .ok_or_else(|| wrong_function(mechanism))?;
+        let class = build::class_of(template, Some(offer.row.makes(CKO_SECRET_KEY)))?;
+        let how = Self::circumstances(session, Origin::Generated, Some(mechanism));
+        let mut attributes = build::complete(template, class, how)?;
+        self.may_add(session, class, &attributes)?;
+        for attribute in generate(template, offer.limits(Functions::GENERATE))?.0 {
+            attributes.set(attribute);
+        }
+        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+    }
+
+    fn generate_key_pair(
+        &self,
+        session: &Session,
+        mechanism: &Mechanism,
+        public: &Template,
+        private: &Template,
+    ) -> Result<(Found, Found)> {
+        let state = self.current()?;
+        let offer = state.offer(mechanism.kind)?;
+        let generate = offer
+            .row
+            .generate_pair
+            .filter(|_| offer.functions.contains(Functions::GENERATE_PAIR))
+            .ok_or_else(|| wrong_function(mechanism))?;
+        let how = Self::circumstances(session, Origin::Generated, Some(mechanism));
+        let mut halves = Vec::new();
+        for (template, class) in [(public, CKO_PUBLIC_KEY), (private, CKO_PRIVATE_KEY)] {
+            let class = build::class_of(template, Some(offer.row.makes(class)))?;
+            let attributes = build::complete(template, class, how)?;
+            self.may_add(session, class, &attributes)?;
+            halves.push((class, attributes));
+        }
+        let limits = offer.limits(Functions::GENERATE_PAIR);
+        let (public, private) = generate(public, private, limits)?;
+        for ((_, attributes), made) in halves.iter_mut().zip([public, private]) {
+            for attribute in made.0 {
+                attributes.set(attribute);
+            }
+        }
+        match self.add_all(session, halves)?.as_slice() {
+            [public, private] => Ok((*public, *private)),
+            _ => Err(gone()),
+        }
+    }
+
+    /// Whether the session may have such an object made.
+    fn may_add(&self, session: &Session, class: Class, attributes: &Template) -> Result<()> {
+        let token = attributes.flag(CKA_TOKEN).unwrap_or(false);
+        let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
+        if attributes.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true) {
+            return Err(Error::new(
+                Cause::AttributeValueInvalid,
+                "keys that ask for the PIN at each use are not served yet",
+            )
+            .about(CKA_ALWAYS_AUTHENTICATE));
+        }
+        if token && !session.read_write {
+            return Err(Error::new(
+                Cause::SessionReadOnly,
+                "token objects want a read-write session",
+            ));
+        }
+        self.need_state_for(session, class, private)
+    }
+
+    fn need_state_for(&self, session: &Session, class: Class, private: bool) -> Result<()> {
+        let state = self.current()?;
+        state.need_initialized()?;
+        let role = session.application.role();
+        role::check(role, Right::Manage { guarded: private || class.is_guarded() })?;
+        if let Some(login) = session.application.login()
+            && login.must_change
+            && class.is_key()
+        {
+            return Err(expired());
+        }
+        const POLICY_KEY_MANAGEMENT: u32 = 28;
+        if class.is_key() && !state.allows(POLICY_KEY_MANAGEMENT) {
+            return Err(Error::new(
+                Cause::UserNotAuthorized,
+                "the partition is for using keys only (code Assumed)",
+            )
+            .by_policy(POLICY_KEY_MANAGEMENT));
+        }
+        Ok(())
+    }
+
+    /// Adds objects, all or none: to the store, or to the session.
+    pub(super) fn add_all(
+        &self,
+        session: &Session,
+        objects: Vec<(Class, Template)>,
+    ) -> Result<Vec<Found>> {
+        let mut records = Vec::new();
+        for (class, attributes) in &objects {
+            self.may_add(session, *class, attributes)?;
+            if attributes.flag(CKA_TOKEN) == Some(true) {
+                let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
+                let ouid = attributes.bytes(CKA_OUID).and_then(|ouid| ouid.try_into().ok());
+                records.push(self.with_key(&session.application, private, |key| {
+                    records::new_record(attributes, key, ouid)
+                })?);
+            }
+        }
+        let mut stored = self.store_all(records)?.into_iter();
+        let mut added = Vec::new();
+        for (class, attributes) in objects {
+            added.push(if attributes.flag(CKA_TOKEN) == Some(true) {
+                stored.next().ok_or_else(gone)?
+            } else {
+                self.add_session_object(session, class, attributes)?
+            });
+        }
+        Ok(added)
+    }
+
+    fn store_all(&self, records: Vec<NewObject>) -> Result<Vec<Found>> {
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        let used = self.store.count(&self.serial)?.bytes;
+        let wanted: u64 = records
+            .iter()
+            .map(|record| (record.attributes.len() + record.secret.len()) as u64)
+            .sum();
+        let total = self.profile.limits.partition_bytes;
+        if used.saturating_add(wanted) > total {
+            return Err(Error::new(
+                Cause::ContainerObjectStorageFull,
+                format!("{used} of {total} bytes are used, {wanted} more are wanted"),
+            ));
+        }
+        let fresh = RefCell::new(Vec::new());
+        let handles = self.store.insert_objects(&self.serial, &records, &|counter| {
+            let ouid = new_ouid(&self.serial, counter);
+            fresh.borrow_mut().push(ouid);
+            ouid
+        })?;
+        let mut fresh = fresh.into_inner().into_iter();
+        let ouids = records.iter().filter_map(|record| record.ouid.or_else(|| fresh.next()));
+        Ok(handles
+            .into_iter()
+            .zip(ouids)
+            .map(|(handle, ouid)| Found { handle: ObjectHandle(handle), ouid, token: true })
+            .collect())
+    }
+
+    fn add_session_object(
+        &self,
+        session: &Session,
+        class: Class,
+        mut attributes: Template,
+    ) -> Result<Found> {
+        let handle = SESSION_OBJECTS + self.objects.next_session.fetch_add(1, Ordering::Relaxed);
+        let ouid: Ouid = match attributes.bytes(CKA_OUID).map(TryInto::try_into) {
+            Some(Ok(ouid)) => ouid,
+            _ => {
+                let bytes = random::bytes(size_of::<Ouid>()).map_err(broken)?;
+                bytes.as_slice().try_into().map_err(|_| gone())?
+            }
+        };
+        attributes.set(Attribute::bytes(CKA_OUID, ouid.to_vec()));
+        let held = Held {
+            handle: ObjectHandle(handle),
+            ouid,
+            private: attributes.flag(CKA_PRIVATE).unwrap_or(false),
+            owner: Some((session.application.id, session.handle)),
+            generation: 0,
+            object: Arc::new(Object::new(class, attributes)),
+        };
+        let found = held.found();
+        self.objects.session.write().insert(handle, Arc::new(held));
+        Ok(found)
+    }
+
+    fn may_change(&self, session: &Session, held: &Held) -> Result<()> {
+        if held.owner.is_none() && !session.read_write {
+            return Err(Error::new(
+                Cause::SessionReadOnly,
+                "token objects want a read-write session",
+            ));
+        }
+        self.need_state_for(session, held.object.class(), held.private)
+    }
+
+    fn destroy(&self, session: &Session, handle: ObjectHandle) -> Result<()> {
+        let held = self.seen_by(&session.application, handle)?;
+        self.may_change(session, &held)?;
+        if !held.object.is(CKA_DESTROYABLE) {
+            return Err(Error::new(Cause::ActionProhibited, "the object is not to be destroyed")
+                .about(CKA_DESTROYABLE));
+        }
+        if held.owner.is_some() {
+            self.objects.session.write().remove(&handle.0);
+            return Ok(());
+        }
+        if !self.store.delete_object(handle.0)? {
+            return Err(gone());
+        }
+        self.objects.forget(&[handle.0]);
+        Ok(())
+    }
+
+    fn set_attributes(
+        &self,
+        session: &Session,
+        handle: ObjectHandle,
+        template: &Template,
+    ) -> Result<()> {
+        let so = session.application.role() == Some(Role::PartitionSo);
+        loop {
+            let held = self.seen_by(&session.application, handle)?;
+            self.may_change(session, &held)?;
+            if !held.object.is(CKA_MODIFIABLE) {
+                return Err(Error::new(Cause::ActionProhibited, "the object is not to be changed")
+                    .about(CKA_MODIFIABLE));
+            }
+            let class = held.object.class();
+            let attributes = build::change(held.object.attributes(), class, template, false, so)?;
+            if held.owner.is_some() {
+                let changed = Held {
+                    handle,
+                    ouid: held.ouid,
+                    private: held.private,
+                    owner: held.owner,
+                    generation: 0,
+                    object: Arc::new(Object::new(class, attributes)),
+                };
+                self.objects.session.write().insert(handle.0, Arc::new(changed));
+                return Ok(());
+            }
+            let update = self.with_key(&session.application, held.private, |key| {
+                records::update(&attributes, key)
+            })?;
+            let outcome = self.store.update_object(handle.0, held.generation, &update);
+            self.objects.forget(&[handle.0]);
+            match outcome {
+                // Another process changed it meanwhile: look again, by its rules as they are now.
+                Err(StoreError::Conflict { .. }) => {}
+                other => return other.map(drop).map_err(Error::from),
+            }
+        }
+    }
+}
+
+/// What `C_GetAttributeValue` says.
+fn answer(object: &Object, kind: CK_ATTRIBUTE_TYPE) -> Answer {
+    if object.hides(kind) {
+        return Answer::Sensitive;
+    }
+    match object.attributes().find(kind) {
+        Some(attribute) => Answer::Value(attribute.value.clone()),
+        // A rule without a value is an attribute the object could have: an empty template or list.
+        None => match object.class().rule(kind) {
+            Some(rule) if rule.form == crate::object::rules::Form::Template => {
+                Answer::Value(crate::object::Value::Template(Template::new()))
+            }
+            _ => Answer::Invalid,
+        },
+    }
+}
+
+/// Whether every attribute of a search template is there and equal. Secrets never match.
+fn matches(object: &Object, wanted: &Template) -> bool {
+    wanted.0.iter().all(|attribute| {
+        !object.hides(attribute.kind)
+            && object.attributes().find(attribute.kind).is_some_and(|own| own == attribute)
+    })
+}
+
+/// What the store can look for by its indexes; the rest is looked at object by object.
+fn query(wanted: &Template, include_private: bool) -> Query {
+    let bytes = |kind| wanted.bytes(kind).map(<[u8]>::to_vec);
+    Query {
+        class: wanted.number(CKA_CLASS),
+        key_type: wanted.number(CKA_KEY_TYPE),
+        label: bytes(CKA_LABEL),
+        id: bytes(CKA_ID),
+        application: bytes(CKA_APPLICATION),
+        ouid: wanted.bytes(CKA_OUID).and_then(|ouid| ouid.try_into().ok()),
+        include_private,
+    }
+}
+
+/// A counter, then bytes that tell the HSM: the shape of the identifiers the guide prints. Two
+/// partitions never make the same one.
+///
+/// Source: the guide's `partition contents` (Documented); the meaning of its parts Assumed.
+fn new_ouid(serial: &str, counter: u64) -> Ouid {
+    let counter = u32::try_from(counter & u64::from(u32::MAX)).unwrap_or(0).to_le_bytes();
+    let mut ouid = [0; 12];
+    let serial = serial.parse::<u64>().unwrap_or(0).to_le_bytes();
+    let parts = counter.into_iter().chain(serial);
+    for (byte, part) in ouid.iter_mut().zip(parts) {
+        *byte = part;
+    }
+    ouid
+}
+
+pub(super) fn gone() -> Error {
+    Error::new(Cause::ObjectHandleInvalid, "the partition has no such object")
+}
+
+pub(super) fn expired() -> Error {
+    Error::new(Cause::PinExpired, "the first credential of a role must be changed (HSM policy 21)")
+}
+
+fn wrong_function(mechanism: &Mechanism) -> Error {
+    Error::new(
+        Cause::MechanismInvalid,
+        format!("{} does not make keys so here", names::ckm(mechanism.kind)),
+    )
+}

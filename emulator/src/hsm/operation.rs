@@ -1,0 +1,331 @@
+//! Operations: whether a key may be used so, whole messages, and messages in parts.
+
+use std::sync::Arc;
+
+use crate::ck::*;
+use crate::crypto::hash::{self, Digest, Hash};
+use crate::error::{Cause, Error, Result};
+use crate::hsm::objects::expired;
+use crate::hsm::partition::{Partition, done};
+use crate::hsm::role::{self, Right};
+use crate::hsm::session::Session;
+use crate::mechanisms::{
+    Cipher, Feed, Functions, Params, Row, Signature, Stream, Use, broken, wrong_params,
+};
+use crate::object::held::Object;
+use crate::output::{Output, Room};
+use crate::wire::{Operation, Reply, Request};
+
+/// A message in parts. `settle` alone decides whether it goes on.
+pub(super) enum Running {
+    Cipher(Box<dyn Stream>),
+    Digest(Digest),
+    Signature { feed: Box<dyn Feed>, using: Use, signature: &'static dyn Signature },
+}
+
+/// An operation whose key and mechanism are found fit for each other.
+enum Ready {
+    Cipher(&'static dyn Cipher, Use),
+    Digest(Hash),
+    Signature(&'static dyn Signature, Use),
+}
+
+impl Purpose {
+    fn function(self) -> Functions {
+        match self {
+            Self::Encrypt => Functions::ENCRYPT,
+            Self::Decrypt => Functions::DECRYPT,
+            Self::Digest => Functions::DIGEST,
+            Self::Sign => Functions::SIGN,
+            Self::Verify => Functions::VERIFY,
+        }
+    }
+
+    fn usage(self) -> Option<CK_ATTRIBUTE_TYPE> {
+        match self {
+            Self::Encrypt => Some(CKA_ENCRYPT),
+            Self::Decrypt => Some(CKA_DECRYPT),
+            Self::Digest => None,
+            Self::Sign => Some(CKA_SIGN),
+            Self::Verify => Some(CKA_VERIFY),
+        }
+    }
+
+    /// The class of an asymmetric key for it.
+    fn asymmetric_class(self) -> CK_OBJECT_CLASS {
+        match self {
+            Self::Encrypt | Self::Verify | Self::Digest => CKO_PUBLIC_KEY,
+            Self::Decrypt | Self::Sign => CKO_PRIVATE_KEY,
+        }
+    }
+}
+
+impl Partition {
+    pub(super) fn handle_operation(&self, request: &Request<'_>) -> Result<Reply> {
+        match request {
+            Request::Check(operation) => {
+                let session = self.sessions.find(operation.session)?;
+                self.ready(&session, operation)?;
+                Ok(Reply::Done)
+            }
+            Request::Perform { operation, input, signature, room } => {
+                let session = self.sessions.find(operation.session)?;
+                let ready = self.ready(&session, operation)?;
+                perform(&ready, input, signature.as_deref(), *room).map(Reply::Output)
+            }
+            Request::Begin(operation) => {
+                let session = self.sessions.find(operation.session)?;
+                let running = begin(self.ready(&session, operation)?)?;
+                session.running.lock().insert(operation.purpose, running);
+                Ok(Reply::Done)
+            }
+            Request::Update { session, purpose, input, room } => {
+                let session = self.sessions.find(*session)?;
+                step(&session, *purpose, |running| update(running, input, *room))
+            }
+            Request::Finish { session, purpose, signature, room } => {
+                let session = self.sessions.find(*session)?;
+                finish_in(&session, *purpose, signature.as_deref(), *room)
+            }
+            Request::DigestKey(session, key) => {
+                let session = self.sessions.find(*session)?;
+                let key = self.digestible(&session, *key)?;
+                step(&session, Purpose::Digest, |running| match running {
+                    Running::Digest(digest) => {
+                        let value = key.attributes().bytes(CKA_VALUE).unwrap_or_default();
+                        digest.update(value);
+                        Ok(Output::Data(Vec::new()))
+                    }
+                    _ => Err(not_initialized()),
+                })
+            }
+            Request::Abandon(session, purpose) => {
+                let session = self.sessions.find(*session)?;
+                session.running.lock().remove(purpose);
+                Ok(done(()))
+            }
+            _ => Err(Error::new(Cause::GeneralError, "a request went to the wrong room")),
+        }
+    }
+
+    fn digestible(&self, session: &Session, key: ObjectHandle) -> Result<Arc<Object>> {
+        let held = self.seen_by(&session.application, key).map_err(as_key)?;
+        if held.object.class().class == CKO_SECRET_KEY {
+            return Ok(Arc::clone(&held.object));
+        }
+        Err(Error::new(Cause::KeyIndigestible, "secret keys can be digested, no others"))
+    }
+
+    fn ready(&self, session: &Session, operation: &Operation<'_>) -> Result<Ready> {
+        let state = self.current()?;
+        let function = operation.purpose.function();
+        let offer = state.offer(operation.mechanism.kind)?;
+        if !offer.functions.contains(function) {
+            return Err(Error::new(
+                Cause::MechanismInvalid,
+                format!("{} is not for this function", names::ckm(offer.row.kind)),
+            ));
+        }
+        let Some(handle) = operation.key else {
+            let hash = offer.row.digest.ok_or_else(not_initialized)?;
+            if operation.mechanism.params != Params::None {
+                return Err(wrong_params("a digest takes no parameter"));
+            }
+            return Ok(Ready::Digest(hash));
+        };
+        let held = self.seen_by(&session.application, handle).map_err(as_key)?;
+        if held.private {
+            role::check(session.application.role(), Right::UsePrivate)?;
+        }
+        if session.application.login().is_some_and(|login| login.must_change) {
+            return Err(expired());
+        }
+        check_key(&held.object, offer.row, operation)?;
+        let using = Use {
+            key: Arc::clone(&held.object),
+            params: operation.mechanism.params.clone(),
+            limits: offer.limits(function),
+            forward: matches!(operation.purpose, Purpose::Encrypt | Purpose::Sign),
+        };
+        match (operation.purpose, offer.row.cipher, offer.row.signature) {
+            (Purpose::Encrypt | Purpose::Decrypt, Some(cipher), _) => {
+                cipher.prepare(&using)?;
+                Ok(Ready::Cipher(cipher, using))
+            }
+            (Purpose::Sign | Purpose::Verify, _, Some(signature)) => {
+                signature.prepare(&using)?;
+                Ok(Ready::Signature(signature, using))
+            }
+            _ => Err(not_initialized()),
+        }
+    }
+}
+
+/// Class, type, usage and allowed mechanisms, in that order.
+fn check_key(key: &Object, row: &Row, operation: &Operation<'_>) -> Result<()> {
+    let class = key.class();
+    let symmetric = matches!(row.key, Some(CKK_AES | CKK_GENERIC_SECRET));
+    let wanted = if symmetric { CKO_SECRET_KEY } else { operation.purpose.asymmetric_class() };
+    if class.class != wanted || class.key_type != row.key {
+        return Err(Error::new(
+            Cause::KeyTypeInconsistent,
+            format!("{} wants another kind of key", names::ckm(row.kind)),
+        ));
+    }
+    if let Some(usage) = operation.purpose.usage()
+        && !key.is(usage)
+    {
+        return Err(
+            Error::new(Cause::KeyFunctionNotPermitted, "the key is not for this").about(usage)
+        );
+    }
+    let Some(allowed) = key.attributes().bytes(CKA_ALLOWED_MECHANISMS) else { return Ok(()) };
+    let listed = allowed
+        .chunks_exact(size_of::<CK_ULONG>())
+        .filter_map(|chunk| chunk.try_into().ok().map(CK_ULONG::from_ne_bytes))
+        .any(|kind| kind == row.kind);
+    if allowed.is_empty() || listed {
+        return Ok(());
+    }
+    Err(Error::new(Cause::MechanismInvalid, "the key allows other mechanisms")
+        .about(CKA_ALLOWED_MECHANISMS))
+}
+
+/// A whole message. A length question never runs the key.
+fn perform(ready: &Ready, input: &[u8], signature: Option<&[u8]>, room: Room) -> Result<Output> {
+    match ready {
+        Ready::Cipher(cipher, using) => {
+            let (certain, bound) = cipher.bounds(using, input.len())?;
+            if let Some(refused) = room.refuse(certain, bound) {
+                return Ok(refused);
+            }
+            Ok(room.fit(cipher.once(using, input)?))
+        }
+        Ready::Digest(hash) => {
+            if let Some(refused) = room.refuse(hash.len(), hash.len()) {
+                return Ok(refused);
+            }
+            Ok(Output::Data(hash::digest(*hash, input).map_err(broken)?))
+        }
+        Ready::Signature(row, using) => {
+            if signature.is_none() {
+                let len = row.len(using)?;
+                if let Some(refused) = room.refuse(len, len) {
+                    return Ok(refused);
+                }
+            }
+            let mut feed = row.feed(using)?;
+            feed.update(input)?;
+            let fed = feed.finish()?;
+            match signature {
+                Some(signature) => {
+                    row.verify(using, &fed, signature)?;
+                    Ok(Output::Data(Vec::new()))
+                }
+                None => Ok(Output::Data(row.sign(using, &fed)?)),
+            }
+        }
+    }
+}
+
+fn begin(ready: Ready) -> Result<Running> {
+    Ok(match ready {
+        Ready::Cipher(cipher, using) => Running::Cipher(cipher.start(using)?),
+        Ready::Digest(hash) => Running::Digest(Digest::new(hash).map_err(broken)?),
+        Ready::Signature(signature, using) => {
+            Running::Signature { feed: signature.feed(&using)?, using, signature }
+        }
+    })
+}
+
+/// Takes the operation out of its place; it goes back only if the outcome leaves it active, so
+/// that forgetting is ending.
+///
+/// Source: PKCS#11 v2.40 section 5.2: a length question and a short buffer leave it active, any
+/// failure ends it.
+fn step(
+    session: &Session,
+    purpose: Purpose,
+    run: impl FnOnce(&mut Running) -> Result<Output>,
+) -> Result<Reply> {
+    let mut running = session.running.lock().remove(&purpose).ok_or_else(not_initialized)?;
+    let output = run(&mut running)?;
+    session.running.lock().insert(purpose, running);
+    Ok(Reply::Output(output))
+}
+
+fn update(running: &mut Running, input: &[u8], room: Room) -> Result<Output> {
+    match running {
+        Running::Cipher(stream) => {
+            let bound = stream.update_bound(input.len());
+            if let Some(refused) = room.refuse(bound, bound) {
+                return Ok(refused);
+            }
+            Ok(Output::Data(stream.update(input)?))
+        }
+        Running::Digest(digest) => {
+            digest.update(input);
+            Ok(Output::Data(Vec::new()))
+        }
+        Running::Signature { feed, .. } => {
+            feed.update(input)?;
+            Ok(Output::Data(Vec::new()))
+        }
+    }
+}
+
+fn finish_in(
+    session: &Session,
+    purpose: Purpose,
+    signature: Option<&[u8]>,
+    room: Room,
+) -> Result<Reply> {
+    let mut running = session.running.lock().remove(&purpose).ok_or_else(not_initialized)?;
+    let refused = match &running {
+        Running::Cipher(stream) if room == Room::Ask => Some(Output::Size(stream.finish_bound()?)),
+        Running::Cipher(_) => None,
+        Running::Digest(digest) => {
+            let len = digest.hash().len();
+            room.refuse(len, len)
+        }
+        Running::Signature { using, signature: row, .. } if signature.is_none() => {
+            let len = row.len(using)?;
+            room.refuse(len, len)
+        }
+        Running::Signature { .. } => None,
+    };
+    let output = match refused {
+        Some(refused) => refused,
+        None => match &mut running {
+            Running::Cipher(stream) => room.fit(stream.finish()?),
+            _ => return finish(running, signature).map(|data| Reply::Output(Output::Data(data))),
+        },
+    };
+    if !matches!(output, Output::Data(_)) {
+        session.running.lock().insert(purpose, running);
+    }
+    Ok(Reply::Output(output))
+}
+
+fn finish(running: Running, signature: Option<&[u8]>) -> Result<Vec<u8>> {
+    match (running, signature) {
+        (Running::Digest(digest), _) => digest.finish().map_err(broken),
+        (Running::Signature { feed, using, signature: row }, Some(signature)) => {
+            row.verify(&using, &feed.finish()?, signature)?;
+            Ok(Vec::new())
+        }
+        (Running::Signature { feed, using, signature: row }, None) => {
+            row.sign(&using, &feed.finish()?)
+        }
+        (Running::Cipher(mut stream), _) => stream.finish(),
+    }
+}
+
+fn not_initialized() -> Error {
+    Error::new(Cause::OperationNotInitialized, "no such operation is active")
+}
+
+/// An object's handle in the place of a key's.
+fn as_key(error: Error) -> Error {
+    error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid)
+}

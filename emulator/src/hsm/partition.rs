@@ -1,0 +1,407 @@
+//! One partition: what it is now, and who hears which request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::ck::*;
+use crate::crypto::seal::SealKey;
+use crate::crypto::{kdf, random};
+use crate::error::{Cause, Error, Result};
+use crate::hsm::objects::Objects;
+use crate::hsm::role;
+use crate::hsm::session::Sessions;
+use crate::hsm::store::{Changes, PartitionRecord, Step, Store};
+use crate::mechanisms::{self, Offer, broken};
+use crate::profile::Profile;
+use crate::wire::{Description, Pin, Reply, Request};
+
+/// HSM policy 12 and partition policy 43: "Allow non-FIPS algorithms" (Documented).
+const HSM_POLICY_NON_FIPS: u32 = 12;
+const POLICY_NON_FIPS: u32 = 43;
+
+/// The domain of a partition that was given none (the vendor has a default domain; its text is not
+/// published: Assumed).
+const DEFAULT_DOMAIN: &[u8] = b"default cloning domain";
+
+/// A partition of an HSM, shared by every session of this process.
+pub struct Partition {
+    pub(super) serial: String,
+    pub(super) profile: Arc<Profile>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) device_key: Arc<SealKey>,
+    pub(super) sessions: Sessions,
+    pub(super) objects: Objects,
+    state: RwLock<Arc<State>>,
+    /// The generation of the store this process has seen.
+    seen: AtomicU64,
+    refreshing: Mutex<()>,
+}
+
+/// What a partition is, as of one generation of the store.
+pub(super) struct State {
+    pub(super) record: PartitionRecord,
+    policies: HashMap<u32, u64>,
+    hsm_policies: HashMap<u32, u64>,
+    offers: Vec<Offer>,
+    by_kind: HashMap<CK_MECHANISM_TYPE, usize>,
+    roles: [bool; 4],
+    locked: [bool; 4],
+}
+
+impl State {
+    fn load(store: &dyn Store, profile: &Profile, serial: &str) -> Result<Self> {
+        let record = store.partition(serial)?.ok_or_else(|| {
+            Error::new(Cause::TokenNotPresent, format!("the HSM has no partition {serial}"))
+        })?;
+        let mut policies: HashMap<u32, u64> =
+            profile.partition_policies.iter().map(|row| (row.id, row.policy)).collect();
+        policies.extend(&record.policies);
+        let mut hsm_policies: HashMap<u32, u64> =
+            profile.hsm_policies.iter().map(|row| (row.id, row.policy)).collect();
+        hsm_policies.extend(store.hsm()?.policies);
+        let fips = hsm_policies.get(&HSM_POLICY_NON_FIPS) == Some(&0)
+            || policies.get(&POLICY_NON_FIPS) == Some(&0);
+        let allows = |policy: u32| policies.get(&policy).is_none_or(|value| *value != 0);
+        let offers: Vec<Offer> = profile
+            .order
+            .iter()
+            .filter_map(|kind| {
+                let row = mechanisms::find(*kind)?;
+                Offer::of(row, profile.mechanisms.get(kind)?, fips, allows)
+            })
+            .collect();
+        let by_kind = offers.iter().enumerate().map(|(at, offer)| (offer.row.kind, at)).collect();
+        let mut roles = [false; 4];
+        let mut locked = [false; 4];
+        for role in store.roles(serial)? {
+            let at = usize::from(role.role);
+            if let (Some(has), Some(is_locked)) = (roles.get_mut(at), locked.get_mut(at)) {
+                *has = true;
+                *is_locked = role.locked;
+            }
+        }
+        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, locked })
+    }
+
+    /// The value of a partition policy; 0 for one that does not show.
+    pub(super) fn policy(&self, id: u32) -> u64 {
+        self.policies.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Whether a partition policy is on; one that does not show forbids nothing.
+    pub(super) fn allows(&self, id: u32) -> bool {
+        self.policies.get(&id).is_none_or(|value| *value != 0)
+    }
+
+    pub(super) fn hsm_policy(&self, id: u32) -> u64 {
+        self.hsm_policies.get(&id).copied().unwrap_or(0)
+    }
+
+    /// # Errors
+    /// `MechanismInvalid` for one that profile, policy or FIPS mode does not offer.
+    pub(super) fn offer(&self, kind: CK_MECHANISM_TYPE) -> Result<Offer> {
+        self.by_kind.get(&kind).and_then(|at| self.offers.get(*at)).copied().ok_or_else(|| {
+            Error::new(
+                Cause::MechanismInvalid,
+                format!("this partition does not offer {}", names::ckm(kind)),
+            )
+        })
+    }
+
+    /// # Errors
+    /// `TokenNotRecognized` until the partition is initialised (code Assumed).
+    pub(super) fn need_initialized(&self) -> Result<()> {
+        if self.record.initialized {
+            return Ok(());
+        }
+        Err(Error::new(
+            Cause::TokenNotRecognized,
+            "the partition is not initialised: partition init, or C_InitToken",
+        ))
+    }
+
+    fn has(&self, role: Role) -> bool {
+        self.roles.get(usize::from(role.code())).copied().unwrap_or(false)
+    }
+
+    fn is_locked(&self, role: Role) -> bool {
+        self.locked.get(usize::from(role.code())).copied().unwrap_or(false)
+    }
+
+    /// Source: pycryptoki's `test_get_token_info.py` (Documented).
+    fn flags(&self) -> CK_FLAGS {
+        let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED;
+        for (set, flag) in [
+            (self.record.initialized, CKF_TOKEN_INITIALIZED),
+            (self.has(Role::CryptoOfficer), CKF_USER_PIN_INITIALIZED),
+            (self.is_locked(Role::CryptoOfficer), CKF_USER_PIN_LOCKED),
+        ] {
+            if set {
+                flags |= flag;
+            }
+        }
+        flags
+    }
+}
+
+impl Partition {
+    /// The partition as the store has it.
+    ///
+    /// # Errors
+    /// `TokenNotPresent` when the store has no such partition, and the store's own.
+    pub(super) fn open(
+        serial: &str,
+        profile: Arc<Profile>,
+        store: Arc<dyn Store>,
+        device_key: Arc<SealKey>,
+    ) -> Result<Self> {
+        // A change between the two lines is found by the first refresh.
+        let seen = store.generation();
+        let state = State::load(&*store, &profile, serial)?;
+        Ok(Self {
+            serial: serial.to_owned(),
+            profile,
+            store,
+            device_key,
+            sessions: Sessions::default(),
+            objects: Objects::default(),
+            state: RwLock::new(Arc::new(state)),
+            seen: AtomicU64::new(seen),
+            refreshing: Mutex::new(()),
+        })
+    }
+
+    /// Its serial number, in decimal digits.
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// Forgets sessions, logins and session objects, as a power cut or a lost connection does.
+    pub fn forget_sessions(&self) {
+        self.sessions.clear();
+        self.objects.clear_session_objects();
+        self.objects.forget_token_objects();
+    }
+
+    /// The partition as it is now, with what other processes changed. Costs one load of shared
+    /// memory while nothing did.
+    pub(super) fn current(&self) -> Result<Arc<State>> {
+        self.refresh()?;
+        Ok(Arc::clone(&self.state.read()))
+    }
+
+    pub(super) fn refresh(&self) -> Result<()> {
+        if self.store.generation() == self.seen.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _one_at_a_time = self.refreshing.lock();
+        let seen = self.seen.load(Ordering::Acquire);
+        if self.store.generation() == seen {
+            return Ok(());
+        }
+        let changes = self.store.changes_since(seen)?;
+        if changes.administration {
+            let fresh = State::load(&*self.store, &self.profile, &self.serial)?;
+            let old = std::mem::replace(&mut *self.state.write(), Arc::new(fresh));
+            // Another domain blob is another life of the partition: zeroised or initialised anew.
+            if old.record.domain != self.state.read().record.domain {
+                self.forget_sessions();
+            }
+        }
+        match changes.objects {
+            Changes::Everything => self.objects.forget_token_objects(),
+            Changes::Handles(handles) => self.objects.forget(&handles),
+        }
+        self.seen.store(changes.generation, Ordering::Release);
+        Ok(())
+    }
+
+    pub(super) fn hsm_policy(&self, id: u32) -> Result<u64> {
+        Ok(self.current()?.hsm_policy(id))
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// What the request was refused for.
+    pub fn handle(&self, request: &Request<'_>) -> Result<Reply> {
+        self.refresh()?;
+        match request {
+            Request::Describe => self.describe().map(|it| Reply::Description(Box::new(it))),
+            Request::RoleState(role) => self.role_state(*role).map(Reply::RoleState),
+            Request::InitToken { pin, label, domain } => {
+                self.init_token(pin, label, domain.as_ref()).map(done)
+            }
+            Request::OpenSession { application, read_write } => {
+                let most = self.profile.limits.max_sessions;
+                self.sessions.open(*application, *read_write, most).map(Reply::Session)
+            }
+            Request::CloseSession(session) => self.close_session(*session).map(done),
+            Request::SessionState(session) => {
+                Ok(Reply::State(self.sessions.find(*session)?.state()))
+            }
+            Request::Login(session, role, pin) => {
+                self.login(&*self.sessions.find(*session)?, *role, pin).map(done)
+            }
+            Request::Logout(session) => self.logout(&*self.sessions.find(*session)?).map(done),
+            Request::InitPin(session, role, pin) => {
+                self.init_pin(&*self.sessions.find(*session)?, *role, pin).map(done)
+            }
+            Request::SetPin { session, old, new } => {
+                self.set_pin(&*self.sessions.find(*session)?, old, new).map(done)
+            }
+            Request::Random(session, len) => {
+                self.sessions.find(*session)?;
+                self.random(*len).map(Reply::Bytes)
+            }
+            // The HSM's own generator needs no seed; it takes one and is none the worse
+            // (vendor sample seed_random.js: supported on appliances, Documented).
+            Request::SeedRandom(session, _) => {
+                self.sessions.find(*session)?;
+                Ok(Reply::Done)
+            }
+            Request::Check(_)
+            | Request::Perform { .. }
+            | Request::Begin(_)
+            | Request::Update { .. }
+            | Request::Finish { .. }
+            | Request::DigestKey(..)
+            | Request::Abandon(..) => self.handle_operation(request),
+            Request::Create(..)
+            | Request::Copy(..)
+            | Request::Destroy(..)
+            | Request::ObjectSize(..)
+            | Request::Attributes(..)
+            | Request::SetAttributes(..)
+            | Request::Find(..)
+            | Request::Locate(..)
+            | Request::GenerateKey(..)
+            | Request::GenerateKeyPair(..)
+            | Request::Extract(..)
+            | Request::Insert(..)
+            | Request::Inventory(_) => self.handle_object(request),
+        }
+    }
+
+    fn random(&self, len: usize) -> Result<Vec<u8>> {
+        let most = usize::try_from(self.profile.limits.max_random).unwrap_or(usize::MAX);
+        if len > most {
+            return Err(Error::new(
+                Cause::DataLenRange,
+                format!("{most} random bytes in one call are the most"),
+            ));
+        }
+        Ok(random::bytes(len).map_err(broken)?.to_vec())
+    }
+
+    fn close_session(&self, session: SessionHandle) -> Result<()> {
+        let application = self.sessions.find(session)?.application.id;
+        if self.sessions.close(session)? {
+            self.forget_private(application);
+        }
+        self.objects.close_session(session);
+        Ok(())
+    }
+
+    fn describe(&self) -> Result<Description> {
+        let state = self.current()?;
+        let firmware = self.profile.versions.firmware.map(u64::from);
+        let used = self.store.count(&self.serial)?.bytes;
+        let total = self.profile.limits.partition_bytes;
+        let shown = |value: &dyn Fn(&crate::profile::Policy) -> u64| {
+            self.profile
+                .partition_policies
+                .iter()
+                .filter(|row| row.capability != 0)
+                .map(|row| (u64::from(row.id), value(row)))
+                .collect()
+        };
+        Ok(Description {
+            label: state.record.label.clone(),
+            serial: self.serial.clone(),
+            model: self.profile.strings.token_model.clone(),
+            manufacturer: self.profile.strings.token_manufacturer.clone(),
+            flags: state.flags(),
+            sessions: self.sessions.count(),
+            max_sessions: self.profile.limits.max_sessions,
+            pin_len: role::pin_len(&state),
+            memory: (total, total.saturating_sub(used)),
+            firmware: firmware.into(),
+            policies: shown(&|row| state.policy(row.id)),
+            capabilities: shown(&|row| row.capability),
+            mechanisms: state
+                .offers
+                .iter()
+                .map(|offer| {
+                    let (min, max, flags) = offer.info();
+                    (offer.row.kind, min, max, flags)
+                })
+                .collect(),
+        })
+    }
+
+    /// `C_InitToken`: the partition anew, with its Partition SO and domain and nothing else.
+    ///
+    /// Source: PKCS#11 v2.40 C_InitToken: the SO PIN of an initialised token must be right, and no
+    /// session may be open.
+    fn init_token(&self, pin: &Pin, label: &str, domain: Option<&Pin>) -> Result<()> {
+        if self.sessions.count().0 > 0 {
+            return Err(Error::new(Cause::SessionExists, "a session is open on the partition"));
+        }
+        let state = self.current()?;
+        if state.record.initialized {
+            self.authenticate(&state, Role::PartitionSo, pin)?;
+        }
+        role::check_pin(&state, pin)?;
+        let domain = domain.map_or(DEFAULT_DOMAIN, Pin::as_bytes);
+        let (steps, _) = initialization(&state.record, label, pin, domain)?;
+        self.store.apply(&steps)?;
+        self.refresh()
+    }
+
+    /// The key under which objects travel to other partitions of the domain.
+    pub(super) fn domain_key(&self, partition_key: &SealKey) -> Result<SealKey> {
+        let state = self.current()?;
+        let opened = partition_key
+            .open(b"domain", &state.record.domain)
+            .map_err(|_| Error::new(Cause::DeviceError, "the store holds a damaged domain"))?;
+        let domain = opened.get(DOMAIN_NONCE..).unwrap_or_default();
+        kdf::hkdf_sha256(domain, b"luna emulator", b"cloning domain")
+            .map(SealKey::new)
+            .map_err(broken)
+    }
+}
+
+/// Random bytes before the domain, so that each life of a partition has another blob.
+const DOMAIN_NONCE: usize = 16;
+
+/// The steps that give a partition its first or a new life: objects and roles gone, a fresh key,
+/// a Partition SO, a domain.
+pub(super) fn initialization(
+    record: &PartitionRecord,
+    label: &str,
+    pin: &Pin,
+    domain: &[u8],
+) -> Result<(Vec<Step>, SealKey)> {
+    let key = SealKey::generate().map_err(broken)?;
+    let mut plain = random::bytes(DOMAIN_NONCE).map_err(broken)?.to_vec();
+    plain.extend_from_slice(domain);
+    let mut fresh = record.clone();
+    label.trim_end().clone_into(&mut fresh.label);
+    fresh.initialized = true;
+    fresh.domain = key.seal(b"domain", &plain).map_err(broken)?;
+    let so = role::new_record(Role::PartitionSo, pin, &key, false, 1)?;
+    let steps = vec![
+        Step::WipePartition(record.serial.clone()),
+        Step::PutPartition(fresh),
+        Step::PutRole(record.serial.clone(), so),
+    ];
+    Ok((steps, key))
+}
+
+pub(super) fn done((): ()) -> Reply {
+    Reply::Done
+}

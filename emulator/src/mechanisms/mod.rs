@@ -1,0 +1,231 @@
+//! The registry of mechanisms, one file a family.
+//!
+//! A row says what a mechanism does: the function is there or it is not, and the CKF_ flags follow.
+//! What a firmware offers of it, from which size, and what FIPS mode leaves, is profile data
+//! ([`offer`]). To add a mechanism: a row (or a file, and a line in [`REGISTRY`]) and a vector in
+//! the tests; lists, info, policy filters and the README's table follow.
+//!
+//! Knows keys and parameters; nothing of sessions, partitions or clocks.
+
+pub mod aes;
+pub mod digest;
+pub mod ec;
+pub mod hmac;
+pub mod keys;
+pub mod offer;
+pub mod params;
+pub mod rsa;
+pub mod stream;
+
+use std::sync::Arc;
+
+pub use self::offer::{Functions, Offer};
+pub use self::params::{Mechanism, Params, Shape};
+pub use self::stream::{Feed, Stream};
+
+use crate::ck::*;
+use crate::crypto::CryptoError;
+use crate::crypto::hash::Hash;
+use crate::error::{Cause, Error, Result};
+use crate::object::Template;
+use crate::object::held::Object;
+use crate::object::rules::Class;
+
+/// Every family this module serves.
+static REGISTRY: &[&[Row]] = &[rsa::ROWS, digest::ROWS, hmac::ROWS, ec::ROWS, aes::ROWS];
+
+/// What a mechanism does, and with which keys.
+pub struct Row {
+    /// `CKM_` number.
+    pub kind: CK_MECHANISM_TYPE,
+    /// The key it wants, or makes; none for a digest.
+    pub key: Option<CK_KEY_TYPE>,
+    /// How its parameter lies in memory.
+    pub shape: Shape,
+    /// The partition policy that can switch it off.
+    pub policy: Option<u32>,
+    /// `C_Encrypt`, `C_Decrypt`.
+    pub cipher: Option<&'static dyn Cipher>,
+    /// `C_Sign`, `C_Verify`.
+    pub signature: Option<&'static dyn Signature>,
+    /// `C_Digest`.
+    pub digest: Option<Hash>,
+    /// `C_GenerateKey`.
+    pub generate: Option<GenerateKey>,
+    /// `C_GenerateKeyPair`.
+    pub generate_pair: Option<GeneratePair>,
+}
+
+/// A row that does nothing yet: families fill in what they serve.
+pub const NOTHING: Row = Row {
+    kind: 0,
+    key: None,
+    shape: Shape::None,
+    policy: None,
+    cipher: None,
+    signature: None,
+    digest: None,
+    generate: None,
+    generate_pair: None,
+};
+
+/// Makes a secret key: from a complete template to the attributes the token adds.
+pub type GenerateKey = fn(&Template, Limits) -> Result<Template>;
+
+/// Makes a key pair: what the token adds to the public and to the private template.
+pub type GeneratePair = fn(&Template, &Template, Limits) -> Result<(Template, Template)>;
+
+/// Sizes a key must have here and now, in bits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Smallest.
+    pub min_bits: u64,
+    /// Largest.
+    pub max_bits: u64,
+    /// The partition is in FIPS mode.
+    pub fips: bool,
+}
+
+impl Limits {
+    /// # Errors
+    /// `KeySizeRange`, saying the bounds.
+    pub fn check(self, bits: u64) -> Result<()> {
+        if (self.min_bits..=self.max_bits).contains(&bits) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Cause::KeySizeRange,
+            format!("{bits} bits; from {} to {} are allowed", self.min_bits, self.max_bits),
+        ))
+    }
+}
+
+/// One use of a key.
+#[derive(Clone)]
+pub struct Use {
+    /// The key.
+    pub key: Arc<Object>,
+    /// The parameter.
+    pub params: Params,
+    /// Sizes allowed for this use.
+    pub limits: Limits,
+    /// Encrypting or signing, as against decrypting or verifying.
+    pub forward: bool,
+}
+
+/// Encryption and decryption.
+pub trait Cipher: Sync {
+    /// Checks parameter and key before anything is fed.
+    ///
+    /// # Errors
+    /// `MechanismParamInvalid`, `KeySizeRange`.
+    fn prepare(&self, using: &Use) -> Result<()>;
+
+    /// How many bytes will certainly come of `input` bytes, and at most.
+    ///
+    /// # Errors
+    /// `KeySizeRange` where the key's size decides and cannot be read.
+    fn bounds(&self, using: &Use, input: usize) -> Result<(usize, usize)>;
+
+    /// The whole message at once.
+    ///
+    /// # Errors
+    /// `DataLenRange`, `EncryptedDataLenRange`, `EncryptedDataInvalid`.
+    fn once(&self, using: &Use, input: &[u8]) -> Result<Vec<u8>>;
+
+    /// Begins a message in parts. Mechanisms that see the whole message first collect it.
+    ///
+    /// # Errors
+    /// As [`Cipher::prepare`].
+    fn start(&'static self, using: Use) -> Result<Box<dyn Stream>>;
+}
+
+/// Signing and verifying: a feed condenses the message, the key seals or opens what is left.
+pub trait Signature: Sync {
+    /// Checks parameter and key before anything is fed.
+    ///
+    /// # Errors
+    /// `MechanismParamInvalid`, `KeySizeRange`.
+    fn prepare(&self, using: &Use) -> Result<()>;
+
+    /// Bytes of a signature.
+    ///
+    /// # Errors
+    /// Where the key's size decides and cannot be read.
+    fn len(&self, using: &Use) -> Result<usize>;
+
+    /// Takes the message in.
+    ///
+    /// # Errors
+    /// Where the key cannot be read.
+    fn feed(&self, using: &Use) -> Result<Box<dyn Feed>>;
+
+    /// Signs what the feed left.
+    ///
+    /// # Errors
+    /// `DataLenRange` for a message the key cannot hold.
+    fn sign(&self, using: &Use, fed: &[u8]) -> Result<Vec<u8>>;
+
+    /// Verifies against what the feed left.
+    ///
+    /// # Errors
+    /// `SignatureInvalid`, `SignatureLenRange`.
+    fn verify(&self, using: &Use, fed: &[u8], signature: &[u8]) -> Result<()>;
+}
+
+impl Row {
+    /// What the row serves, before profile and policy have their say.
+    pub fn functions(&self) -> Functions {
+        let mut served = Functions::empty();
+        served.set(Functions::ENCRYPT | Functions::DECRYPT, self.cipher.is_some());
+        served.set(Functions::SIGN | Functions::VERIFY, self.signature.is_some());
+        served.set(Functions::DIGEST, self.digest.is_some());
+        served.set(Functions::GENERATE, self.generate.is_some());
+        served.set(Functions::GENERATE_PAIR, self.generate_pair.is_some());
+        served
+    }
+
+    /// The classes a key pair or key made by this row has.
+    pub fn makes(&self, class: CK_OBJECT_CLASS) -> Class {
+        Class { class, key_type: self.key }
+    }
+}
+
+/// The row of a mechanism.
+pub fn find(kind: CK_MECHANISM_TYPE) -> Option<&'static Row> {
+    rows().find(|row| row.kind == kind)
+}
+
+/// Every row.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    REGISTRY.iter().flat_map(|family| family.iter())
+}
+
+/// How a mechanism's parameter lies in memory, none when nobody knows the mechanism.
+pub fn shape(kind: CK_MECHANISM_TYPE) -> Option<Shape> {
+    find(kind).map(|row| row.shape)
+}
+
+/// A crypto failure that is nobody's fault but the library's.
+pub(crate) fn broken(error: CryptoError) -> Error {
+    Error::new(Cause::FunctionFailed, format!("the crypto library failed: {error}"))
+}
+
+pub(crate) fn wrong_params(rule: &'static str) -> Error {
+    Error::new(Cause::MechanismParamInvalid, rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_named_once_and_does_something() {
+        let mut seen = std::collections::HashSet::new();
+        for row in rows() {
+            assert!(seen.insert(row.kind), "{} twice", names::ckm(row.kind));
+            assert!(!row.functions().is_empty(), "{} does nothing", names::ckm(row.kind));
+            assert!(names::ckm(row.kind).starts_with("CKM_"));
+        }
+    }
+}

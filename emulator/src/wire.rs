@@ -1,0 +1,512 @@
+//! What a client asks of one partition, and what it answers.
+//!
+//! The same words travel inside a process (embedded host) and between machines (appliance). Each
+//! request says whether it may be sent again and who of an HA group has to hear it; HA decides by
+//! nothing else.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::ck::*;
+use crate::error::Error;
+use crate::mechanisms::Mechanism;
+use crate::object::{Answer, Template};
+use crate::output::{Output, Room};
+
+/// The application a session belongs to; logins are shared by all sessions of one.
+///
+/// Source: vendor page "Shared Login State and Application IDs" (Documented).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct ApplicationId {
+    /// Upper word.
+    pub major: u64,
+    /// Lower word.
+    pub minor: u64,
+}
+
+/// Permanent identity of an object, kept by cloning.
+pub type Ouid = [u8; 12];
+
+/// A PIN on its way; zeroed when dropped, never printed.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Pin(Zeroizing<Vec<u8>>);
+
+impl Pin {
+    /// Takes a copy of the caller's bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(bytes.to_vec()))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Pin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pin")
+    }
+}
+
+/// One question to one partition. Handles are the member's own.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub enum Request<'a> {
+    /// Label, flags, memory, policies: everything that needs no session.
+    Describe,
+    /// State of one role.
+    RoleState(Role),
+    /// Initialises the partition: label, Partition SO, cloning domain.
+    InitToken {
+        /// The Partition SO's credential.
+        pin: Pin,
+        /// At most 32 bytes.
+        label: String,
+        /// The cloning domain; the default one when none.
+        domain: Option<Pin>,
+    },
+    /// Opens a session.
+    OpenSession {
+        /// For whom.
+        application: ApplicationId,
+        /// Read and write.
+        read_write: bool,
+    },
+    /// Closes a session, and logs out with the last of an application.
+    CloseSession(SessionHandle),
+    /// State of a session.
+    SessionState(SessionHandle),
+    /// Logs a role in, for all sessions of the application.
+    Login(SessionHandle, Role, Pin),
+    /// Logs out, for all sessions of the application.
+    Logout(SessionHandle),
+    /// Creates a role's credential: the Partition SO the Crypto Officer's, he the others'.
+    InitPin(SessionHandle, Role, Pin),
+    /// Changes the credential of the role that is logged in.
+    SetPin {
+        /// In which session.
+        session: SessionHandle,
+        /// Now.
+        old: Pin,
+        /// From then on.
+        new: Pin,
+    },
+    /// `C_CreateObject`.
+    Create(SessionHandle, Cow<'a, Template>),
+    /// `C_CopyObject`.
+    Copy(SessionHandle, ObjectHandle, Cow<'a, Template>),
+    /// `C_DestroyObject`.
+    Destroy(SessionHandle, ObjectHandle),
+    /// `C_GetObjectSize`.
+    ObjectSize(SessionHandle, ObjectHandle),
+    /// `C_GetAttributeValue`.
+    Attributes(SessionHandle, ObjectHandle, Cow<'a, [CK_ATTRIBUTE_TYPE]>),
+    /// `C_SetAttributeValue`.
+    SetAttributes(SessionHandle, ObjectHandle, Cow<'a, Template>),
+    /// `C_FindObjects`, all at once.
+    Find(SessionHandle, Cow<'a, Template>),
+    /// The object of that permanent identity.
+    Locate(SessionHandle, Ouid),
+    /// Whether that key may be used so: `C_EncryptInit` and its kin.
+    Check(Operation<'a>),
+    /// A whole operation on a whole message, from its beginning to its end.
+    Perform {
+        /// What, with which key.
+        operation: Operation<'a>,
+        /// The message.
+        input: Cow<'a, [u8]>,
+        /// The signature to verify.
+        signature: Option<Cow<'a, [u8]>>,
+        /// Room for the output.
+        room: Room,
+    },
+    /// Begins a message in parts, in place of an older one of that purpose.
+    Begin(Operation<'a>),
+    /// The next part.
+    Update {
+        /// In which session.
+        session: SessionHandle,
+        /// Of which operation.
+        purpose: Purpose,
+        /// The part.
+        input: Cow<'a, [u8]>,
+        /// Room for the output.
+        room: Room,
+    },
+    /// The end.
+    Finish {
+        /// In which session.
+        session: SessionHandle,
+        /// Of which operation.
+        purpose: Purpose,
+        /// The signature to verify.
+        signature: Option<Cow<'a, [u8]>>,
+        /// Room for the output.
+        room: Room,
+    },
+    /// Feeds a key to a digest in parts.
+    DigestKey(SessionHandle, ObjectHandle),
+    /// Drops a message in parts.
+    Abandon(SessionHandle, Purpose),
+    /// `C_GenerateKey`.
+    GenerateKey(SessionHandle, Cow<'a, Mechanism>, Cow<'a, Template>),
+    /// `C_GenerateKeyPair`.
+    GenerateKeyPair(SessionHandle, Cow<'a, Mechanism>, Cow<'a, Template>, Cow<'a, Template>),
+    /// `C_GenerateRandom`.
+    Random(SessionHandle, usize),
+    /// `C_SeedRandom`.
+    SeedRandom(SessionHandle, Cow<'a, [u8]>),
+    /// The object, sealed under the cloning domain.
+    Extract(SessionHandle, ObjectHandle),
+    /// An object from another partition of the domain.
+    Insert(SessionHandle, Cow<'a, [u8]>),
+    /// Every object the session sees.
+    Inventory(SessionHandle),
+}
+
+/// What to do with which key.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Operation<'a> {
+    /// In which session.
+    pub session: SessionHandle,
+    /// Encrypt, decrypt, digest, sign, verify.
+    pub purpose: Purpose,
+    /// How.
+    pub mechanism: Cow<'a, Mechanism>,
+    /// With which key; none for a digest.
+    pub key: Option<ObjectHandle>,
+}
+
+/// An object as a member names it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Found {
+    /// The member's handle.
+    pub handle: ObjectHandle,
+    /// The same on every member.
+    pub ouid: Ouid,
+    /// A token object, as against a session object.
+    pub token: bool,
+}
+
+/// The answer to a request that was not refused.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub enum Reply {
+    /// Nothing to say but yes.
+    Done,
+    /// To `Describe`.
+    Description(Box<Description>),
+    /// To `RoleState`.
+    RoleState(RoleState),
+    /// To `OpenSession`.
+    Session(SessionHandle),
+    /// To `SessionState`.
+    State(CK_STATE),
+    /// To requests that make one object, or find one.
+    Object(Found),
+    /// To `GenerateKeyPair`: public, private.
+    Pair(Found, Found),
+    /// To `Find` and `Inventory`.
+    Objects(Vec<Found>),
+    /// To `ObjectSize`.
+    Size(u64),
+    /// To `Attributes`, in the order asked.
+    Answers(Vec<Answer>),
+    /// To operations.
+    Output(Output),
+    /// To `Random` and `Extract`.
+    Bytes(Vec<u8>),
+}
+
+/// What a partition says of itself.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Description {
+    /// Without padding.
+    pub label: String,
+    /// Decimal digits.
+    pub serial: String,
+    /// The HSM's model.
+    pub model: String,
+    /// Who made it.
+    pub manufacturer: String,
+    /// `CKF_` flags of the token.
+    pub flags: CK_FLAGS,
+    /// Open sessions: all, and those that write.
+    pub sessions: (u64, u64),
+    /// The most sessions.
+    pub max_sessions: u64,
+    /// Shortest and longest PIN, in bytes.
+    pub pin_len: (u64, u64),
+    /// Bytes in all, and bytes free.
+    pub memory: (u64, u64),
+    /// Firmware: major, minor, sub-minor.
+    pub firmware: (u64, u64, u64),
+    /// Partition policies that show: number and value.
+    pub policies: Vec<(u64, u64)>,
+    /// Partition capabilities that show: number and value.
+    pub capabilities: Vec<(u64, u64)>,
+    /// Mechanisms: number, smallest and largest key, flags.
+    pub mechanisms: Vec<(CK_MECHANISM_TYPE, CK_ULONG, CK_ULONG, CK_FLAGS)>,
+}
+
+/// What a partition says of a role.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RoleState {
+    /// It has a credential.
+    pub initialized: bool,
+    /// Too many wrong ones.
+    pub locked: bool,
+    /// The first credential must be changed.
+    pub must_change: bool,
+    /// Wrong credentials left.
+    pub attempts_left: u64,
+}
+
+/// Who of an HA group has to hear a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Audience {
+    /// Any one member; the least busy.
+    Any,
+    /// The member the operation began on.
+    Pinned,
+    /// Every member that is up.
+    All,
+    /// The primary, who passes on what comes of it.
+    Primary,
+    /// The members themselves, never the group: administration.
+    Member,
+}
+
+impl Request<'_> {
+    /// Who of an HA group has to hear it. Source: ha.md sections 5 to 7 (Documented).
+    pub fn audience(&self) -> Audience {
+        match self {
+            Self::Perform { .. }
+            | Self::Check(_)
+            | Self::Random(..)
+            | Self::Attributes(..)
+            | Self::ObjectSize(..)
+            | Self::Find(..)
+            | Self::SessionState(_)
+            | Self::SeedRandom(..) => Audience::Any,
+            Self::Begin(_)
+            | Self::Update { .. }
+            | Self::Finish { .. }
+            | Self::DigestKey(..)
+            | Self::Abandon(..) => Audience::Pinned,
+            Self::OpenSession { .. }
+            | Self::CloseSession(_)
+            | Self::Login(..)
+            | Self::Logout(_)
+            | Self::Destroy(..)
+            | Self::SetAttributes(..) => Audience::All,
+            Self::Create(..)
+            | Self::Copy(..)
+            | Self::GenerateKey(..)
+            | Self::GenerateKeyPair(..) => Audience::Primary,
+            Self::Describe
+            | Self::RoleState(_)
+            | Self::InitToken { .. }
+            | Self::InitPin(..)
+            | Self::SetPin { .. }
+            | Self::Locate(..)
+            | Self::Extract(..)
+            | Self::Insert(..)
+            | Self::Inventory(_) => Audience::Member,
+        }
+    }
+
+    /// Whether hearing it twice leaves the partition as hearing it once. Only such a request is
+    /// sent again when its answer was lost.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Describe
+            | Self::RoleState(_)
+            | Self::SessionState(_)
+            | Self::ObjectSize(..)
+            | Self::Attributes(..)
+            | Self::SetAttributes(..)
+            | Self::Find(..)
+            | Self::Locate(..)
+            | Self::Check(_)
+            | Self::Perform { .. }
+            | Self::Begin(_)
+            | Self::Abandon(..)
+            | Self::Random(..)
+            | Self::SeedRandom(..)
+            | Self::Extract(..)
+            | Self::Inventory(_) => true,
+            // Two sessions, two wrong PINs counted, two keys, a part fed twice.
+            Self::InitToken { .. }
+            | Self::OpenSession { .. }
+            | Self::CloseSession(_)
+            | Self::Login(..)
+            | Self::Logout(_)
+            | Self::InitPin(..)
+            | Self::SetPin { .. }
+            | Self::Create(..)
+            | Self::Copy(..)
+            | Self::Destroy(..)
+            | Self::Update { .. }
+            | Self::Finish { .. }
+            | Self::DigestKey(..)
+            | Self::GenerateKey(..)
+            | Self::GenerateKeyPair(..)
+            | Self::Insert(..) => false,
+        }
+    }
+}
+
+/// Why a request has no reply.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// The partition heard it and refused.
+    Refused(Error),
+    /// The member did not hear it: nothing has happened there.
+    Unreachable(String),
+    /// The member may have heard it; the reply did not come.
+    Lost(String),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// A way to one partition.
+pub trait Link: Send + Sync {
+    /// The partition's serial number, in decimal digits.
+    fn serial(&self) -> &str;
+
+    /// Asks. Never sleeps; a deadline is the link's own matter.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    fn call(&self, request: &Request<'_>) -> Result<Reply, Fault>;
+
+    /// Whether the member can be reached, and how often it was lost before; sessions of an older
+    /// count are gone. Costs a few nanoseconds where the link can tell, and is what the last call
+    /// saw where it cannot.
+    fn presence(&self) -> Presence;
+}
+
+/// See [`Link::presence`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Presence {
+    /// It can be reached, as far as the link can tell.
+    pub reachable: bool,
+    /// Counts the times it was lost.
+    pub epoch: u64,
+}
+
+impl Request<'_> {
+    /// The same request with another session's handle and other objects' handles; borrows all else.
+    ///
+    /// # Errors
+    /// Those of `object`, for a handle it does not know.
+    pub fn addressed(
+        &self,
+        session: SessionHandle,
+        object: &dyn Fn(ObjectHandle) -> Result<ObjectHandle, Error>,
+    ) -> Result<Request<'_>, Error> {
+        let operation =
+            |operation: &'_ Operation<'_>| -> Result<(Purpose, Option<ObjectHandle>), Error> {
+                Ok((operation.purpose, operation.key.map(object).transpose()?))
+            };
+        Ok(match self {
+            Self::Describe => Request::Describe,
+            Self::RoleState(role) => Request::RoleState(*role),
+            Self::InitToken { pin, label, domain } => Request::InitToken {
+                pin: pin.clone(),
+                label: label.clone(),
+                domain: domain.clone(),
+            },
+            Self::OpenSession { application, read_write } => {
+                Request::OpenSession { application: *application, read_write: *read_write }
+            }
+            Self::CloseSession(_) => Request::CloseSession(session),
+            Self::SessionState(_) => Request::SessionState(session),
+            Self::Login(_, role, pin) => Request::Login(session, *role, pin.clone()),
+            Self::Logout(_) => Request::Logout(session),
+            Self::InitPin(_, role, pin) => Request::InitPin(session, *role, pin.clone()),
+            Self::SetPin { old, new, .. } => {
+                Request::SetPin { session, old: old.clone(), new: new.clone() }
+            }
+            Self::Create(_, template) => Request::Create(session, Cow::Borrowed(template)),
+            Self::Copy(_, source, template) => {
+                Request::Copy(session, object(*source)?, Cow::Borrowed(template))
+            }
+            Self::Destroy(_, target) => Request::Destroy(session, object(*target)?),
+            Self::ObjectSize(_, target) => Request::ObjectSize(session, object(*target)?),
+            Self::Attributes(_, target, kinds) => {
+                Request::Attributes(session, object(*target)?, Cow::Borrowed(kinds))
+            }
+            Self::SetAttributes(_, target, template) => {
+                Request::SetAttributes(session, object(*target)?, Cow::Borrowed(template))
+            }
+            Self::Find(_, template) => Request::Find(session, Cow::Borrowed(template)),
+            Self::Locate(_, ouid) => Request::Locate(session, *ouid),
+            Self::Check(asked) => {
+                let (purpose, key) = operation(asked)?;
+                let mechanism = Cow::Borrowed(&*asked.mechanism);
+                Request::Check(Operation { session, purpose, mechanism, key })
+            }
+            Self::Perform { operation: asked, input, signature, room } => {
+                let (purpose, key) = operation(asked)?;
+                let mechanism = Cow::Borrowed(&*asked.mechanism);
+                Request::Perform {
+                    operation: Operation { session, purpose, mechanism, key },
+                    input: Cow::Borrowed(input),
+                    signature: signature.as_deref().map(Cow::Borrowed),
+                    room: *room,
+                }
+            }
+            Self::Begin(asked) => {
+                let (purpose, key) = operation(asked)?;
+                let mechanism = Cow::Borrowed(&*asked.mechanism);
+                Request::Begin(Operation { session, purpose, mechanism, key })
+            }
+            Self::Update { purpose, input, room, .. } => Request::Update {
+                session,
+                purpose: *purpose,
+                input: Cow::Borrowed(input),
+                room: *room,
+            },
+            Self::Finish { purpose, signature, room, .. } => Request::Finish {
+                session,
+                purpose: *purpose,
+                signature: signature.as_deref().map(Cow::Borrowed),
+                room: *room,
+            },
+            Self::DigestKey(_, key) => Request::DigestKey(session, object(*key)?),
+            Self::Abandon(_, purpose) => Request::Abandon(session, *purpose),
+            Self::GenerateKey(_, mechanism, template) => {
+                Request::GenerateKey(session, Cow::Borrowed(mechanism), Cow::Borrowed(template))
+            }
+            Self::GenerateKeyPair(_, mechanism, public, private) => Request::GenerateKeyPair(
+                session,
+                Cow::Borrowed(mechanism),
+                Cow::Borrowed(public),
+                Cow::Borrowed(private),
+            ),
+            Self::Random(_, len) => Request::Random(session, *len),
+            Self::SeedRandom(_, seed) => Request::SeedRandom(session, Cow::Borrowed(seed)),
+            Self::Extract(_, target) => Request::Extract(session, object(*target)?),
+            Self::Insert(_, blob) => Request::Insert(session, Cow::Borrowed(blob)),
+            Self::Inventory(_) => Request::Inventory(session),
+        })
+    }
+
+    /// The purpose of a request on a message in parts.
+    pub fn purpose(&self) -> Option<Purpose> {
+        match self {
+            Self::Begin(operation) => Some(operation.purpose),
+            Self::Update { purpose, .. } | Self::Finish { purpose, .. } => Some(*purpose),
+            Self::Abandon(_, purpose) => Some(*purpose),
+            Self::DigestKey(..) => Some(Purpose::Digest),
+            _ => None,
+        }
+    }
+}
