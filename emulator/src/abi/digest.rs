@@ -27,9 +27,7 @@ pub(super) unsafe fn digest(
     out_len: CK_ULONG_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    unsafe {
-        operation::single(library, Purpose::Digest, session, (data, len), (out, out_len))
-    }
+    unsafe { operation::single(library, Purpose::Digest, session, (data, len), (out, out_len)) }
 }
 
 /// # Safety

@@ -28,9 +28,7 @@ pub(super) unsafe fn encrypt(
     out_len: CK_ULONG_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    unsafe {
-        operation::single(library, Purpose::Encrypt, session, (data, len), (out, out_len))
-    }
+    unsafe { operation::single(library, Purpose::Encrypt, session, (data, len), (out, out_len)) }
 }
 
 /// # Safety
@@ -44,9 +42,7 @@ pub(super) unsafe fn encrypt_update(
     out_len: CK_ULONG_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    unsafe {
-        operation::update(library, Purpose::Encrypt, session, (data, len), (out, out_len))
-    }
+    unsafe { operation::update(library, Purpose::Encrypt, session, (data, len), (out, out_len)) }
 }
 
 /// # Safety
@@ -84,9 +80,7 @@ pub(super) unsafe fn decrypt(
     out_len: CK_ULONG_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    unsafe {
-        operation::single(library, Purpose::Decrypt, session, (data, len), (out, out_len))
-    }
+    unsafe { operation::single(library, Purpose::Decrypt, session, (data, len), (out, out_len)) }
 }
 
 /// # Safety
@@ -100,9 +94,7 @@ pub(super) unsafe fn decrypt_update(
     out_len: CK_ULONG_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    unsafe {
-        operation::update(library, Purpose::Decrypt, session, (data, len), (out, out_len))
-    }
+    unsafe { operation::update(library, Purpose::Decrypt, session, (data, len), (out, out_len)) }
 }
 
 /// # Safety

@@ -127,9 +127,8 @@ unsafe fn gcm(given: &CK_MECHANISM) -> Result<Params> {
         GcmWithoutBits { pIv, ulIvLen, pAAD, ulAADLen, ulTagBits }
     };
     // SAFETY: passed on.
-    let (iv, aad) = unsafe {
-        (piece(params.pIv, params.ulIvLen)?, piece(params.pAAD, params.ulAADLen)?)
-    };
+    let (iv, aad) =
+        unsafe { (piece(params.pIv, params.ulIvLen)?, piece(params.pAAD, params.ulAADLen)?) };
     let iv = (!params.pIv.is_null()).then(|| iv.to_vec());
     Ok(Params::Gcm { iv, aad: aad.to_vec(), tag_bits: params.ulTagBits })
 }

@@ -59,10 +59,7 @@ pub(super) unsafe fn bytes<'a>(at: *const CK_BYTE, len: CK_ULONG) -> Result<&'a 
 ///
 /// # Safety
 /// As [`bytes`].
-pub(super) unsafe fn credential<'a>(
-    at: *const CK_BYTE,
-    len: CK_ULONG,
-) -> Result<Option<&'a [u8]>> {
+pub(super) unsafe fn credential<'a>(at: *const CK_BYTE, len: CK_ULONG) -> Result<Option<&'a [u8]>> {
     // SAFETY: passed on.
     let bytes = unsafe { bytes(at, len)? };
     Ok(if at.is_null() { None } else { Some(bytes) })
@@ -311,10 +308,8 @@ mod tests {
         // SAFETY: as above.
         assert_eq!(unsafe { read(odd.cast_const(), "") }.unwrap(), 0x0102_0304_0506_0708);
         // SAFETY: null is allowed.
-        assert_eq!(
-            cause(unsafe { Place::new(std::ptr::null_mut::<u8>(), "") }),
-            Cause::ArgumentsBad
-        );
+        let nowhere = unsafe { Place::new(std::ptr::null_mut::<u8>(), "") };
+        assert_eq!(cause(nowhere), Cause::ArgumentsBad);
     }
 
     #[test]

@@ -28,9 +28,7 @@ pub(super) unsafe fn sign(
     out_len: CK_ULONG_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    unsafe {
-        operation::single(library, Purpose::Sign, session, (data, len), (out, out_len))
-    }
+    unsafe { operation::single(library, Purpose::Sign, session, (data, len), (out, out_len)) }
 }
 
 /// # Safety
@@ -110,8 +108,7 @@ pub(super) unsafe fn verify_final(
     signature_len: CK_ULONG,
 ) -> Result<()> {
     // SAFETY: passed on.
-    let signature = unsafe {
-        operation::input(library, session, Purpose::Verify, signature, signature_len)?
-    };
+    let signature =
+        unsafe { operation::input(library, session, Purpose::Verify, signature, signature_len)? };
     library.verify_final(SessionHandle(session), signature)
 }

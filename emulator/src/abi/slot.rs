@@ -120,8 +120,7 @@ pub(super) unsafe fn init_token(
     label: CK_UTF8CHAR_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    let (pin, label) =
-        unsafe { (ptr::credential(pin, pin_len)?, ptr::bytes(label, LABEL_BYTES)?) };
+    let (pin, label) = unsafe { (ptr::credential(pin, pin_len)?, ptr::bytes(label, LABEL_BYTES)?) };
     library.init_token(SlotId(slot), pin, label)
 }
 

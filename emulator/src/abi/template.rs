@@ -107,7 +107,10 @@ unsafe fn read_level(
 unsafe fn entries(at: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Vec<CK_ATTRIBUTE>> {
     let count = usize::try_from(count).ok().filter(|count| *count <= ATTRIBUTES_MAX);
     let Some(count) = count else {
-        return Err(Error::new(Cause::ArgumentsBad, "a template has more attributes than there are"));
+        return Err(Error::new(
+            Cause::ArgumentsBad,
+            "a template has more attributes than there are",
+        ));
     };
     if count > 0 && at.is_null() {
         return Err(Error::new(Cause::ArgumentsBad, "a template of some attributes is null"));

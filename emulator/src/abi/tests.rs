@@ -92,16 +92,8 @@ impl Probe {
     /// # Safety
     /// The words are what the function's description wants of them.
     unsafe fn call(&self, words: [usize; 8]) -> CK_RV {
-        type Any = unsafe extern "C" fn(
-            usize,
-            usize,
-            usize,
-            usize,
-            usize,
-            usize,
-            usize,
-            usize,
-        ) -> CK_RV;
+        type Any =
+            unsafe extern "C" fn(usize, usize, usize, usize, usize, usize, usize, usize) -> CK_RV;
         let [a, b, c, d, e, f, g, h] = words;
         // SAFETY: on 64-bit Linux a callee takes its arguments from the first registers and
         // stack slots and leaves the others alone.
@@ -172,17 +164,15 @@ impl Drop for Initialised {
 
 #[test]
 fn the_list_has_every_name_in_the_published_order() {
-    let of = |table| {
-        FUNCTIONS.iter().filter(move |function| function.table == table).map(|f| f.name)
-    };
+    let of =
+        |table| FUNCTIONS.iter().filter(move |function| function.table == table).map(|f| f.name);
     assert_eq!(of(Table::Standard).count(), STANDARD_FUNCTIONS);
     assert!(of(Table::Vendor).eq(include_str!("tests/vendor_order.txt").lines()));
     assert_eq!(of(Table::Vendor).count(), VENDOR_FUNCTIONS);
     assert!(FUNCTIONS.iter().zip(probes()).all(|(function, probe)| function.name == probe.name));
     // Indexes that the vendor's published list has: 0, 7, 139, 240.
     let at = |name| of(Table::Vendor).position(|function| function == name).unwrap();
-    let names =
-        ["CA_GetFunctionList", "CA_RoleStateGet", "CA_GetHAState", "CA_GetFirmwareVersion"];
+    let names = ["CA_GetFunctionList", "CA_RoleStateGet", "CA_GetHAState", "CA_GetFirmwareVersion"];
     assert_eq!(names.map(at), [0, 7, 139, 240]);
 }
 

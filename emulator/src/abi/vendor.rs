@@ -57,11 +57,7 @@ pub(super) unsafe fn firmware_version(
 ) -> Result<()> {
     // SAFETY: passed on.
     let places = unsafe {
-        (
-            Place::new(major, NOWHERE)?,
-            Place::new(minor, NOWHERE)?,
-            Place::new(sub_minor, NOWHERE)?,
-        )
+        (Place::new(major, NOWHERE)?, Place::new(minor, NOWHERE)?, Place::new(sub_minor, NOWHERE)?)
     };
     let (major, minor, sub_minor) = library.firmware_version(SlotId(slot))?;
     places.0.put(major);
@@ -93,8 +89,7 @@ pub(super) unsafe fn token_policies(
     value_count: CK_ULONG_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    let (ids, values) =
-        unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
+    let (ids, values) = unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
     put_pairs(&ids, &values, &library.token_policies(SlotId(slot))?)
 }
 
@@ -109,8 +104,7 @@ pub(super) unsafe fn token_capabilities(
     value_count: CK_ULONG_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    let (ids, values) =
-        unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
+    let (ids, values) = unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
     put_pairs(&ids, &values, &library.token_capabilities(SlotId(slot))?)
 }
 
@@ -208,9 +202,7 @@ pub(super) unsafe fn destroy_multiple_objects(
     for index in 0..count {
         // SAFETY: the caller vouches for `count` handles; they may be unaligned.
         let object = ObjectHandle(unsafe { cell.read_unaligned() });
-        library
-            .destroy_object(SessionHandle(session), object)
-            .inspect_err(|_| place.put(index))?;
+        library.destroy_object(SessionHandle(session), object).inspect_err(|_| place.put(index))?;
         cell = cell.wrapping_add(1);
     }
     Ok(())

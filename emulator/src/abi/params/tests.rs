@@ -67,7 +67,9 @@ fn parameters_are_read_unaligned() {
     };
     let iv = read_as(&at_odd(16), Shape::Iv(16)).unwrap();
     assert_eq!(iv, Params::Iv((1..17).collect()));
-    let word = |first: u8| CK_ULONG::from_ne_bytes(std::array::from_fn(|at| first + at as u8));
+    let word = |first: u8| {
+        CK_ULONG::from_ne_bytes(std::array::from_fn(|at| first + u8::try_from(at).unwrap()))
+    };
     let pss = read_as(&at_odd(24), Shape::Pss).unwrap();
     assert_eq!(pss, Params::Pss { hash: word(1), mgf: word(9), salt_len: word(17) });
 }
@@ -83,19 +85,11 @@ fn gcm_is_read_in_both_layouts() {
         ulAADLen: 3,
         ulTagBits: 128,
     };
-    let full = Params::Gcm {
-        iv: Some(b"twelve bytes".to_vec()),
-        aad: b"aad".to_vec(),
-        tag_bits: 128,
-    };
+    let full =
+        Params::Gcm { iv: Some(b"twelve bytes".to_vec()), aad: b"aad".to_vec(), tag_bits: 128 };
     assert_eq!(read_as(&given(&mut long, 48), Shape::Gcm).unwrap(), full);
-    let mut short = GcmWithoutBits {
-        pIv: long.pIv,
-        ulIvLen: 12,
-        pAAD: long.pAAD,
-        ulAADLen: 3,
-        ulTagBits: 128,
-    };
+    let mut short =
+        GcmWithoutBits { pIv: long.pIv, ulIvLen: 12, pAAD: long.pAAD, ulAADLen: 3, ulTagBits: 128 };
     assert_eq!(read_as(&given(&mut short, 40), Shape::Gcm).unwrap(), full);
 
     // The HSM makes the IV when the pointer is null; an empty one is the mechanism's to refuse.
