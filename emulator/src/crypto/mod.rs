@@ -30,7 +30,9 @@
 //!
 //! Nothing here registers an `atexit` handler, starts a thread or opens a file. aws-lc does keep
 //! a generator per thread (used for RSA and EC key generation, ECDSA nonces, RSA blinding and
-//! PSS salts); it notices `fork` by a page the kernel clears in the child. It also has a
+//! PSS salts); it notices `fork` by a page the kernel clears in the child. Its first draw in a
+//! process measures the jitter of the CPU for some 30 ms unless aws-lc was built with
+//! `AWS_LC_SYS_NO_JITTER_ENTROPY=1` (then 0.1 ms, seeded by the kernel alone). It also has a
 //! destructor function of the shared library and a thread-specific key, so the module must stay
 //! mapped once loaded (linked with `-z nodelete`).
 //!
