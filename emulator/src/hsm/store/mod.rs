@@ -43,11 +43,13 @@
 //! ("How To Corrupt An SQLite Database File").
 
 mod administration;
+mod answers;
 mod error;
 mod files;
 mod journal;
 mod objects;
 mod record;
+mod requests;
 mod schema;
 mod slots;
 mod sqlite;

@@ -243,8 +243,13 @@ pub(super) fn find_statement(query: &Query) -> String {
     } else {
         "objects_by_class"
     };
-    let mut sql = String::with_capacity(256);
-    sql.push_str("SELECT handle FROM objects INDEXED BY ");
+    let mut sql = String::with_capacity(384);
+    // The generation in the same statement, so that both are of one view of the database. The
+    // first column says which row it is.
+    sql.push_str(
+        "SELECT 0, max(generation) FROM journal \
+         UNION ALL SELECT 1, handle FROM objects INDEXED BY ",
+    );
     sql.push_str(index);
     sql.push_str(" WHERE partition = ?1");
     let bytes = |given: &Option<Vec<u8>>, equal: &'static str, none: &'static str| match given {
@@ -262,12 +267,12 @@ pub(super) fn find_statement(query: &Query) -> String {
     sql
 }
 
-/// Handles of the objects that match, ascending.
+/// The committed generation, and handles of the objects that match in it, ascending.
 pub(super) fn find(
     connection: &Connection,
     partition: i64,
     query: &Query,
-) -> Result<Vec<u64>, Trouble> {
+) -> Result<(u64, Vec<u64>), Trouble> {
     let mut statement = connection.prepare_cached(&find_statement(query))?;
     // The numbers are positions: SQLite reserves places up to the highest one named.
     let places = statement.parameter_count();
@@ -279,12 +284,18 @@ pub(super) fn find(
         statement.raw_bind_parameter(place, value)?;
     }
     let mut rows = statement.raw_query();
+    let mut generation = 0;
     let mut handles = Vec::new();
     while let Some(row) = rows.next()? {
-        handles.push(row.get::<_, i64>(0)?.cast_unsigned());
+        let value = row.get::<_, i64>(1)?.cast_unsigned();
+        if row.get::<_, i64>(0)? == 0 {
+            generation = value;
+        } else {
+            handles.push(value);
+        }
     }
     // Only the order of the index comes out of it; handles of one class and label are in order
     // already, and sorting what is sorted costs next to nothing.
     handles.sort_unstable();
-    Ok(handles)
+    Ok((generation, handles))
 }

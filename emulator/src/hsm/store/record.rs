@@ -136,7 +136,7 @@ pub struct ObjectUpdate {
 
 /// What to look for. A field that is `None` matches everything; bytes match exactly, and empty
 /// bytes match objects that have none.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Query {
     /// CKA_CLASS.
     pub class: Option<u64>,

@@ -27,12 +27,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::answers::Answers;
 use crate::env::process;
 
 /// A place for one connection.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     connection: Option<Connection>,
+    /// Answers of the store the slot belongs to.
+    pub(super) answers: Answers,
     /// Who connected: nobody else may even disconnect.
     pid: u32,
     /// Whether the connection is all there is of a store in memory, so that it stays open over a
@@ -158,6 +161,7 @@ impl Drop for Slots {
                 let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
             }
             guard.disconnect();
+            guard.answers = Answers::default();
             drop(guard);
             pool.free.push(slot);
         }

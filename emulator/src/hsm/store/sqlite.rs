@@ -10,17 +10,14 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
 
-use super::administration::{self, partition_number};
+use super::Store;
+use super::administration;
 use super::error::{StoreError, Trouble, is_busy};
 use super::files::{self, frozen_name, plain_name, with_suffix};
 use super::journal::{self, Turn};
-use super::record::{
-    ChangeSet, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
-    RoleRecord, Step, Usage,
-};
+use super::record::{HsmRecord, Query};
 use super::schema::{self, Kind};
 use super::slots::{Forked, Slot, Slots};
-use super::{Store, objects};
 use crate::env::{Clock, ControlPage, PageError, SystemClock, Word, disk};
 
 /// Name of the database in the HSM's directory.
@@ -86,8 +83,8 @@ pub struct SqliteStore {
     /// The file when it was opened, if nobody is supposed to write it.
     frozen: Option<files::Look>,
     /// `None` only when reading what has no page and cannot be given one.
-    page: Option<ControlPage>,
-    slots: Slots,
+    pub(super) page: Option<ControlPage>,
+    pub(super) slots: Slots,
 }
 
 impl SqliteStore {
@@ -383,7 +380,10 @@ impl SqliteStore {
         }
     }
 
-    fn connection<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Connection, StoreError> {
+    pub(super) fn connection<'s>(
+        &self,
+        slot: &'s mut Slot,
+    ) -> Result<&'s mut Connection, StoreError> {
         let forked = |Forked| StoreError::Forked { path: self.database.clone() };
         if slot.connection().map_err(forked)?.is_none() {
             let connection = self.connect(self.access).map_err(|trouble| self.explain(trouble))?;
@@ -393,7 +393,7 @@ impl SqliteStore {
     }
 
     /// Reads, waiting for others where SQLite needs it. `body` may run more than once.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         mut body: impl FnMut(&Connection) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
@@ -449,7 +449,7 @@ impl SqliteStore {
     }
 
     /// Writes: all of what `body` does, or nothing. See the room's documentation for the order.
-    fn write<T>(
+    pub(super) fn write<T>(
         &self,
         body: impl FnOnce(&Connection, &mut Turn) -> Result<T, Trouble>,
     ) -> Result<T, StoreError> {
@@ -476,6 +476,21 @@ impl SqliteStore {
         })
     }
 
+    /// An answer that is still true.
+    pub(super) fn recall(&self, partition: i64, query: &Query) -> Option<Vec<u64>> {
+        let page = self.page.as_ref().filter(|_| self.frozen.is_none())?;
+        let slot = self.slots.reading()?;
+        let generation = page.word(Word::StoreGeneration);
+        slot.answers.recall(generation, partition, query).map(<[u64]>::to_vec)
+    }
+
+    /// Keeps an answer for the next who asks the same.
+    pub(super) fn keep(&self, generation: u64, partition: i64, query: &Query, found: &[u64]) {
+        if let Some(mut slot) = self.slots.reading() {
+            slot.answers.keep(generation, partition, query, found);
+        }
+    }
+
     fn writable_page(&self) -> Result<&ControlPage, StoreError> {
         self.page
             .as_ref()
@@ -498,7 +513,11 @@ impl SqliteStore {
     }
 
     /// As `align_page`, unless somebody is writing: then the page is as it should be.
-    fn settle_page(&self, connection: &Connection, committed: u64) -> Result<(), Trouble> {
+    pub(super) fn settle_page(
+        &self,
+        connection: &Connection,
+        committed: u64,
+    ) -> Result<(), Trouble> {
         let Some(page) = self.page.as_ref().filter(|_| !self.is_read_only()) else {
             return Ok(());
         };
@@ -549,147 +568,4 @@ fn write_new(path: &Path, record: &HsmRecord, durability: Durability) -> Result<
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.close().map_err(|(_, error)| error)?;
     Ok(())
-}
-
-impl Store for SqliteStore {
-    fn generation(&self) -> u64 {
-        match &self.page {
-            Some(page) => page.word(Word::StoreGeneration),
-            // An answer that no cache carries, so that everything is read again.
-            None => self.committed_generation().unwrap_or(u64::MAX),
-        }
-    }
-
-    fn committed_generation(&self) -> Result<u64, StoreError> {
-        self.read(journal::generation)
-    }
-
-    fn changes_since(&self, generation: u64) -> Result<ChangeSet, StoreError> {
-        self.read(|connection| {
-            let transaction = connection.unchecked_transaction()?;
-            let changes = journal::changes(&transaction, generation)?;
-            drop(transaction);
-            self.settle_page(connection, changes.generation)?;
-            Ok(changes)
-        })
-    }
-
-    fn hsm(&self) -> Result<HsmRecord, StoreError> {
-        self.read(administration::hsm)
-    }
-
-    fn partitions(&self) -> Result<Vec<PartitionRecord>, StoreError> {
-        self.read(administration::partitions)
-    }
-
-    fn partition(&self, serial: &str) -> Result<Option<PartitionRecord>, StoreError> {
-        let number = partition_number(serial)?;
-        self.read(|connection| administration::partition(connection, number))
-    }
-
-    fn roles(&self, partition: &str) -> Result<Vec<RoleRecord>, StoreError> {
-        let number = partition_number(partition)?;
-        self.read(|connection| administration::roles(connection, number))
-    }
-
-    fn role(&self, partition: &str, role: u8) -> Result<Option<RoleRecord>, StoreError> {
-        let number = partition_number(partition)?;
-        self.read(|connection| administration::role(connection, number, role))
-    }
-
-    fn apply(&self, steps: &[Step]) -> Result<(), StoreError> {
-        self.write(|connection, turn| {
-            steps.iter().try_for_each(|step| administration::apply(connection, turn, step))
-        })
-    }
-
-    fn change_role(
-        &self,
-        partition: &str,
-        role: u8,
-        change: &mut dyn FnMut(&mut RoleRecord),
-    ) -> Result<Option<RoleRecord>, StoreError> {
-        let number = partition_number(partition)?;
-        self.write(|connection, turn| {
-            administration::change_role(connection, turn, number, role, change)
-        })
-    }
-
-    fn change_partition(
-        &self,
-        serial: &str,
-        change: &mut dyn FnMut(&mut PartitionRecord),
-    ) -> Result<Option<PartitionRecord>, StoreError> {
-        let number = partition_number(serial)?;
-        self.write(|connection, turn| {
-            administration::change_partition(connection, turn, number, change)
-        })
-    }
-
-    fn insert_objects(
-        &self,
-        partition: &str,
-        objects: &[NewObject],
-        ouid_of: &dyn Fn(u64) -> [u8; 12],
-    ) -> Result<Vec<u64>, StoreError> {
-        let number = partition_number(partition)?;
-        self.write(|connection, turn| objects::insert(connection, turn, number, objects, ouid_of))
-    }
-
-    fn load_object(&self, handle: u64) -> Result<Option<ObjectRecord>, StoreError> {
-        self.read(|connection| objects::load(connection, handle))
-    }
-
-    fn update_object(
-        &self,
-        handle: u64,
-        expected_generation: u64,
-        update: &ObjectUpdate,
-    ) -> Result<u64, StoreError> {
-        self.write(|connection, turn| {
-            objects::update(connection, turn, handle, expected_generation, update)
-        })
-    }
-
-    fn delete_object(&self, handle: u64) -> Result<bool, StoreError> {
-        self.write(|connection, turn| objects::delete(connection, turn, handle))
-    }
-
-    fn find(&self, partition: &str, query: &Query) -> Result<Vec<u64>, StoreError> {
-        let number = partition_number(partition)?;
-        self.read(|connection| objects::find(connection, number, query))
-    }
-
-    fn count(&self, partition: &str) -> Result<Usage, StoreError> {
-        let number = partition_number(partition)?;
-        self.read(|connection| objects::usage(connection, number))
-    }
-}
-
-/// Looks inside, for tests.
-#[cfg(test)]
-impl SqliteStore {
-    pub(super) fn plan(&self, sql: &str) -> Vec<String> {
-        self.read(|connection| {
-            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-            let rows = statement.raw_query().mapped(|row| row.get("detail"));
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .unwrap()
-    }
-
-    pub(super) fn journal_rows(&self) -> i64 {
-        self.read(|connection| {
-            Ok(connection.query_row("SELECT count(*) FROM journal", [], |row| row.get(0))?)
-        })
-        .unwrap()
-    }
-
-    /// Lets the database grow by `more` pages and no further, as a disk that is nearly full.
-    pub(super) fn leave_room_for(&self, more: i64) {
-        let mut slot = self.slots.writing().unwrap();
-        let connection = self.connection(&mut slot).unwrap();
-        let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-        connection.pragma_update(None, "max_page_count", pages + more).unwrap();
-    }
 }

@@ -70,6 +70,31 @@ fn a_cache_kept_by_the_rule_is_never_stale() {
     assert!(loads > 1);
 }
 
+/// Nor do the answers the store itself keeps.
+#[test]
+fn a_search_finds_what_another_process_was_told_is_there() {
+    let (folder, store) = in_directory();
+    let said = Shared::new(2);
+    let child = Child::run(|| {
+        let own = SqliteStore::open(folder.path(), Durability::Process).unwrap();
+        for count in 1..=500 {
+            own.insert_objects(PARTITION, &[object("same")], &ouid_of).unwrap();
+            said.store(0, count);
+        }
+        said.store(1, 1);
+    });
+    let same = Query { label: Some(b"same".to_vec()), ..all() };
+    let mut searches = 0_u32;
+    while said.load(1) == 0 || searches < 1000 {
+        let acknowledged = said.load(0);
+        let found = store.find(PARTITION, &same).unwrap().len() as u64;
+        assert!(found >= acknowledged, "{found} after {acknowledged}");
+        searches += 1;
+    }
+    assert_eq!(child.wait(), 0);
+    assert_eq!(store.find(PARTITION, &same).unwrap().len(), 500);
+}
+
 #[test]
 fn what_was_acknowledged_survives_kill_9() {
     let (folder, store) = in_directory();

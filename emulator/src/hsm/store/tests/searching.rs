@@ -88,13 +88,24 @@ fn every_query_finds_what_a_look_at_each_object_finds() {
     assert!(store.find("5", &query()).unwrap().is_empty());
 }
 
+/// How the objects are reached; the generation is one step of its own.
+fn plan_of(store: &SqliteStore, query: &Query) -> Vec<String> {
+    let mut plan = store.plan(&find_statement(query));
+    assert!(plan.iter().any(|step| step == "SEARCH journal"), "{plan:?}");
+    plan.retain(|step| {
+        !["COMPOUND QUERY", "LEFT-MOST SUBQUERY", "SEARCH journal", "UNION ALL"]
+            .contains(&step.as_str())
+    });
+    plan
+}
+
 #[test]
 fn every_query_uses_an_index() {
     let store = in_memory();
     let mut all = queries();
     all.push(Query { ouid: Some([0; 12]), class: Some(1), ..query() });
     for query in all {
-        let plan = store.plan(&find_statement(&query));
+        let plan = plan_of(&store, &query);
         let index = if query.ouid.is_some() {
             "objects_by_ouid (partition=? AND ouid=?)"
         } else if query.label.as_ref().is_some_and(|label| !label.is_empty()) {
@@ -121,7 +132,7 @@ fn every_query_uses_an_index() {
         query(),
     ];
     for query in common {
-        let plan = store.plan(&find_statement(&query));
+        let plan = plan_of(&store, &query);
         assert!(plan[0].contains("USING COVERING INDEX"), "{query:?}: {plan:?}");
     }
 }
