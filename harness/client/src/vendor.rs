@@ -142,6 +142,11 @@ impl Context {
         })
     }
 
+    /// `CA_GetHSMPolicySetting` of the HSM behind a slot.
+    pub fn hsm_policy(&self, slot: SlotId, id: CK_ULONG) -> Result<CK_ULONG> {
+        self.library().hsm_policy(slot.0, id)
+    }
+
     /// `CA_RoleStateGet`.
     pub fn role_state(&self, slot: SlotId, role: UserType) -> Result<RoleState> {
         let state = self.library().role_state(slot.0, role.0)?;

@@ -167,6 +167,8 @@ vendor_functions! {
     CA_SetTokenPolicies(session: CK_SESSION_HANDLE, slot: CK_SLOT_ID, count: CK_ULONG, ids: *mut CK_ULONG, values: *mut CK_ULONG);
     /// Text and properties of a capability or policy (nine arguments, clients 7.x and later).
     CA_GetConfigurationElementDescription(slot: CK_SLOT_ID, container: CK_ULONG, capability: CK_ULONG, id: CK_ULONG, bits: *mut CK_ULONG, destructive: *mut CK_ULONG, restricted: *mut CK_ULONG, text: *mut CK_BYTE, text_len: *mut CK_ULONG);
+    /// Value of one policy of the whole HSM.
+    CA_GetHSMPolicySetting(slot: CK_SLOT_ID, id: CK_ULONG, value: *mut CK_ULONG);
     /// Flags and attempts left of a role.
     CA_RoleStateGet(slot: CK_SLOT_ID, role: CK_USER_TYPE, state: *mut CA_ROLE_STATE);
     /// Creates a role's secret.

@@ -125,6 +125,12 @@ impl Library {
         Ok(([bits, destructive, restricted], text))
     }
 
+    pub(crate) fn hsm_policy(&self, slot: CK_SLOT_ID, id: CK_ULONG) -> Result<CK_ULONG> {
+        let mut value = 0;
+        call!(self, CA_GetHSMPolicySetting(slot, id, &raw mut value))?;
+        Ok(value)
+    }
+
     pub(crate) fn role_state(&self, slot: CK_SLOT_ID, role: CK_USER_TYPE) -> Result<CA_ROLE_STATE> {
         let mut state = CA_ROLE_STATE::default();
         call!(self, CA_RoleStateGet(slot, role, &raw mut state))?;

@@ -1,0 +1,9 @@
+//! What the commands do, one file an object, the larger ones split by theme.
+
+pub(crate) mod clientconfig;
+pub(crate) mod hagroup;
+pub(crate) mod mechanism;
+pub(crate) mod partition;
+pub(crate) mod policy;
+pub(crate) mod role;
+pub(crate) mod slot;
