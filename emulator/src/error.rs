@@ -145,7 +145,7 @@ pub struct Error {
 }
 
 /// The answer of everything that can fail.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// `rule` is one short sentence for the call log: what rule, whose, with which values.

@@ -24,15 +24,15 @@
 
 #![allow(non_snake_case, reason = "the library's file name is the vendor's")]
 
-// pub mod abi;
+pub mod abi;
 pub mod ck;
 pub mod crypto;
 pub mod env;
 pub mod error;
-// pub mod host;
+pub mod host;
 pub mod hsm;
-// pub mod library;
-// pub mod luna;
+pub mod library;
+pub mod luna;
 pub mod mechanisms;
 pub mod object;
 pub mod output;

@@ -4,11 +4,14 @@
 //! Source: ha.md sections 4 and 6, abi.md section 7 (Documented: the OUID is kept).
 
 use crate::ck::*;
+use crate::crypto::kdf;
+use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::gone;
 use crate::hsm::partition::Partition;
 use crate::hsm::records;
 use crate::hsm::session::Session;
+use crate::mechanisms::broken;
 use crate::object::Template;
 use crate::wire::{Found, Request};
 
@@ -17,6 +20,21 @@ const POLICY_PRIVATE_CLONING: u32 = 0;
 const POLICY_SECRET_CLONING: u32 = 4;
 
 const SEAL: &[u8] = b"clone";
+
+/// The first byte of a blob. Public objects, which anybody may read, also travel before a login,
+/// when the domain is not open; they are sealed to be noticed when damaged, not to be hidden.
+const PUBLIC: u8 = 0;
+const UNDER_DOMAIN: u8 = 1;
+
+fn public_key() -> Result<SealKey> {
+    kdf::hkdf_sha256(b"public objects", b"luna emulator", b"cloning")
+        .map(SealKey::new)
+        .map_err(broken)
+}
+
+fn is_private(attributes: &Template) -> bool {
+    attributes.flag(CKA_PRIVATE).unwrap_or(false)
+}
 
 impl Partition {
     /// The object, readable by partitions of the domain alone.
@@ -37,9 +55,15 @@ impl Partition {
                 .by_policy(policy));
         }
         let plain = records::encode(held.object.attributes())?;
-        self.domain(session)?
+        let (mark, key) = if held.private {
+            (UNDER_DOMAIN, self.domain(session)?)
+        } else {
+            (PUBLIC, public_key()?)
+        };
+        let sealed = key
             .seal(SEAL, &plain)
-            .map_err(|_| Error::new(Cause::FunctionFailed, "sealing failed"))
+            .map_err(|_| Error::new(Cause::FunctionFailed, "sealing failed"))?;
+        Ok([&[mark], sealed.as_slice()].concat())
     }
 
     /// Takes an object of the domain in. One that is here already stays as it is.
@@ -47,10 +71,21 @@ impl Partition {
     /// # Errors
     /// `CloneFailed` for a blob of another domain.
     pub(super) fn insert(&self, session: &Session, blob: &[u8]) -> Result<Found> {
-        let plain = self.domain(session)?.open(SEAL, blob).map_err(|_| {
+        let (key, sealed) = match blob.split_first() {
+            Some((&UNDER_DOMAIN, sealed)) => (self.domain(session)?, sealed),
+            Some((&PUBLIC, sealed)) => (public_key()?, sealed),
+            _ => return Err(Error::new(Cause::CloneFailed, "this is no cloned object")),
+        };
+        let plain = key.open(SEAL, sealed).map_err(|_| {
             Error::new(Cause::CloneFailed, "the object comes from another cloning domain")
         })?;
         let attributes = records::decode(&plain)?;
+        if (blob.first() == Some(&PUBLIC)) == is_private(&attributes) {
+            return Err(Error::new(
+                Cause::CloneFailed,
+                "a private object travels under its domain",
+            ));
+        }
         let identity = attributes.find(CKA_OUID).cloned().ok_or_else(gone)?;
         if let Some(ouid) = identity.as_bytes().and_then(|bytes| bytes.try_into().ok())
             && let Ok(crate::wire::Reply::Object(found)) =
@@ -63,7 +98,7 @@ impl Partition {
         self.add_all(session, objects)?.pop().ok_or_else(gone)
     }
 
-    fn domain(&self, session: &Session) -> Result<crate::crypto::seal::SealKey> {
+    fn domain(&self, session: &Session) -> Result<SealKey> {
         let login = session
             .application
             .login()

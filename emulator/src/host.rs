@@ -1,0 +1,166 @@
+//! The embedded host: HSMs in this process, each behind links that can be cut from another one.
+//!
+//! The control page of an HSM says whether it can be reached and how often it was cut off; looking
+//! costs a memory load, so a cut is seen by the very next call.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::env::{ControlPage, Word};
+use crate::error::{Cause, Error, Result};
+use crate::hsm::store::{CONTROL_FILE, Durability};
+use crate::hsm::{Appliance, Partition};
+use crate::luna::config::ClientConfig;
+use crate::profile::Profile;
+use crate::wire::{Fault, Link, Presence, Reply, Request};
+
+/// A partition of an HSM in this process.
+struct Embedded {
+    partition: Arc<Partition>,
+    page: Arc<ControlPage>,
+    /// The count of cuts this process has met.
+    met: AtomicU64,
+}
+
+/// A partition whose HSM could not be opened, or that the configuration names and nobody has.
+struct Broken {
+    serial: String,
+    why: String,
+}
+
+/// The HSMs of a configuration.
+pub struct Host {
+    /// Links to its partitions, in the order of the configuration.
+    pub links: Vec<Arc<dyn Link>>,
+    /// What the first HSM that opened behaves like; the default profile when none did.
+    pub profile: Arc<Profile>,
+    /// Why an HSM did not open, for the log.
+    pub complaints: Vec<String>,
+}
+
+impl Host {
+    /// Opens every HSM that the configuration names. One that does not open is a token that is not
+    /// there: the others work, and nothing of it is touched.
+    ///
+    /// # Errors
+    /// When no built-in profile can be read, which a test rules out.
+    pub fn open(config: &ClientConfig) -> Result<Self> {
+        let durability = if config.emulator.durable_against_power_loss {
+            Durability::Power
+        } else {
+            Durability::Process
+        };
+        let mut opened: Vec<(String, std::result::Result<Hsm, String>)> = Vec::new();
+        let mut host = Self {
+            links: Vec::new(),
+            profile: built_in(crate::profile::DEFAULT)?,
+            complaints: Vec::new(),
+        };
+        let mut first = true;
+        for entry in &config.partitions {
+            if !opened.iter().any(|(name, _)| *name == entry.hsm) {
+                let hsm = match &config.emulator.state_directory {
+                    Some(state) => Hsm::open(&state.join(&entry.hsm), durability),
+                    None => Err("the Emulator section names no StateDirectory".into()),
+                };
+                match &hsm {
+                    Ok(hsm) if first => {
+                        host.profile = Arc::clone(hsm.appliance.profile());
+                        first = false;
+                    }
+                    Ok(_) => {}
+                    Err(why) => host.complaints.push(format!("HSM {}: {why}", entry.hsm)),
+                }
+                opened.push((entry.hsm.clone(), hsm));
+            }
+            let hsm = opened.iter().find(|(name, _)| *name == entry.hsm).map(|(_, hsm)| hsm);
+            host.links.push(match hsm {
+                Some(Ok(hsm)) => hsm.link(&entry.serial),
+                Some(Err(why)) => broken(&entry.serial, why.clone()),
+                None => broken(&entry.serial, "no HSM".into()),
+            });
+        }
+        Ok(host)
+    }
+}
+
+struct Hsm {
+    appliance: Appliance,
+    page: Arc<ControlPage>,
+}
+
+impl Hsm {
+    fn open(directory: &Path, durability: Durability) -> std::result::Result<Self, String> {
+        let appliance =
+            Appliance::open(directory, durability, built_in).map_err(|error| error.to_string())?;
+        let page =
+            ControlPage::open(&directory.join(CONTROL_FILE)).map_err(|error| error.to_string())?;
+        Ok(Self { appliance, page: Arc::new(page) })
+    }
+
+    fn link(&self, serial: &str) -> Arc<dyn Link> {
+        let partition = self.appliance.partitions().iter().find(|it| it.serial() == serial);
+        match partition {
+            Some(partition) => Arc::new(Embedded {
+                partition: Arc::clone(partition),
+                page: Arc::clone(&self.page),
+                met: AtomicU64::new(self.page.word(Word::Restarts)),
+            }),
+            None => {
+                broken(serial, format!("HSM {} has no partition {serial}", self.appliance.serial()))
+            }
+        }
+    }
+}
+
+/// A link to a partition that nobody has.
+pub fn broken(serial: &str, why: String) -> Arc<dyn Link> {
+    Arc::new(Broken { serial: serial.to_owned(), why })
+}
+
+fn built_in(name: &str) -> Result<Arc<Profile>> {
+    Profile::built_in(name)
+        .map(Arc::new)
+        .map_err(|error| Error::new(Cause::DeviceError, error.to_string()))
+}
+
+impl Link for Embedded {
+    fn serial(&self) -> &str {
+        self.partition.serial()
+    }
+
+    fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        let presence = self.presence();
+        if presence.epoch != self.met.load(Ordering::Acquire) {
+            // The connection was lost since: the HSM has closed its sessions.
+            self.partition.forget_sessions();
+            self.met.store(presence.epoch, Ordering::Release);
+        }
+        if !presence.reachable {
+            return Err(Fault::Unreachable(format!("member {} is down", self.serial())));
+        }
+        self.partition.handle(request).map_err(Fault::Refused)
+    }
+
+    fn presence(&self) -> Presence {
+        Presence {
+            reachable: self.page.word(Word::Link) == 0,
+            epoch: self.page.word(Word::Restarts),
+        }
+    }
+}
+
+impl Link for Broken {
+    fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    fn call(&self, _request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        Err(Fault::Unreachable(self.why.clone()))
+    }
+
+    fn presence(&self) -> Presence {
+        Presence { reachable: false, epoch: 0 }
+    }
+}

@@ -1,0 +1,651 @@
+//! The state between `C_Initialize` and `C_Finalize`, an ordinary value.
+//!
+//! Wires the rooms: reads the configuration, opens the HSMs, puts links to them under a client.
+//! Everything else is handed on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrystoki_conf::Conf;
+
+use crate::ck::*;
+use crate::env::{Clock, SystemClock, process};
+use crate::error::{Cause, Error, Result};
+use crate::host::{self, Host};
+use crate::luna::log::Log;
+use crate::luna::{Client, ClientConfig};
+use crate::mechanisms::Mechanism;
+use crate::object::{Answer, Template};
+use crate::output::{Output, Room};
+use crate::profile::Profile;
+use crate::wire::{ApplicationId, Description, Pin};
+
+/// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
+const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
+
+/// How `C_Initialize` was called.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// `CKF_LIBRARY_CANT_CREATE_OS_THREADS` was not set. The library makes none either way.
+    pub may_create_threads: bool,
+    /// `pReserved` as text: the directory of `Chrystoki.conf`, in place of the environment's.
+    pub configuration: Option<String>,
+}
+
+/// The library, initialised.
+pub struct Library {
+    client: Client,
+    profile: Arc<Profile>,
+    log: Log,
+    stopped: AtomicBool,
+}
+
+/// `CK_INFO`, but for the Cryptoki version, which the function tables decide.
+#[derive(Clone, Debug)]
+pub struct LibraryInfo {
+    /// `manufacturerID`.
+    pub manufacturer: String,
+    /// `libraryDescription`.
+    pub description: String,
+    /// `libraryVersion`.
+    pub version: (u8, u8),
+}
+
+/// `CK_SLOT_INFO`.
+#[derive(Clone, Debug)]
+pub struct SlotInfo {
+    /// `slotDescription`.
+    pub description: String,
+    /// `manufacturerID`.
+    pub manufacturer: String,
+    /// `CKF_` flags.
+    pub flags: CK_FLAGS,
+    /// `hardwareVersion`.
+    pub hardware_version: (u8, u8),
+    /// `firmwareVersion`.
+    pub firmware_version: (u8, u8),
+}
+
+/// `CK_TOKEN_INFO`; lengths and memory in bytes.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the names are the structure's")]
+pub struct TokenInfo {
+    pub label: String,
+    pub manufacturer: String,
+    pub model: String,
+    pub serial: String,
+    pub flags: CK_FLAGS,
+    pub max_session_count: CK_ULONG,
+    pub session_count: CK_ULONG,
+    pub max_rw_session_count: CK_ULONG,
+    pub rw_session_count: CK_ULONG,
+    pub max_pin_len: CK_ULONG,
+    pub min_pin_len: CK_ULONG,
+    pub total_public_memory: CK_ULONG,
+    pub free_public_memory: CK_ULONG,
+    pub total_private_memory: CK_ULONG,
+    pub free_private_memory: CK_ULONG,
+    pub hardware_version: (u8, u8),
+    pub firmware_version: (u8, u8),
+}
+
+/// `CK_MECHANISM_INFO`.
+#[derive(Clone, Copy, Debug)]
+pub struct MechanismInfo {
+    /// `ulMinKeySize`.
+    pub min_key_size: CK_ULONG,
+    /// `ulMaxKeySize`.
+    pub max_key_size: CK_ULONG,
+    /// `CKF_` flags.
+    pub flags: CK_FLAGS,
+}
+
+/// `CK_SESSION_INFO`.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionInfo {
+    /// `slotID`.
+    pub slot: SlotId,
+    /// `CKS_` state.
+    pub state: CK_STATE,
+    /// `CKF_` flags.
+    pub flags: CK_FLAGS,
+    /// `ulDeviceError`.
+    pub device_error: CK_ULONG,
+}
+
+/// What `CA_GetHAState` tells.
+#[derive(Clone, Debug)]
+pub struct HaState {
+    /// The group's, decimal digits.
+    pub serial: String,
+    /// Serial number and state of each member.
+    pub members: Vec<(String, CK_RV)>,
+}
+
+/// `CA_ROLE_STATE`.
+#[derive(Clone, Copy, Debug)]
+pub struct RoleState {
+    /// `CAF_ROLE_STATE_` bits.
+    pub flags: u8,
+    /// Wrong credentials left.
+    pub attempts_left: u8,
+    /// None 0, password 1.
+    pub primary_authentication: u8,
+    /// The same for the challenge.
+    pub secondary_authentication: u8,
+}
+
+impl Library {
+    /// `C_Initialize`. An HSM that cannot be opened is a token that is not there.
+    ///
+    /// # Errors
+    /// `GeneralError` for a configuration that is missing or wrong (recalled for a missing one;
+    /// Assumed). The reason, with file, line and key, is written to the log, or to standard error
+    /// where no log is named: without a configuration there is no other place for it.
+    pub fn start(start: &Start) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let wanted = process::var_os(LOG_VARIABLE).map(PathBuf::from);
+        let complain =
+            Log::to(wanted.as_deref().unwrap_or(Path::new("stderr")), Arc::clone(&clock));
+        let directory = match &start.configuration {
+            Some(directory) => Some(directory.into()),
+            None => process::var_os(chrystoki_conf::DIRECTORY_VARIABLE),
+        };
+        let config = Conf::read(&Conf::locate(directory))
+            .and_then(|conf| ClientConfig::of(&conf))
+            .map_err(|error| {
+                complain.line(&format!("C_Initialize: {error}"));
+                Error::new(Cause::GeneralError, error.to_string())
+            })?;
+        let log = match wanted.as_ref().or(config.emulator.log_file.as_ref()) {
+            Some(path) => Log::to(path, Arc::clone(&clock)),
+            None => Log::none(Arc::clone(&clock)),
+        };
+        let host = Host::open(&config)?;
+        for complaint in &host.complaints {
+            // Something is wrong with a file: worth a line even where nobody asked for a log.
+            if log.is_on() { &log } else { &complain }.line(complaint);
+        }
+        let ha_log = match &config.ha_log {
+            Some(directory) => Log::to(&directory.join("haErrorLog.txt"), Arc::clone(&clock)),
+            None => log.clone(),
+        };
+        // The identity of an application that names none derives from its process (Documented).
+        let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
+        let missing =
+            |serial: &str| host::broken(serial, format!("no HSM here has partition {serial}"));
+        let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log);
+        Ok(Self { client, profile: host.profile, log, stopped: AtomicBool::new(false) })
+    }
+
+    /// `C_Finalize`: closes every session. Calls still under way end on their own.
+    pub fn stop(&self) {
+        if !self.stopped.swap(true, Ordering::AcqRel) {
+            // Without a slot named this cannot fail.
+            let _ = self.client.close_all_sessions(None);
+        }
+    }
+
+    fn running(&self) -> Result<&Client> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(Error::new(Cause::CryptokiNotInitialized, "the library was finalised"));
+        }
+        Ok(&self.client)
+    }
+
+    /// One line in the call log: which function, which code, why.
+    pub fn log_failure(&self, function: &'static str, error: &Error) {
+        if self.log.is_on() {
+            self.log.line(&format!("{function}: {error}"));
+        }
+    }
+
+    /// `C_GetInfo`.
+    pub fn info(&self) -> LibraryInfo {
+        let [major, minor] = self.profile.versions.client;
+        LibraryInfo {
+            manufacturer: self.profile.strings.library_manufacturer.clone(),
+            description: self.profile.strings.library_description.clone(),
+            version: (major, minor),
+        }
+    }
+
+    /// `C_GetSlotList`.
+    ///
+    /// # Errors
+    /// `CryptokiNotInitialized`.
+    pub fn slots(&self, token_present: bool) -> Result<Vec<SlotId>> {
+        Ok(self.running()?.slots(token_present))
+    }
+
+    /// `C_GetSlotInfo`. Flags and versions as the vendor's sample shows them (Observed there).
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`.
+    pub fn slot_info(&self, slot: SlotId) -> Result<SlotInfo> {
+        let client = self.running()?;
+        let strings = &self.profile.strings;
+        let [major, minor, _] = self.profile.versions.firmware;
+        let present = if client.slot(slot)?.is_present() { CKF_TOKEN_PRESENT } else { 0 };
+        Ok(if client.is_group(slot)? {
+            SlotInfo {
+                description: strings.group_slot_description.clone(),
+                manufacturer: strings.slot_manufacturer.clone(),
+                flags: present | CKF_HW_SLOT,
+                hardware_version: (0, 0),
+                firmware_version: (major, minor),
+            }
+        } else {
+            SlotInfo {
+                description: strings.slot_description.clone(),
+                manufacturer: strings.slot_manufacturer.clone(),
+                flags: present | CKF_REMOVABLE_DEVICE | CKF_HW_SLOT,
+                hardware_version: (0, 0),
+                firmware_version: (0, 0),
+            }
+        })
+    }
+
+    /// `C_GetTokenInfo`.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`.
+    pub fn token_info(&self, slot: SlotId) -> Result<TokenInfo> {
+        let client = self.running()?;
+        let it = client.describe(slot)?;
+        let [major, minor, _] = self.profile.versions.firmware;
+        let model = if client.is_group(slot)? {
+            self.profile.strings.group_model.clone()
+        } else {
+            it.model
+        };
+        Ok(TokenInfo {
+            label: it.label,
+            manufacturer: it.manufacturer,
+            model,
+            serial: it.serial,
+            flags: it.flags,
+            max_session_count: it.max_sessions,
+            session_count: it.sessions.0,
+            max_rw_session_count: it.max_sessions,
+            rw_session_count: it.sessions.1,
+            max_pin_len: it.pin_len.1,
+            min_pin_len: it.pin_len.0,
+            total_public_memory: it.memory.0,
+            free_public_memory: it.memory.1,
+            total_private_memory: it.memory.0,
+            free_private_memory: it.memory.1,
+            hardware_version: (0, 0),
+            firmware_version: (major, minor),
+        })
+    }
+
+    fn describe(&self, slot: SlotId) -> Result<Description> {
+        self.running()?.describe(slot)
+    }
+
+    /// `C_GetMechanismList`.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`.
+    pub fn mechanisms(&self, slot: SlotId) -> Result<Vec<CK_MECHANISM_TYPE>> {
+        Ok(self.describe(slot)?.mechanisms.into_iter().map(|(kind, ..)| kind).collect())
+    }
+
+    /// `C_GetMechanismInfo`.
+    ///
+    /// # Errors
+    /// `MechanismInvalid` for one the token does not list.
+    pub fn mechanism_info(&self, slot: SlotId, kind: CK_MECHANISM_TYPE) -> Result<MechanismInfo> {
+        self.describe(slot)?
+            .mechanisms
+            .into_iter()
+            .find(|(known, ..)| *known == kind)
+            .map(|(_, min_key_size, max_key_size, flags)| MechanismInfo {
+                min_key_size,
+                max_key_size,
+                flags,
+            })
+            .ok_or_else(|| {
+                Error::new(
+                    Cause::MechanismInvalid,
+                    format!("the token does not list {}", names::ckm(kind)),
+                )
+            })
+    }
+
+    /// `C_InitToken`.
+    ///
+    /// # Errors
+    /// `PinIncorrect`, `PinLenRange`, `SessionExists`.
+    pub fn init_token(&self, slot: SlotId, pin: Option<&[u8]>, label: &[u8]) -> Result<()> {
+        let label = std::str::from_utf8(label)
+            .map_err(|_| Error::new(Cause::ArgumentsBad, "a label is UTF-8 text"))?;
+        self.running()?.init_token(slot, &password(pin)?, label)
+    }
+
+    /// `C_InitPIN`: the Partition SO makes the Crypto Officer.
+    ///
+    /// # Errors
+    /// `UserNotLoggedIn`, `UserNotAuthorized`, `PinLenRange`.
+    pub fn init_pin(&self, session: SessionHandle, pin: Option<&[u8]>) -> Result<()> {
+        self.running()?.init_pin(session, Role::CryptoOfficer, password(pin)?)
+    }
+
+    /// `C_SetPIN`.
+    ///
+    /// # Errors
+    /// `PinIncorrect`, `PinLenRange`, `SessionReadOnly`.
+    pub fn set_pin(
+        &self,
+        session: SessionHandle,
+        old: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<()> {
+        self.running()?.set_pin(session, password(old)?, password(new)?)
+    }
+
+    /// `C_Login`.
+    ///
+    /// # Errors
+    /// `UserTypeInvalid` for a role a user partition has not; those of roles.md section 5.
+    pub fn login(
+        &self,
+        session: SessionHandle,
+        user: CK_USER_TYPE,
+        pin: Option<&[u8]>,
+    ) -> Result<()> {
+        let client = self.running()?;
+        if user == CKU_CONTEXT_SPECIFIC {
+            return Err(Error::new(
+                Cause::OperationNotInitialized,
+                "no operation asks for a login of its own",
+            ));
+        }
+        client.login(session, role(user)?, password(pin)?)
+    }
+
+    /// `CA_GetHAState`.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `FunctionNotSupported` where no group is.
+    pub fn ha_state(&self, slot: SlotId) -> Result<HaState> {
+        let group = self.running()?.group(slot)?;
+        Ok(HaState { serial: group.serial().to_owned(), members: group.state() })
+    }
+
+    /// `CA_GetFirmwareVersion`: major, minor, sub-minor.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`.
+    pub fn firmware_version(&self, slot: SlotId) -> Result<(CK_ULONG, CK_ULONG, CK_ULONG)> {
+        Ok(self.describe(slot)?.firmware)
+    }
+
+    /// `CA_GetTokenPolicies`: number and value.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`.
+    pub fn token_policies(&self, slot: SlotId) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
+        Ok(self.describe(slot)?.policies)
+    }
+
+    /// `CA_GetTokenCapabilities`: number and value.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`.
+    pub fn token_capabilities(&self, slot: SlotId) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
+        Ok(self.describe(slot)?.capabilities)
+    }
+
+    /// `CA_RoleStateGet`.
+    ///
+    /// # Errors
+    /// `UserTypeInvalid`, `FunctionNotSupported` on a group.
+    pub fn role_state(&self, slot: SlotId, user: CK_USER_TYPE) -> Result<RoleState> {
+        let state = self.running()?.role_state(slot, role(user)?)?;
+        let mut flags = 0;
+        for (set, flag) in [
+            (state.initialized, CAF_ROLE_STATE_INITIALIZED),
+            (state.locked, CAF_ROLE_STATE_LOCKED_OUT),
+            (state.must_change, CAF_ROLE_STATE_PIN_CHANGE),
+        ] {
+            if set {
+                flags |= flag;
+            }
+        }
+        let password = u8::from(state.initialized);
+        Ok(RoleState {
+            flags: u8::try_from(flags).unwrap_or(u8::MAX),
+            attempts_left: u8::try_from(state.attempts_left).unwrap_or(u8::MAX),
+            primary_authentication: password,
+            secondary_authentication: 0,
+        })
+    }
+
+    /// `CA_InitRolePIN`.
+    ///
+    /// # Errors
+    /// `UserTypeInvalid`, `UserNotAuthorized`, `PinLenRange`.
+    pub fn init_role_pin(
+        &self,
+        session: SessionHandle,
+        user: CK_USER_TYPE,
+        pin: Option<&[u8]>,
+    ) -> Result<()> {
+        self.running()?.init_pin(session, role(user)?, password(pin)?)
+    }
+
+    /// `CA_SetCloningDomain`.
+    ///
+    /// # Errors
+    /// `CryptokiNotInitialized`.
+    pub fn set_cloning_domain(&self, domain: &[u8]) -> Result<()> {
+        self.running()?.set_cloning_domain(domain);
+        Ok(())
+    }
+
+    /// `CA_SetApplicationID`.
+    ///
+    /// # Errors
+    /// `CryptokiNotInitialized`.
+    pub fn set_application_id(&self, major: CK_ULONG, minor: CK_ULONG) -> Result<()> {
+        self.running()?.set_application_id(ApplicationId { major, minor });
+        Ok(())
+    }
+
+    /// `CA_GetTokenObjectUID`, for Cryptoki objects.
+    ///
+    /// # Errors
+    /// `ObjectHandleInvalid`; `ArgumentsBad` for another type of object.
+    pub fn object_uid(
+        &self,
+        slot: SlotId,
+        object_type: CK_ULONG,
+        object: ObjectHandle,
+    ) -> Result<[u8; 12]> {
+        if object_type != 0 {
+            return Err(Error::new(Cause::ArgumentsBad, "only Cryptoki objects (type 0) are here"));
+        }
+        self.running()?.object_uid(slot, object)
+    }
+
+    /// `C_GetOperationState`: not served yet, and says so.
+    ///
+    /// # Errors
+    /// `StateUnsaveable`; `OperationNotInitialized`.
+    pub fn operation_state(&self, session: SessionHandle, _room: Room) -> Result<Output> {
+        self.running()?.session_info(session)?;
+        Err(Error::new(Cause::StateUnsaveable, "operation states are not served yet"))
+    }
+
+    /// `C_SetOperationState`: not served yet, and says so.
+    ///
+    /// # Errors
+    /// `SavedStateInvalid`.
+    pub fn set_operation_state(
+        &self,
+        session: SessionHandle,
+        _state: &[u8],
+        _encryption_key: Option<ObjectHandle>,
+        _authentication_key: Option<ObjectHandle>,
+    ) -> Result<()> {
+        self.running()?.session_info(session)?;
+        Err(Error::new(Cause::SavedStateInvalid, "no state was ever saved by this library"))
+    }
+
+    /// `C_WrapKey`: no mechanism wraps yet.
+    ///
+    /// # Errors
+    /// `MechanismInvalid`.
+    pub fn wrap_key(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        _wrapping: ObjectHandle,
+        _key: ObjectHandle,
+        _room: Room,
+    ) -> Result<Output> {
+        self.running()?.session_info(session)?;
+        Err(no_function(mechanism, "wraps"))
+    }
+
+    /// `C_UnwrapKey`: no mechanism unwraps yet.
+    ///
+    /// # Errors
+    /// `MechanismInvalid`.
+    pub fn unwrap_key(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        _unwrapping: ObjectHandle,
+        _wrapped: &[u8],
+        _template: &Template,
+    ) -> Result<ObjectHandle> {
+        self.running()?.session_info(session)?;
+        Err(no_function(mechanism, "unwraps"))
+    }
+
+    /// `C_DeriveKey`: no mechanism derives yet.
+    ///
+    /// # Errors
+    /// `MechanismInvalid`.
+    pub fn derive_key(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        _base: ObjectHandle,
+        _template: &Template,
+    ) -> Result<ObjectHandle> {
+        self.running()?.session_info(session)?;
+        Err(no_function(mechanism, "derives"))
+    }
+
+    /// `C_GetSessionInfo`.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn session_info(&self, session: SessionHandle) -> Result<SessionInfo> {
+        let (slot, state, flags) = self.running()?.session_info(session)?;
+        Ok(SessionInfo { slot, state, flags, device_error: 0 })
+    }
+
+    /// `C_CloseAllSessions`.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`.
+    pub fn close_all_sessions(&self, slot: SlotId) -> Result<()> {
+        self.running()?.close_all_sessions(Some(slot))
+    }
+
+    /// Ends an operation after an argument error in a call on it.
+    pub fn operation_abandon(&self, session: SessionHandle, purpose: Purpose) {
+        self.client.operation_abandon(session, purpose);
+    }
+}
+
+/// Functions the client carries out as they are.
+macro_rules! handed_on {
+    ($($(#[$doc:meta])* $name:ident => $target:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)+) => {
+        impl Library {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// `CryptokiNotInitialized`, and those of the client's function.
+                pub fn $name(&self, $($argument: $kind),*) -> Result<$answer> {
+                    self.running()?.$target($($argument),*)
+                }
+            )+
+        }
+    };
+}
+
+handed_on! {
+    /// `C_OpenSession`.
+    open_session => open_session(slot: SlotId, flags: CK_FLAGS) -> SessionHandle;
+    /// `C_CloseSession`.
+    close_session => close_session(session: SessionHandle) -> ();
+    /// `C_Logout`.
+    logout => logout(session: SessionHandle) -> ();
+    /// `C_CreateObject`.
+    create_object => create(session: SessionHandle, template: &Template) -> ObjectHandle;
+    /// `C_CopyObject`.
+    copy_object => copy(session: SessionHandle, object: ObjectHandle, template: &Template) -> ObjectHandle;
+    /// `C_DestroyObject`.
+    destroy_object => destroy(session: SessionHandle, object: ObjectHandle) -> ();
+    /// `C_GetObjectSize`, in bytes.
+    object_size => object_size(session: SessionHandle, object: ObjectHandle) -> CK_ULONG;
+    /// `C_GetAttributeValue`, in the order asked.
+    attributes => attributes(session: SessionHandle, object: ObjectHandle, kinds: &[CK_ATTRIBUTE_TYPE]) -> Vec<Answer>;
+    /// `C_SetAttributeValue`.
+    set_attributes => set_attributes(session: SessionHandle, object: ObjectHandle, template: &Template) -> ();
+    /// `C_FindObjectsInit`.
+    find_init => find_init(session: SessionHandle, template: &Template) -> ();
+    /// `C_FindObjects`.
+    find => find(session: SessionHandle, most: usize) -> Vec<ObjectHandle>;
+    /// `C_FindObjectsFinal`.
+    find_final => find_final(session: SessionHandle) -> ();
+    /// `C_EncryptInit` and its kin.
+    operation_init => operation_init(session: SessionHandle, purpose: Purpose, mechanism: &Mechanism, key: Option<ObjectHandle>) -> ();
+    /// `C_Encrypt` and its kin.
+    operation_single => operation_single(session: SessionHandle, purpose: Purpose, input: &[u8], room: Room) -> Output;
+    /// `C_EncryptUpdate` and its kin.
+    operation_update => operation_update(session: SessionHandle, purpose: Purpose, input: &[u8], room: Room) -> Output;
+    /// `C_EncryptFinal` and its kin.
+    operation_final => operation_final(session: SessionHandle, purpose: Purpose, room: Room) -> Output;
+    /// `C_Verify`.
+    verify_single => verify_single(session: SessionHandle, data: &[u8], signature: &[u8]) -> ();
+    /// `C_VerifyFinal`.
+    verify_final => verify_final(session: SessionHandle, signature: &[u8]) -> ();
+    /// `C_DigestKey`.
+    digest_key => digest_key(session: SessionHandle, key: ObjectHandle) -> ();
+    /// `C_GenerateKey`.
+    generate_key => generate_key(session: SessionHandle, mechanism: &Mechanism, template: &Template) -> ObjectHandle;
+    /// `C_GenerateKeyPair`.
+    generate_key_pair => generate_key_pair(session: SessionHandle, mechanism: &Mechanism, public: &Template, private: &Template) -> (ObjectHandle, ObjectHandle);
+    /// `C_SeedRandom`.
+    seed_random => seed_random(session: SessionHandle, seed: &[u8]) -> ();
+    /// `C_GenerateRandom`.
+    random => random(session: SessionHandle, len: usize) -> Vec<u8>;
+}
+
+/// A password HSM wants one; a null PIN asks for a PED.
+fn password(pin: Option<&[u8]>) -> Result<Pin> {
+    pin.map(Pin::new)
+        .ok_or_else(|| Error::new(Cause::ArgumentsBad, "a PIN is wanted: the HSM has no PED"))
+}
+
+fn role(user: CK_USER_TYPE) -> Result<Role> {
+    Role::from_user_type(user).ok_or_else(|| {
+        Error::new(Cause::UserTypeInvalid, format!("a user partition has no role 0x{user:x}"))
+    })
+}
+
+fn no_function(mechanism: &Mechanism, verb: &str) -> Error {
+    Error::new(
+        Cause::MechanismInvalid,
+        format!("{} {verb} nothing in this release", names::ckm(mechanism.kind)),
+    )
+}

@@ -1,0 +1,454 @@
+//! The client: everything an application asks, put to the tokens behind its slots.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::ck::*;
+use crate::env::Clock;
+use crate::error::{Cause, Error, Result};
+use crate::luna::config::ClientConfig;
+use crate::luna::ha::Group;
+use crate::luna::log::Log;
+use crate::luna::session::{AppSession, AppSessions, Search};
+use crate::luna::slots::{self, Slot, Token, alone};
+use crate::mechanisms::Mechanism;
+use crate::object::{Answer, Template};
+use crate::wire::{ApplicationId, Description, Link, Ouid, Pin, Reply, Request, RoleState};
+
+/// The client half of the library.
+pub struct Client {
+    config: ClientConfig,
+    slots: Vec<Arc<Slot>>,
+    sessions: AppSessions,
+    application: Mutex<ApplicationId>,
+    domain: Mutex<Option<Pin>>,
+}
+
+const NONE: SessionHandle = SessionHandle(0);
+
+impl Client {
+    /// A client over the links of its partitions, in the order of the configuration. A group's
+    /// member that no link reaches is a member that is down.
+    pub fn new(
+        config: ClientConfig,
+        partitions: &[Arc<dyn Link>],
+        missing: &dyn Fn(&str) -> Arc<dyn Link>,
+        application: ApplicationId,
+        clock: &Arc<dyn Clock>,
+        log: &Log,
+    ) -> Self {
+        let groups: Vec<Arc<Group>> = config
+            .groups
+            .iter()
+            .map(|entry| {
+                let links = entry.members.iter().map(|serial| {
+                    let known = partitions.iter().find(|link| link.serial() == serial);
+                    known.map_or_else(|| missing(serial), Arc::clone)
+                });
+                let (clock, log) = (Arc::clone(clock), log.clone());
+                Arc::new(Group::new(entry, links.collect(), config.recovery, clock, log))
+            })
+            .collect();
+        let slots = slots::lay_out(&config, partitions, &groups);
+        Self {
+            config,
+            slots,
+            sessions: AppSessions::default(),
+            application: Mutex::new(application),
+            domain: Mutex::new(None),
+        }
+    }
+
+    /// The slots, or those with a token in them.
+    pub fn slots(&self, token_present: bool) -> Vec<SlotId> {
+        let slots = self.slots.iter().filter(|slot| !token_present || slot.is_present());
+        slots.map(|slot| slot.id).collect()
+    }
+
+    /// # Errors
+    /// `SlotIdInvalid`.
+    pub fn slot(&self, id: SlotId) -> Result<&Arc<Slot>> {
+        self.slots
+            .iter()
+            .find(|slot| slot.id == id)
+            .ok_or_else(|| Error::new(Cause::SlotIdInvalid, format!("there is no slot {id}")))
+    }
+
+    /// What a token says of itself, with this application's sessions, and with the mechanisms that
+    /// the configuration puts back.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`.
+    pub fn describe(&self, id: SlotId) -> Result<Description> {
+        let mut description = self.slot(id)?.describe()?;
+        description.sessions = self.sessions.count(id);
+        if self.config.remap_rsa_generation {
+            let mechanisms = &mut description.mechanisms;
+            let has = |wanted| mechanisms.iter().find(|(kind, ..)| *kind == wanted).copied();
+            if let (None, Some((_, min, max, flags))) = (has(REMAPPED.0), has(REMAPPED.1)) {
+                mechanisms.insert(0, (REMAPPED.0, min, max, flags));
+            }
+        }
+        Ok(description)
+    }
+
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub(super) fn session(&self, handle: SessionHandle) -> Result<Arc<AppSession>> {
+        self.sessions.find(handle)
+    }
+
+    /// `C_InitToken`.
+    ///
+    /// # Errors
+    /// `SessionExists`, `PinIncorrect`, `FunctionNotSupported` on a group.
+    pub fn init_token(&self, id: SlotId, pin: &Pin, label: &str) -> Result<()> {
+        let link = self.slot(id)?.partition()?;
+        if self.sessions.count(id).0 > 0 {
+            return Err(Error::new(Cause::SessionExists, "a session is open on the slot"));
+        }
+        let domain = self.domain.lock().clone();
+        let request = Request::InitToken { pin: pin.clone(), label: label.to_owned(), domain };
+        link.call(&request).map(drop).map_err(alone)
+    }
+
+    /// `CA_SetCloningDomain`: for the next `C_InitToken`.
+    pub fn set_cloning_domain(&self, domain: &[u8]) {
+        *self.domain.lock() = Some(Pin::new(domain));
+    }
+
+    /// `CA_SetApplicationID`: for sessions opened from now on.
+    pub fn set_application_id(&self, id: ApplicationId) {
+        *self.application.lock() = id;
+    }
+
+    /// `CA_RoleStateGet`.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `FunctionNotSupported` on a group.
+    pub fn role_state(&self, id: SlotId, role: Role) -> Result<RoleState> {
+        match self.slot(id)?.partition()?.call(&Request::RoleState(role)).map_err(alone)? {
+            Reply::RoleState(state) => Ok(state),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_OpenSession`.
+    ///
+    /// # Errors
+    /// `SessionParallelNotSupported`, `TokenNotPresent`, `SessionCount`.
+    pub fn open_session(&self, id: SlotId, flags: CK_FLAGS) -> Result<SessionHandle> {
+        let slot = self.slot(id)?;
+        if flags & CKF_SERIAL_SESSION == 0 {
+            return Err(Error::new(
+                Cause::SessionParallelNotSupported,
+                "CKF_SERIAL_SESSION must be set",
+            ));
+        }
+        let application = *self.application.lock();
+        self.sessions.open(slot, application, flags)
+    }
+
+    /// `C_CloseSession`.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn close_session(&self, session: SessionHandle) -> Result<()> {
+        self.sessions.close(session)
+    }
+
+    /// `C_CloseAllSessions`; every slot's when the library is finalised.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`.
+    pub fn close_all_sessions(&self, id: Option<SlotId>) -> Result<()> {
+        if let Some(id) = id {
+            self.slot(id)?;
+        }
+        self.sessions.close_all(id);
+        Ok(())
+    }
+
+    /// Slot, state and flags of a session.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn session_info(&self, handle: SessionHandle) -> Result<(SlotId, CK_STATE, CK_FLAGS)> {
+        let session = self.session(handle)?;
+        match session.call(&Request::SessionState(NONE))? {
+            Reply::State(state) => Ok((session.slot.id, state, session.flags)),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_Login`.
+    ///
+    /// # Errors
+    /// `PinIncorrect`, `PinLocked`, `UserAlreadyLoggedIn` and the others of roles.md section 5.
+    pub fn login(&self, session: SessionHandle, role: Role, pin: Pin) -> Result<()> {
+        self.session(session)?.call(&Request::Login(NONE, role, pin)).map(drop)
+    }
+
+    /// `C_Logout`: ends what is active in the sessions of the slot.
+    ///
+    /// # Errors
+    /// `UserNotLoggedIn`.
+    pub fn logout(&self, session: SessionHandle) -> Result<()> {
+        let session = self.session(session)?;
+        session.call(&Request::Logout(NONE))?;
+        session.pending.lock().clear();
+        *session.search.lock() = None;
+        Ok(())
+    }
+
+    /// `C_InitPIN`, `CA_InitRolePIN`.
+    ///
+    /// # Errors
+    /// `UserNotAuthorized`, `PinLenRange`.
+    pub fn init_pin(&self, session: SessionHandle, role: Role, pin: Pin) -> Result<()> {
+        self.session(session)?.call(&Request::InitPin(NONE, role, pin)).map(drop)
+    }
+
+    /// `C_SetPIN`.
+    ///
+    /// # Errors
+    /// `PinIncorrect`, `PinLenRange`, `SessionReadOnly`.
+    pub fn set_pin(&self, session: SessionHandle, old: Pin, new: Pin) -> Result<()> {
+        self.session(session)?.call(&Request::SetPin { session: NONE, old, new }).map(drop)
+    }
+
+    /// `C_CreateObject`.
+    ///
+    /// # Errors
+    /// Those of the template and of the role.
+    pub fn create(&self, session: SessionHandle, template: &Template) -> Result<ObjectHandle> {
+        self.make(session, &Request::Create(NONE, Cow::Borrowed(template)))
+    }
+
+    /// `C_CopyObject`.
+    ///
+    /// # Errors
+    /// Those of the template and of the role.
+    pub fn copy(
+        &self,
+        session: SessionHandle,
+        source: ObjectHandle,
+        template: &Template,
+    ) -> Result<ObjectHandle> {
+        self.make(session, &Request::Copy(NONE, source, Cow::Borrowed(template)))
+    }
+
+    /// `C_GenerateKey`.
+    ///
+    /// # Errors
+    /// Those of mechanism, template and role.
+    pub fn generate_key(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        template: &Template,
+    ) -> Result<ObjectHandle> {
+        let request = Request::GenerateKey(NONE, Cow::Borrowed(mechanism), Cow::Borrowed(template));
+        self.make(session, &request)
+    }
+
+    fn make(&self, session: SessionHandle, request: &Request<'_>) -> Result<ObjectHandle> {
+        match self.session(session)?.call(request)? {
+            Reply::Object(found) => Ok(found.handle),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_GenerateKeyPair`: public, private.
+    ///
+    /// # Errors
+    /// Those of mechanism, templates and role.
+    pub fn generate_key_pair(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        public: &Template,
+        private: &Template,
+    ) -> Result<(ObjectHandle, ObjectHandle)> {
+        let session = self.session(session)?;
+        let ask = |mechanism: &Mechanism| {
+            session.call(&Request::GenerateKeyPair(
+                NONE,
+                Cow::Borrowed(mechanism),
+                Cow::Borrowed(public),
+                Cow::Borrowed(private),
+            ))
+        };
+        let mut reply = ask(mechanism);
+        // Source: chrystoki-conf.md, RSAKeyGenMechRemap (Documented).
+        if self.config.remap_rsa_generation
+            && mechanism.kind == REMAPPED.0
+            && reply.as_ref().is_err_and(|error| error.cause() == Cause::MechanismInvalid)
+        {
+            let params = mechanism.params.clone();
+            reply = ask(&Mechanism { kind: REMAPPED.1, params });
+        }
+        match reply? {
+            Reply::Pair(public, private) => Ok((public.handle, private.handle)),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_DestroyObject`.
+    ///
+    /// # Errors
+    /// `ObjectHandleInvalid`, those of the role.
+    pub fn destroy(&self, session: SessionHandle, object: ObjectHandle) -> Result<()> {
+        self.session(session)?.call(&Request::Destroy(NONE, object)).map(drop)
+    }
+
+    /// `C_GetObjectSize`, in bytes.
+    ///
+    /// # Errors
+    /// `ObjectHandleInvalid`.
+    pub fn object_size(&self, session: SessionHandle, object: ObjectHandle) -> Result<u64> {
+        match self.session(session)?.call(&Request::ObjectSize(NONE, object))? {
+            Reply::Size(size) => Ok(size),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_GetAttributeValue`.
+    ///
+    /// # Errors
+    /// `ObjectHandleInvalid`.
+    pub fn attributes(
+        &self,
+        session: SessionHandle,
+        object: ObjectHandle,
+        kinds: &[CK_ATTRIBUTE_TYPE],
+    ) -> Result<Vec<Answer>> {
+        let request = Request::Attributes(NONE, object, Cow::Borrowed(kinds));
+        match self.session(session)?.call(&request)? {
+            Reply::Answers(answers) => Ok(answers),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_SetAttributeValue`.
+    ///
+    /// # Errors
+    /// `AttributeReadOnly` and those of the template and the role.
+    pub fn set_attributes(
+        &self,
+        session: SessionHandle,
+        object: ObjectHandle,
+        template: &Template,
+    ) -> Result<()> {
+        let request = Request::SetAttributes(NONE, object, Cow::Borrowed(template));
+        self.session(session)?.call(&request).map(drop)
+    }
+
+    /// `C_FindObjectsInit`: what there is is found now.
+    ///
+    /// # Errors
+    /// `OperationActive`.
+    pub fn find_init(&self, session: SessionHandle, template: &Template) -> Result<()> {
+        let session = self.session(session)?;
+        if session.search.lock().is_some() {
+            return Err(Error::new(Cause::OperationActive, "a search is active"));
+        }
+        match session.call(&Request::Find(NONE, Cow::Borrowed(template)))? {
+            Reply::Objects(found) => {
+                let found: Vec<_> = found.into_iter().map(|found| found.handle).collect();
+                *session.search.lock() = Some(Search { found: found.into_iter() });
+                Ok(())
+            }
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_FindObjects`: at most so many.
+    ///
+    /// # Errors
+    /// `OperationNotInitialized`.
+    pub fn find(&self, session: SessionHandle, most: usize) -> Result<Vec<ObjectHandle>> {
+        let session = self.session(session)?;
+        let mut search = session.search.lock();
+        let search = search.as_mut().ok_or_else(no_search)?;
+        Ok(search.found.by_ref().take(most).collect())
+    }
+
+    /// `C_FindObjectsFinal`.
+    ///
+    /// # Errors
+    /// `OperationNotInitialized`.
+    pub fn find_final(&self, session: SessionHandle) -> Result<()> {
+        let session = self.session(session)?;
+        let ended = session.search.lock().take();
+        ended.map(drop).ok_or_else(no_search)
+    }
+
+    /// `C_GenerateRandom`.
+    ///
+    /// # Errors
+    /// `DataLenRange`.
+    pub fn random(&self, session: SessionHandle, len: usize) -> Result<Vec<u8>> {
+        match self.session(session)?.call(&Request::Random(NONE, len))? {
+            Reply::Bytes(bytes) => Ok(bytes),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_SeedRandom`.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn seed_random(&self, session: SessionHandle, seed: &[u8]) -> Result<()> {
+        self.session(session)?.call(&Request::SeedRandom(NONE, Cow::Borrowed(seed))).map(drop)
+    }
+
+    /// `CA_GetTokenObjectUID`: the permanent identity of an object, seen from a slot.
+    ///
+    /// # Errors
+    /// `ObjectHandleInvalid`; `UserNotLoggedIn` when the application has no session there.
+    pub fn object_uid(&self, id: SlotId, object: ObjectHandle) -> Result<Ouid> {
+        self.slot(id)?;
+        let session = self.sessions.any_of(id).ok_or_else(|| {
+            Error::new(Cause::UserNotLoggedIn, "the application has no session on the slot")
+        })?;
+        let request = Request::Attributes(NONE, object, Cow::Borrowed(&[CKA_OUID]));
+        let Reply::Answers(answers) = session.call(&request)? else { return Err(strange()) };
+        match answers.first() {
+            Some(Answer::Value(crate::object::Value::Bytes(bytes))) => {
+                bytes.as_slice().try_into().map_err(|_| strange())
+            }
+            _ => Err(strange()),
+        }
+    }
+
+    /// The group in a slot.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `FunctionNotSupported`.
+    pub fn group(&self, id: SlotId) -> Result<&Arc<Group>> {
+        self.slot(id)?.group()
+    }
+
+    /// Whether a slot holds a group.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`.
+    pub fn is_group(&self, id: SlotId) -> Result<bool> {
+        Ok(matches!(self.slot(id)?.token, Token::Group(_)))
+    }
+}
+
+/// The mechanism that is run as another, and that other.
+const REMAPPED: (CK_MECHANISM_TYPE, CK_MECHANISM_TYPE) =
+    (CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_RSA_FIPS_186_3_PRIME_KEY_PAIR_GEN);
+
+fn no_search() -> Error {
+    Error::new(Cause::OperationNotInitialized, "no search is active")
+}
+
+fn strange() -> Error {
+    Error::new(Cause::GeneralError, "a token gave an answer of the wrong kind")
+}

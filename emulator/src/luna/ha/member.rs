@@ -1,0 +1,133 @@
+//! One member of a group: whether it is up, what it missed, what it knows of logins.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::object::Template;
+use crate::wire::{Fault, Link, Ouid, Reply, Request};
+
+/// A member as the group sees it.
+pub(super) struct Member {
+    pub(super) link: Arc<dyn Link>,
+    pub(super) standby: bool,
+    up: AtomicBool,
+    /// The link's count of losses when the member was last found well.
+    epoch: AtomicU64,
+    /// Requests under way: the least busy member gets the next.
+    busy: AtomicUsize,
+    pub(super) outage: Mutex<Outage>,
+    /// It may lack objects that others have.
+    behind: AtomicBool,
+    /// The epoch in which this application's login was carried out there.
+    logged_in: Mutex<Option<u64>>,
+}
+
+/// What is known of a member that is down.
+#[derive(Default)]
+pub(super) struct Outage {
+    /// When it was lost, by the group's clock.
+    pub(super) since: Duration,
+    /// When recovery was last tried.
+    pub(super) last_attempt: Option<Duration>,
+    /// How often.
+    pub(super) attempts: u32,
+    /// The link itself said so, and will say when it is over.
+    pub(super) told_by_link: bool,
+    /// What the others did meanwhile.
+    pub(super) missed: Vec<Missed>,
+}
+
+/// A change the member did not hear of.
+#[derive(Clone)]
+pub(super) enum Missed {
+    Destroyed(Ouid),
+    Changed(Ouid, Template),
+}
+
+impl Member {
+    pub(super) fn new(link: Arc<dyn Link>, standby: bool) -> Self {
+        let presence = link.presence();
+        Self {
+            link,
+            standby,
+            up: AtomicBool::new(presence.reachable),
+            epoch: AtomicU64::new(presence.epoch),
+            busy: AtomicUsize::new(0),
+            outage: Mutex::new(Outage { told_by_link: true, ..Outage::default() }),
+            // What happened before this process began is not known: compared at the first login.
+            behind: AtomicBool::new(true),
+            logged_in: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether the link says otherwise than the group thinks.
+    pub(super) fn was_lost(&self) -> bool {
+        let presence = self.link.presence();
+        self.is_up() && (!presence.reachable || presence.epoch != self.epoch())
+    }
+
+    pub(super) fn set_up(&self) {
+        *self.outage.lock() = Outage::default();
+        self.up.store(true, Ordering::Release);
+    }
+
+    /// Before a recovery: what belongs to an older connection is gone.
+    pub(super) fn meet_anew(&self) {
+        let epoch = self.link.presence().epoch;
+        if self.epoch.swap(epoch, Ordering::AcqRel) != epoch {
+            *self.logged_in.lock() = None;
+        }
+    }
+
+    /// Takes it out; true for the caller that did so first.
+    pub(super) fn set_down(&self, now: Duration) -> bool {
+        let first = self.up.swap(false, Ordering::AcqRel);
+        if first {
+            let mut outage = self.outage.lock();
+            *outage = Outage { since: now, ..Outage::default() };
+            outage.told_by_link =
+                !self.link.presence().reachable || self.link.presence().epoch != self.epoch();
+            *self.logged_in.lock() = None;
+        }
+        first
+    }
+
+    pub(super) fn miss(&self, change: Missed) {
+        self.outage.lock().missed.push(change);
+    }
+
+    pub(super) fn is_logged_in(&self) -> bool {
+        *self.logged_in.lock() == Some(self.epoch())
+    }
+
+    pub(super) fn set_logged_in(&self, is: bool) {
+        *self.logged_in.lock() = is.then(|| self.epoch());
+    }
+
+    /// Returns what it was.
+    pub(super) fn set_behind(&self, behind: bool) -> bool {
+        self.behind.swap(behind, Ordering::AcqRel)
+    }
+
+    pub(super) fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn call(&self, request: &Request<'_>) -> Result<Reply, Fault> {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        let reply = self.link.call(request);
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+        reply
+    }
+}
