@@ -110,7 +110,13 @@ impl<'a> Console<'a> {
             )));
         }
         self.out.flush()?;
-        let secret = Pin::from(rpassword::prompt_password(question)?);
+        let secret = match rpassword::prompt_password(question) {
+            Ok(secret) => Pin::from(secret),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(Failure::Cancelled);
+            }
+            Err(error) => return Err(Failure::Stream(error)),
+        };
         if secret.is_empty() { Err(Failure::Cancelled) } else { Ok(secret) }
     }
 
