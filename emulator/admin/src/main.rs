@@ -1,2 +1,75 @@
-//! (under construction)
-fn main() {}
+//! `luna-emulator`: makes, shows and breaks emulated Luna HSMs.
+//!
+//! Arguments become a typed request, then run. Exit codes: 0 done, 1 the operation was refused,
+//! 2 misuse or broken set-up. To add a verb: a variant of [`Verb`] and a file that carries it out.
+
+mod down;
+mod instance;
+mod member;
+mod status;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Makes, shows and breaks emulated Luna HSMs.
+#[derive(Parser)]
+#[command(name = "luna-emulator", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Print the result as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Create a working client directory with emulated HSMs, or complete one that is there.
+    Up(Box<up::Up>),
+    /// Remove a client directory that `up` made, with its HSMs and every key in them.
+    Down(down::Down),
+    /// Show partitions, groups and whether they can be reached.
+    Status(Directory),
+    /// Cut a member off, or let it back; running applications notice with their next call.
+    Member(member::Member),
+}
+
+/// Which client directory.
+#[derive(clap::Args)]
+struct Directory {
+    /// Made by `up`; without it, where ChrystokiConfigurationPath points.
+    #[arg(env = "ChrystokiConfigurationPath")]
+    directory: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.verb {
+        Verb::Up(up) => up.run(arguments.json),
+        Verb::Down(down) => down.run(arguments.json),
+        Verb::Status(status) => status::run(&status.directory, arguments.json),
+        Verb::Member(member) => member.run(arguments.json),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("luna-emulator: {error:#}");
+            ExitCode::from(if error.is::<Refused>() { 1 } else { 2 })
+        }
+    }
+}
+
+/// An operation that was understood and refused, as against a set-up that is broken.
+#[derive(Debug)]
+struct Refused(String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}

@@ -1,0 +1,61 @@
+//! `member`: cuts a partition's HSM off, or lets it back.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use emulator::env::{ControlPage, Word};
+use emulator::hsm::store::CONTROL_FILE;
+use serde_json::json;
+
+use crate::Refused;
+use crate::instance::Instance;
+
+/// Options of `member`.
+#[derive(Args)]
+pub(crate) struct Member {
+    /// What happens to it.
+    change: Change,
+    /// Serial number of the partition.
+    serial: String,
+    /// The client directory.
+    #[arg(long, env = "ChrystokiConfigurationPath")]
+    directory: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Change {
+    /// Its link is cut and its sessions are lost, as by a power cut.
+    Down,
+    /// It can be reached again.
+    Up,
+}
+
+impl Member {
+    /// # Errors
+    /// When no partition has that serial number.
+    pub(crate) fn run(&self, as_json: bool) -> Result<()> {
+        let instance = Instance::open(&self.directory)?;
+        let config = instance.config()?;
+        let Some(entry) = config.partitions.iter().find(|it| it.serial == self.serial) else {
+            let known: Vec<_> = config.partitions.iter().map(|it| it.serial.as_str()).collect();
+            bail!(Refused(format!("no partition {}; there is {}", self.serial, known.join(", "))));
+        };
+        let page = ControlPage::open(&instance.state()?.join(&entry.hsm).join(CONTROL_FILE))?;
+        let was_down = page.word(Word::Link) != 0;
+        match self.change {
+            Change::Down if !was_down => {
+                page.publish(Word::Link, 1)?;
+                // After the link: whoever sees the count moved finds the link cut too.
+                page.bump(Word::Restarts)?;
+            }
+            Change::Up if was_down => page.publish(Word::Link, 0)?,
+            _ => {}
+        }
+        if as_json {
+            let state = if self.change == Change::Down { "down" } else { "up" };
+            anstream::println!("{:#}", json!({ "serial": self.serial, "state": state }));
+        }
+        Ok(())
+    }
+}
