@@ -437,11 +437,14 @@ impl Library {
         self.running()?.init_pin(session, role(user)?, password(pin)?)
     }
 
-    /// `CA_SetCloningDomain`.
+    /// `CA_SetCloningDomain`: 1 to 128 bytes (roles.md section 3, Documented).
     ///
     /// # Errors
-    /// `CryptokiNotInitialized`.
+    /// `ArgumentsBad` for a domain of another length.
     pub fn set_cloning_domain(&self, domain: &[u8]) -> Result<()> {
+        if domain.is_empty() || domain.len() > 128 {
+            return Err(Error::new(Cause::ArgumentsBad, "a cloning domain has 1 to 128 bytes"));
+        }
         self.running()?.set_cloning_domain(domain);
         Ok(())
     }

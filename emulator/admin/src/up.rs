@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use emulator::crypto::random;
+use emulator::env::{Clock, SystemClock};
 use emulator::hsm::{Appliance, Blueprint, PartitionBlueprint, Roles};
 use emulator::profile::{self, Profile};
 use emulator::wire::Pin;
@@ -370,5 +371,5 @@ fn number(below: u64) -> Result<u64> {
 }
 
 fn seconds_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
+    SystemClock::new().wall().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
 }

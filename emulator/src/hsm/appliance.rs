@@ -95,7 +95,17 @@ impl Appliance {
         durability: Durability,
         profile: impl FnOnce(&str) -> Result<Arc<Profile>>,
     ) -> Result<Self> {
-        let store = SqliteStore::open(directory, durability)?;
+        Self::over(Arc::new(SqliteStore::open(directory, durability)?), profile)
+    }
+
+    /// The HSM in a store.
+    ///
+    /// # Errors
+    /// The store's; `DeviceError` for a damaged record.
+    pub fn over(
+        store: Arc<dyn Store>,
+        profile: impl FnOnce(&str) -> Result<Arc<Profile>>,
+    ) -> Result<Self> {
         let hsm = store.hsm()?;
         let key: [u8; 32] =
             hsm.device_key.as_slice().try_into().map_err(|_| {
@@ -103,7 +113,6 @@ impl Appliance {
             })?;
         let device_key = Arc::new(SealKey::new(Zeroizing::new(key)));
         let profile = profile(&hsm.profile)?;
-        let store: Arc<dyn Store> = Arc::new(store);
         let partitions = store
             .partitions()?
             .into_iter()
@@ -132,7 +141,11 @@ impl Appliance {
     }
 }
 
-fn partition_steps(plan: &PartitionBlueprint, created: u64) -> Result<Vec<Step>> {
+/// The steps that make a partition.
+///
+/// # Errors
+/// When the crypto library fails.
+pub fn partition_steps(plan: &PartitionBlueprint, created: u64) -> Result<Vec<Step>> {
     let record = PartitionRecord {
         serial: plan.serial.clone(),
         label: String::new(),

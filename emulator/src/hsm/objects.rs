@@ -411,7 +411,7 @@ impl Partition {
                 })?);
             }
         }
-        let mut stored = self.store_all(records)?.into_iter();
+        let mut stored = self.store_all(&records)?.into_iter();
         let mut added = Vec::new();
         for (class, attributes) in objects {
             added.push(if attributes.flag(CKA_TOKEN) == Some(true) {
@@ -423,7 +423,7 @@ impl Partition {
         Ok(added)
     }
 
-    fn store_all(&self, records: Vec<NewObject>) -> Result<Vec<Found>> {
+    fn store_all(&self, records: &[NewObject]) -> Result<Vec<Found>> {
         if records.is_empty() {
             return Ok(Vec::new());
         }
@@ -440,7 +440,7 @@ impl Partition {
             ));
         }
         let fresh = RefCell::new(Vec::new());
-        let handles = self.store.insert_objects(&self.serial, &records, &|counter| {
+        let handles = self.store.insert_objects(&self.serial, records, &|counter| {
             let ouid = new_ouid(&self.serial, counter);
             fresh.borrow_mut().push(ouid);
             ouid

@@ -182,7 +182,6 @@ impl Partition {
     /// `C_Login`.
     pub(super) fn login(&self, session: &Session, role: Role, pin: &Pin) -> Result<()> {
         let state = self.current()?;
-        state.need_initialized()?;
         if role == Role::LimitedCryptoOfficer {
             return Err(Error::new(
                 Cause::UserTypeInvalid,
@@ -276,7 +275,6 @@ impl Partition {
             ));
         }
         let state = self.current()?;
-        state.need_initialized()?;
         let role = session.application.role().unwrap_or(Role::CryptoOfficer);
         let (key, record) = self.authenticate(&state, role, old)?;
         check_pin(&state, new)?;

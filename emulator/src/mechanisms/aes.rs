@@ -117,13 +117,13 @@ impl Cipher for Cbc {
         let mut iv = cbc_iv(using)?;
         if using.forward {
             let mut data = if self.padded { pad(input) } else { input.to_vec() };
-            if data.len() % BLOCK != 0 {
+            if !data.len().is_multiple_of(BLOCK) {
                 return Err(length_error(using));
             }
             key.cbc_encrypt(&mut iv, &mut data).map_err(broken)?;
             return Ok(data);
         }
-        if input.len() % BLOCK != 0 || (self.padded && input.is_empty()) {
+        if !input.len().is_multiple_of(BLOCK) || (self.padded && input.is_empty()) {
             return Err(length_error(using));
         }
         if self.padded {
@@ -275,6 +275,6 @@ impl Cipher for Gcm {
     }
 
     fn start(&'static self, using: Use) -> Result<Box<dyn Stream>> {
-        Ok(Collect::new(self, using))
+        Ok(Collect::stream(self, using))
     }
 }

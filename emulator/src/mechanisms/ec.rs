@@ -55,7 +55,7 @@ impl Signature for Ecdsa {
     fn verify(&self, using: &Use, fed: &[u8], signature: &[u8]) -> Result<()> {
         let key = keys::ec_public(&using.key)?;
         let longest = self.len(using)?;
-        if signature.is_empty() || signature.len() > longest || signature.len() % 2 != 0 {
+        if signature.is_empty() || signature.len() > longest || !signature.len().is_multiple_of(2) {
             return Err(Error::new(
                 Cause::SignatureLenRange,
                 format!("two equal halves, {longest} bytes at most"),

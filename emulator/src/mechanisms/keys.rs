@@ -130,10 +130,8 @@ pub fn admit(class: Class, attributes: &Template) -> Result<Template> {
             AesKey::new(value)
                 .map_err(|_| invalid(CKA_VALUE, "an AES key has 16, 24 or 32 bytes"))?;
         }
-        (CKO_SECRET_KEY, _) => {
-            if need(attributes, CKA_VALUE)?.is_empty() {
-                return Err(invalid(CKA_VALUE, "a key has at least one byte"));
-            }
+        (CKO_SECRET_KEY, _) if need(attributes, CKA_VALUE)?.is_empty() => {
+            return Err(invalid(CKA_VALUE, "a key has at least one byte"));
         }
         (CKO_PUBLIC_KEY, Some(CKK_RSA)) => {
             parse_rsa_public(attributes)?;

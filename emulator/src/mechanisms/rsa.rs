@@ -166,7 +166,7 @@ impl Cipher for Pkcs1Cipher {
     }
 
     fn start(&'static self, using: Use) -> Result<Box<dyn Stream>> {
-        Ok(Collect::new(self, using))
+        Ok(Collect::stream(self, using))
     }
 }
 
@@ -304,7 +304,7 @@ impl Cipher for Oaep {
     }
 
     fn start(&'static self, using: Use) -> Result<Box<dyn Stream>> {
-        Ok(Collect::new(self, using))
+        Ok(Collect::stream(self, using))
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Collect {
 
 impl Collect {
     /// For `start` of a cipher that cannot stream.
-    pub fn new(cipher: &'static dyn Cipher, using: Use) -> Box<dyn Stream> {
+    pub fn stream(cipher: &'static dyn Cipher, using: Use) -> Box<dyn Stream> {
         Box::new(Self { cipher, using, message: Vec::new() })
     }
 }

@@ -9,3 +9,6 @@ mod recovery;
 mod replicate;
 
 pub use self::group::{Group, GroupSession};
+
+#[cfg(test)]
+mod tests;
