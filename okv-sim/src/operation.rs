@@ -1,0 +1,307 @@
+//! What an administrator, a timer or a client can ask of the vault: one file each, each existing once.
+//!
+//! Faces (the library's [`crate::Vault`], the command line, later a console) turn what they are given into a
+//! request and call the operation; they decide nothing. Source of the steps and their order: the trace of a real
+//! 21.10 server for the verification (Observed); for Initialize the guide's dialog, with the inner order Assumed
+//! from that trace.
+
+use std::fmt;
+
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+
+mod check;
+mod initialize;
+mod install;
+mod objects;
+mod open_wallet;
+mod restart;
+mod reverse_migrate;
+mod set_credential;
+mod verify;
+
+pub use self::check::{AlertChange, Checked};
+pub use self::initialize::{InitializeRequest, Initialized, NumberObject};
+pub use self::install::InstallRequest;
+pub use self::open_wallet::OpenWith;
+pub use self::restart::Started;
+pub use self::reverse_migrate::ReverseMigrateRequest;
+pub use self::set_credential::{CredentialSet, CredentialUse, SetCredentialRequest};
+pub use self::verify::Verification;
+
+pub(crate) use self::check::check;
+pub(crate) use self::initialize::initialize;
+pub(crate) use self::install::install_with;
+pub(crate) use self::objects::{list_objects, object_failed, read_object, store_object};
+pub(crate) use self::open_wallet::open_wallet;
+pub(crate) use self::restart::restart;
+pub(crate) use self::reverse_migrate::reverse_migrate;
+pub(crate) use self::set_credential::set_credential;
+pub(crate) use self::verify::verify;
+
+/// An operation's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Post-installation set-up.
+    Install,
+    /// Opening the data directory.
+    Open,
+    /// Making the HSM the root of trust.
+    Initialize,
+    /// Storing a credential: a changed one, or before a restore.
+    SetCredential,
+    /// The verification, asked for.
+    Verify,
+    /// The verification, by the timer.
+    Check,
+    /// A restart of the server.
+    Restart,
+    /// Opening the wallet by hand.
+    OpenWallet,
+    /// Back from the HSM to the recovery passphrase.
+    ReverseMigrate,
+    /// Storing an object.
+    StoreObject,
+    /// Reading an object.
+    ReadObject,
+    /// Listing objects.
+    ListObjects,
+    /// Looking at the state.
+    Status,
+}
+
+impl Operation {
+    /// The name, as on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Open => "open",
+            Self::Initialize => "initialize",
+            Self::SetCredential => "set-credential",
+            Self::Verify => "verify",
+            Self::Check => "check",
+            Self::Restart => "restart",
+            Self::OpenWallet => "open-wallet",
+            Self::ReverseMigrate => "reverse-migrate",
+            Self::StoreObject => "store",
+            Self::ReadObject => "read",
+            Self::ListObjects => "list",
+            Self::Status => "status",
+        }
+    }
+
+    /// The verb of the real `hsmclient` in the trace. `open_wallet` and `pre_restore` are Observed or
+    /// Documented, the others Assumed by analogy.
+    pub(crate) const fn verb(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::SetCredential => "pre_restore",
+            Self::Restart | Self::OpenWallet => "open_wallet",
+            Self::ReverseMigrate => "reverse_migrate",
+            _ => "verify",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Operation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// A step of a sequence of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Of Initialize.
+    Initialize(InitializeStep),
+    /// Of a verification.
+    Verification(VerificationStep),
+    /// Of Reverse Migrate.
+    ReverseMigrate(ReverseMigrateStep),
+}
+
+impl Step {
+    /// Which sequence it belongs to.
+    pub const fn sequence(self) -> &'static str {
+        match self {
+            Self::Initialize(_) => "initialize",
+            Self::Verification(_) => "verification",
+            Self::ReverseMigrate(_) => "reverse-migrate",
+        }
+    }
+
+    /// Its number there, from 1.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Initialize(step) => step as u8,
+            Self::Verification(step) => step as u8,
+            Self::ReverseMigrate(step) => step as u8,
+        }
+    }
+
+    /// What is done.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Initialize(step) => step.name(),
+            Self::Verification(step) => step.name(),
+            Self::ReverseMigrate(step) => step.name(),
+        }
+    }
+
+    /// Whether the other belongs to the same sequence.
+    pub(crate) fn is_beside(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} step {}: {}", self.sequence(), self.number(), self.name())
+    }
+}
+
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("Step", 3)?;
+        out.serialize_field("sequence", self.sequence())?;
+        out.serialize_field("number", &self.number())?;
+        out.serialize_field("name", self.name())?;
+        out.end()
+    }
+}
+
+macro_rules! steps {
+    (
+        $(#[$doc:meta])* $name:ident => $variant:ident;
+        $($(#[$step_doc:meta])* $step:ident $number:literal $text:literal;)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$step_doc])* $step = $number,)* }
+
+        impl $name {
+            /// All of them in their order.
+            pub const ALL: &[Self] = &[$(Self::$step,)*];
+
+            const fn name(self) -> &'static str {
+                match self { $(Self::$step => $text,)* }
+            }
+        }
+
+        impl From<$name> for Step {
+            fn from(step: $name) -> Self {
+                Self::$variant(step)
+            }
+        }
+    };
+}
+
+steps! {
+    /// The twelve of Initialize. Order Assumed.
+    InitializeStep => Initialize;
+    /// Before the HSM is touched.
+    CheckPassphrase 1 "check the recovery passphrase";
+    /// `dlopen` and `C_Initialize`.
+    LoadLibrary 2 "load the PKCS#11 library";
+    /// By token label, or the first.
+    ChooseSlot 3 "choose the slot";
+    /// As Crypto Officer.
+    Login 4 "log in";
+    /// The auto-login wallet.
+    WriteCredential 5 "write the credential wallet";
+    /// Random, and not taken on this token.
+    PickNumber 6 "pick the key number";
+    /// `C_GenerateKey`.
+    GenerateKey 7 "generate the root key";
+    /// `C_CreateObject`.
+    RecordNumber 8 "record the key number";
+    /// `C_Encrypt`, then blob, restore wallet and link.
+    EncryptPassword 9 "encrypt the wallet password";
+    /// The one commit that changes which key opens the wallet.
+    MarkEnabled 10 "mark the HSM enabled";
+    /// Steps 6 to 12 of the verification, in the same session.
+    Verify 11 "verify";
+    /// Audit record and message.
+    Report 12 "report success";
+}
+
+steps! {
+    /// The thirteen of a verification. Order Observed.
+    VerificationStep => Verification;
+    /// Module, vendor, token label or none.
+    ReadSettings 1 "read the HSM settings";
+    /// `dlopen` and `C_Initialize`.
+    LoadLibrary 2 "load the PKCS#11 library";
+    /// Writes the new one, or sees that the old one is there and private.
+    CredentialWallet 3 "credential wallet";
+    /// As an unattended boot would.
+    ReadCredential 4 "read the credential back";
+    /// Slot, session, login.
+    Connect 5 "connect to the HSM";
+    /// If not, the rest does not apply.
+    HsmEnabled 6 "is the HSM enabled";
+    /// Version and key number.
+    BlobHeader 7 "verify the header of the encrypted password";
+    /// By label, then by number.
+    FindRootKey 8 "find the root key";
+    /// `C_Decrypt`.
+    DecryptPassword 9 "decrypt the wallet password";
+    /// The password against the TDE wallet.
+    CheckWallet 10 "check the password against the wallet";
+    /// The password against the restore wallet.
+    CheckRestoreWallet 11 "check the password against the restore wallet";
+    /// The link points to the wallet.
+    CheckLinks 12 "check the wallet links";
+    /// Logout, session, library.
+    Disconnect 13 "disconnect";
+}
+
+steps! {
+    /// The seven of Reverse Migrate. Assumed.
+    ReverseMigrateStep => ReverseMigrate;
+    /// Before the HSM is touched.
+    CheckPassphrase 1 "check the recovery passphrase";
+    /// `dlopen` and `C_Initialize`.
+    LoadLibrary 2 "load the PKCS#11 library";
+    /// Slot, session, login with the credential entered.
+    Connect 3 "connect to the HSM";
+    /// Blob, root key, `C_Decrypt`, wallet.
+    DecryptPassword 4 "decrypt the wallet password";
+    /// The one commit that puts the passphrase back.
+    MarkNotEnabled 5 "protect the wallet password with the recovery passphrase";
+    /// Credential, blob, restore wallet, link.
+    RemoveFiles 6 "remove the files of the HSM";
+    /// Audit record.
+    Report 7 "report success";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_numbered_in_their_order() {
+        fn numbers<T: Copy + Into<Step>>(steps: &[T]) -> Vec<u8> {
+            steps.iter().map(|step| (*step).into().number()).collect()
+        }
+        assert_eq!(numbers(InitializeStep::ALL), (1..=12).collect::<Vec<_>>());
+        assert_eq!(numbers(VerificationStep::ALL), (1..=13).collect::<Vec<_>>());
+        assert_eq!(numbers(ReverseMigrateStep::ALL), (1..=7).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_step_says_where_it_belongs() {
+        let step = serde_json::to_value(Step::from(InitializeStep::Login)).unwrap();
+        let expected =
+            serde_json::json!({ "sequence": "initialize", "number": 4, "name": "log in" });
+        assert_eq!(step, expected);
+    }
+}

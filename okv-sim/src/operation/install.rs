@@ -1,0 +1,98 @@
+//! Post-installation set-up: a new wallet, its password under the recovery passphrase, an empty tablespace.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use super::Operation;
+use crate::disk::{Disk, Place};
+use crate::error::Error;
+use crate::recovery::{self, RecoveryRecord};
+use crate::seal;
+use crate::secret::Secret;
+use crate::store::{Mode, Store, StoreError};
+use crate::tablespace::{self, MANAGED_OBJECTS, Tablespace};
+use crate::texts::Cause;
+use crate::token::Loader;
+use crate::vault::Vault;
+use crate::verification::Core;
+use crate::wallet::{self, MasterKeys};
+use crate::watch::Watch;
+
+/// PBKDF2 iterations unless told otherwise. Assumed; OWASP's present advice for HMAC-SHA-512 is less.
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(600_000).unwrap();
+
+/// What installation is given.
+#[derive(Debug, Clone)]
+pub struct InstallRequest {
+    /// At least 8 bytes.
+    pub passphrase: Secret,
+    /// PBKDF2 iterations. A test that checks the passphrase often asks for few.
+    pub passphrase_iterations: NonZeroU32,
+}
+
+impl InstallRequest {
+    /// The usual number of iterations.
+    pub fn new(passphrase: Secret) -> Self {
+        Self { passphrase, passphrase_iterations: ITERATIONS }
+    }
+}
+
+pub(crate) fn install_with(
+    data: &Path,
+    request: &InstallRequest,
+    loader: Box<dyn Loader>,
+    watch: Watch,
+) -> Result<Vault, Error> {
+    let fail = |cause| Error::new(Operation::Install, cause);
+    if request.passphrase.len() < recovery::SHORTEST {
+        return Err(fail(Cause::PassphraseTooShort));
+    }
+    let failed = |error: StoreError| Error::store(Operation::Install, &error);
+    let disk = Disk::new(data, watch.clone());
+    disk.prepare().map_err(|error| Error::disk(Operation::Install, Cause::DiskFailed, &error))?;
+    let mut store = Store::open(&disk, watch.clone()).map_err(failed)?;
+    if store.server_id().map_err(failed)?.is_some() {
+        return Err(fail(Cause::AlreadyInstalled));
+    }
+    let made = make(request).map_err(|_| fail(Cause::CryptoFailed))?;
+    disk.replace(Place::Wallet, &made.wallet)
+        .map_err(|error| Error::disk(Operation::Install, Cause::DiskFailed, &error))?;
+    // The commit is what makes the directory an installed server.
+    let (master_key, wrapped) = &made.tablespace;
+    let committed = store.change(|change| {
+        change.server_id(&made.server_id)?;
+        change.mode(Mode::NotEnabled)?;
+        change.recovery(&made.recovery)?;
+        change.tablespace(MANAGED_OBJECTS, master_key, wrapped)?;
+        change.audit(Operation::Install.name(), "success")
+    });
+    committed.map_err(failed)?;
+    let opened = Tablespace::open(&store, &made.keys)
+        .map_err(|error| super::object_failed(Operation::Install, error))?;
+    let core = Core { disk, store, loader, watch };
+    Ok(Vault { core, opened: Some(opened), started: true })
+}
+
+struct Made {
+    server_id: String,
+    keys: MasterKeys,
+    wallet: Vec<u8>,
+    recovery: RecoveryRecord,
+    tablespace: (Vec<u8>, Vec<u8>),
+}
+
+fn make(request: &InstallRequest) -> Result<Made, seal::Sealed> {
+    let password = wallet::new_password()?;
+    let keys = MasterKeys::generate()?;
+    Ok(Made {
+        server_id: format!("{:032x}", u128::from_be_bytes(seal::random()?)),
+        wallet: wallet::write(&password, &keys)?,
+        recovery: RecoveryRecord::new(
+            &request.passphrase,
+            request.passphrase_iterations,
+            &password,
+        )?,
+        tablespace: tablespace::create(&keys)?,
+        keys,
+    })
+}

@@ -1,0 +1,92 @@
+//! The recovery passphrase: what proves it, and the wallet password under it while no HSM is enabled.
+//!
+//! PBKDF2-HMAC-SHA-512 gives two keys: one seals the wallet password (AES-256-GCM), of the other a digest is
+//! kept to check the passphrase. Enabling the HSM drops the sealed password and keeps the digest: from then on
+//! the passphrase proves who administers, and opens nothing. Source: the summaries of the Root of Trust guide
+//! 18.2 and 18.3, chapter 2 (Documented that enabling replaces this path); the construction is Assumed.
+
+use std::num::NonZeroU32;
+
+use crate::seal::{self, Sealed};
+use crate::secret::Secret;
+
+/// Shortest passphrase accepted, bytes. Assumed.
+pub(crate) const SHORTEST: usize = 8;
+
+const BELONGS_TO: &[u8] = b"OKV wallet password under the recovery passphrase";
+
+/// What the store keeps about the passphrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecoveryRecord {
+    pub(crate) salt: Vec<u8>,
+    pub(crate) iterations: NonZeroU32,
+    pub(crate) verifier: Vec<u8>,
+    /// The wallet password, sealed; `None` while an HSM is enabled.
+    pub(crate) wrapped: Option<Vec<u8>>,
+}
+
+/// What a right passphrase gives.
+pub(crate) enum Unlocked {
+    /// No HSM enabled: the wallet password.
+    Password(Secret),
+    /// An HSM is enabled: nothing but the proof.
+    Proven,
+}
+
+/// Why it gave nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecoveryError {
+    Wrong,
+    /// The passphrase is right, the sealed password damaged.
+    Damaged,
+}
+
+impl RecoveryRecord {
+    /// Seals the wallet password under a passphrase.
+    pub(crate) fn new(
+        passphrase: &Secret,
+        iterations: NonZeroU32,
+        password: &Secret,
+    ) -> Result<Self, Sealed> {
+        let salt = seal::random::<16>()?.to_vec();
+        let (wrap, verify) = seal::stretch(passphrase.expose(), &salt, iterations);
+        let verifier = seal::sha256(verify.as_slice()).to_vec();
+        let wrapped = Some(seal::seal(&wrap, BELONGS_TO, password.expose())?);
+        Ok(Self { salt, iterations, verifier, wrapped })
+    }
+
+    /// Checks a passphrase, and opens what is still sealed under it.
+    pub(crate) fn unlock(&self, passphrase: &Secret) -> Result<Unlocked, RecoveryError> {
+        let (wrap, verify) = seal::stretch(passphrase.expose(), &self.salt, self.iterations);
+        if !seal::same(&seal::sha256(verify.as_slice()), &self.verifier) {
+            return Err(RecoveryError::Wrong);
+        }
+        let Some(wrapped) = &self.wrapped else { return Ok(Unlocked::Proven) };
+        let password =
+            seal::open(&wrap, BELONGS_TO, wrapped).map_err(|_| RecoveryError::Damaged)?;
+        Ok(Unlocked::Password(Secret::new(password.to_vec())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_passphrase_opens_and_once_the_hsm_is_enabled_only_proves() {
+        let password = Secret::from("wallet password");
+        let mut record =
+            RecoveryRecord::new(&"right one".into(), NonZeroU32::MIN, &password).unwrap();
+        assert_eq!(record.unlock(&"wrong one".into()).err(), Some(RecoveryError::Wrong));
+        let Ok(Unlocked::Password(opened)) = record.unlock(&"right one".into()) else { panic!() };
+        assert_eq!(opened.expose(), password.expose());
+
+        let mut damaged = record.clone();
+        damaged.wrapped.as_mut().unwrap()[20] ^= 1;
+        assert_eq!(damaged.unlock(&"right one".into()).err(), Some(RecoveryError::Damaged));
+
+        record.wrapped = None;
+        assert!(matches!(record.unlock(&"right one".into()), Ok(Unlocked::Proven)));
+        assert_eq!(record.unlock(&"wrong one".into()).err(), Some(RecoveryError::Wrong));
+    }
+}

@@ -1,0 +1,153 @@
+//! Customers' objects, sealed under a tablespace key.
+//!
+//! The key lies in the store under the TDE master key. Names are sealed as well; a row is found by a keyed
+//! digest of its name. So a closed wallet tells how many objects there are and how long each is, and no more.
+
+use serde::Serialize;
+
+use crate::seal::{self, Key, Sealed};
+use crate::secret::Secret;
+use crate::store::{self, SealedObject, Store, StoreError};
+use crate::wallet::MasterKeys;
+
+/// The one tablespace of a standalone server.
+pub(crate) const MANAGED_OBJECTS: i64 = 1;
+
+/// Longest name, bytes.
+const LONGEST_NAME: usize = 256;
+
+/// An opened tablespace. Lives in memory only.
+pub(crate) struct Tablespace {
+    key: Key,
+    index: Key,
+}
+
+/// What a listing tells about an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ObjectInfo {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// UTC, RFC 3339.
+    pub stored_at: String,
+}
+
+/// Why an object could not be stored or read.
+#[derive(Debug)]
+pub(crate) enum ObjectError {
+    Exists,
+    Unknown,
+    Damaged,
+    NameUnusable,
+    Store(StoreError),
+}
+
+impl From<StoreError> for ObjectError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Sealed> for ObjectError {
+    fn from(_: Sealed) -> Self {
+        Self::Damaged
+    }
+}
+
+/// A new tablespace key under the current master key: the master key's id, and the wrapped key.
+pub(crate) fn create(master: &MasterKeys) -> Result<(Vec<u8>, Vec<u8>), Sealed> {
+    let (id, key) = master.current().ok_or(Sealed)?;
+    let wrapped = seal::seal(key, id, seal::random_key()?.as_slice())?;
+    Ok((id.to_vec(), wrapped))
+}
+
+impl Tablespace {
+    /// Opens the tablespace with the master key it was made under.
+    pub(crate) fn open(store: &Store, master: &MasterKeys) -> Result<Self, ObjectError> {
+        let (id, wrapped) = store.tablespace(MANAGED_OBJECTS)?;
+        let master = master.by_id(&id).ok_or(ObjectError::Damaged)?;
+        let key = seal::open_key(master, &id, &wrapped)?;
+        let index = seal::derive(key.as_slice(), b"", "index of object names")?;
+        Ok(Self { key, index })
+    }
+
+    pub(crate) fn put(
+        &self,
+        store: &mut Store,
+        name: &str,
+        value: &[u8],
+    ) -> Result<(), ObjectError> {
+        if name.is_empty() || name.len() > LONGEST_NAME {
+            return Err(ObjectError::NameUnusable);
+        }
+        let id = seal::blind(&self.index, name.as_bytes());
+        let sealed = seal::seal(&self.key, &place(&id, b"value"), value)?;
+        let object = SealedObject {
+            name: seal::seal(&self.key, &place(&id, b"name"), name.as_bytes())?,
+            id,
+            bytes: value.len().try_into().map_err(|_| Sealed)?,
+            stored_at: store::now(),
+        };
+        let mut new = false;
+        store.change(|change| {
+            new = change.object(MANAGED_OBJECTS, &object, &sealed)?;
+            Ok(())
+        })?;
+        if new { Ok(()) } else { Err(ObjectError::Exists) }
+    }
+
+    pub(crate) fn take(&self, store: &Store, name: &str) -> Result<Secret, ObjectError> {
+        let id = seal::blind(&self.index, name.as_bytes());
+        let sealed = store.object_value(&id)?.ok_or(ObjectError::Unknown)?;
+        let value = seal::open(&self.key, &place(&id, b"value"), &sealed)?;
+        Ok(Secret::new(value.to_vec()))
+    }
+
+    pub(crate) fn list(&self, store: &Store) -> Result<Vec<ObjectInfo>, ObjectError> {
+        let mut out = Vec::new();
+        for object in store.objects()? {
+            let name = seal::open(&self.key, &place(&object.id, b"name"), &object.name)?;
+            let name = String::from_utf8(name.to_vec()).map_err(|_| ObjectError::Damaged)?;
+            let bytes = u64::try_from(object.bytes).map_err(|_| ObjectError::Damaged)?;
+            out.push(ObjectInfo { name, bytes, stored_at: object.stored_at });
+        }
+        Ok(out)
+    }
+}
+
+fn place(id: &[u8], part: &[u8]) -> Vec<u8> {
+    [id, part].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::watch::Watch;
+
+    #[test]
+    fn objects_come_back_and_only_under_their_master_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::new(directory.path(), Watch::default());
+        let mut store = Store::open(&disk, Watch::default()).unwrap();
+        let master = MasterKeys::generate().unwrap();
+        let (id, wrapped) = create(&master).unwrap();
+        store.change(|change| change.tablespace(MANAGED_OBJECTS, &id, &wrapped)).unwrap();
+
+        let tablespace = Tablespace::open(&store, &master).unwrap();
+        tablespace.put(&mut store, "key", b"value of the object").unwrap();
+        tablespace.put(&mut store, "empty", b"").unwrap();
+        assert_eq!(tablespace.take(&store, "key").unwrap().expose(), b"value of the object");
+        assert!(tablespace.take(&store, "empty").unwrap().is_empty());
+        assert!(matches!(tablespace.take(&store, "other"), Err(ObjectError::Unknown)));
+        assert!(matches!(tablespace.put(&mut store, "key", b""), Err(ObjectError::Exists)));
+        assert!(matches!(tablespace.put(&mut store, "", b""), Err(ObjectError::NameUnusable)));
+        let names: Vec<_> =
+            tablespace.list(&store).unwrap().into_iter().map(|object| object.name).collect();
+        assert_eq!(names, ["key", "empty"]);
+
+        let stranger = MasterKeys::generate().unwrap();
+        assert!(matches!(Tablespace::open(&store, &stranger), Err(ObjectError::Damaged)));
+    }
+}
