@@ -19,7 +19,7 @@ use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 use crate::profile::Profile;
-use crate::wire::{ApplicationId, Description, Pin};
+use crate::wire::{ApplicationId, Description, Pin, PolicyState};
 
 /// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
 const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
@@ -122,6 +122,24 @@ pub struct HaState {
     /// Serial number and state of each member.
     pub members: Vec<(String, CK_RV)>,
 }
+
+/// What `CA_GetTokenStorageInformation` tells, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenStorage {
+    /// What the partition itself takes of the HSM.
+    pub overhead: CK_ULONG,
+    /// For objects.
+    pub total: CK_ULONG,
+    /// By objects.
+    pub used: CK_ULONG,
+    /// Left.
+    pub free: CK_ULONG,
+    /// How many objects.
+    pub objects: CK_ULONG,
+}
+
+/// Source: performance.md section 5 of the fact pack (Documented).
+const PARTITION_OVERHEAD: CK_ULONG = 9648;
 
 /// `CA_ROLE_STATE`.
 #[derive(Clone, Copy, Debug)]
@@ -388,7 +406,7 @@ impl Library {
     /// # Errors
     /// `SlotIdInvalid`, `TokenNotPresent`.
     pub fn token_policies(&self, slot: SlotId) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
-        Ok(self.describe(slot)?.policies)
+        Ok(self.describe(slot)?.policies.iter().map(|it| (it.id, it.value)).collect())
     }
 
     /// `CA_GetTokenCapabilities`: number and value.
@@ -396,7 +414,34 @@ impl Library {
     /// # Errors
     /// `SlotIdInvalid`, `TokenNotPresent`.
     pub fn token_capabilities(&self, slot: SlotId) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
-        Ok(self.describe(slot)?.capabilities)
+        Ok(self.describe(slot)?.policies.iter().map(|it| (it.id, it.capability)).collect())
+    }
+
+    /// `CA_GetConfigurationElementDescription` of a partition policy or its capability.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`; `ArgumentsBad` for one that does not show (Assumed).
+    pub fn policy_description(&self, slot: SlotId, id: CK_ULONG) -> Result<PolicyState> {
+        let policies = self.describe(slot)?.policies;
+        policies.into_iter().find(|it| it.id == id).ok_or_else(|| {
+            Error::new(Cause::ArgumentsBad, format!("the partition shows no policy {id}"))
+        })
+    }
+
+    /// `CA_GetTokenStorageInformation`.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`.
+    pub fn token_storage(&self, slot: SlotId) -> Result<TokenStorage> {
+        let it = self.describe(slot)?;
+        let (total, free) = it.memory;
+        Ok(TokenStorage {
+            overhead: PARTITION_OVERHEAD,
+            total,
+            used: total.saturating_sub(free),
+            free,
+            objects: it.objects,
+        })
     }
 
     /// `CA_RoleStateGet`.

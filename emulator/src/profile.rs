@@ -97,8 +97,24 @@ pub struct Policy {
     pub capability: u64,
     /// What a new partition or HSM starts with.
     pub policy: u64,
+    /// Which change of it wipes the partition or the HSM.
+    pub destructive: Destructive,
     /// How far the datum can be trusted.
     pub source: Provenance,
+}
+
+/// Which change of a policy wipes what it governs.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Destructive {
+    /// Neither.
+    None,
+    /// Switching it on.
+    OffOn,
+    /// Switching it off.
+    OnOff,
+    /// Either.
+    Both,
 }
 
 /// How far a datum can be trusted.

@@ -242,12 +242,27 @@ pub struct Description {
     pub memory: (u64, u64),
     /// Firmware: major, minor, sub-minor.
     pub firmware: (u64, u64, u64),
-    /// Partition policies that show: number and value.
-    pub policies: Vec<(u64, u64)>,
-    /// Partition capabilities that show: number and value.
-    pub capabilities: Vec<(u64, u64)>,
+    /// Objects in the partition.
+    pub objects: u64,
+    /// Partition policies that show.
+    pub policies: Vec<PolicyState>,
     /// Mechanisms: number, smallest and largest key, flags.
     pub mechanisms: Vec<(CK_MECHANISM_TYPE, CK_ULONG, CK_ULONG, CK_FLAGS)>,
+}
+
+/// What a partition says of a policy and the capability that bounds it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct PolicyState {
+    /// Its number.
+    pub id: u64,
+    /// What follows "Enable" and "Allow".
+    pub text: String,
+    /// What the factory allows.
+    pub capability: u64,
+    /// What the Partition SO chose.
+    pub value: u64,
+    /// A change of it can wipe the partition.
+    pub destructive: bool,
 }
 
 /// What a partition says of a role.

@@ -317,7 +317,11 @@ macro_rules! with_functions {
                 CA_GetFPV() => unserved();
                 CA_GetTPV() => unserved();
                 CA_GetExtendedTPV() => unserved();
-                CA_GetConfigurationElementDescription() => unserved();
+                CA_GetConfigurationElementDescription(
+                    slot: CK_SLOT_ID, is_container: CK_ULONG, is_capability: CK_ULONG,
+                    id: CK_ULONG, bits: CK_ULONG_PTR, destructive: CK_ULONG_PTR,
+                    write_restricted: CK_ULONG_PTR, text: CK_CHAR_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::element_description);
                 CA_GetHSMCapabilitySet() => unserved();
                 CA_GetHSMCapabilitySetting() => unserved();
                 CA_GetHSMPolicySet() => unserved();
@@ -422,7 +426,10 @@ macro_rules! with_functions {
                 CA_EncodeECParamsFromFile() => unserved();
                 CA_GetHSMStats() => unserved();
                 CA_GetHSMStorageInformation() => unserved();
-                CA_GetTokenStorageInformation() => unserved();
+                CA_GetTokenStorageInformation(
+                    slot: CK_SLOT_ID, overhead: CK_ULONG_PTR, total: CK_ULONG_PTR,
+                    used: CK_ULONG_PTR, free: CK_ULONG_PTR, objects: CK_ULONG_PTR
+                ) => guarded(vendor::token_storage);
                 CA_GetContainerStorageInformation() => unserved();
                 CA_SetContainerSize() => unserved();
                 CA_CreateContainer() => unserved();

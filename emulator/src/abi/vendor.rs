@@ -3,7 +3,7 @@
 //! Source: signatures from `ThalesGroup/pycryptoki:pycryptoki/cryptoki/func_defs.py` (Documented),
 //! behaviour as marked.
 
-use crate::abi::ptr::{self, List, Place};
+use crate::abi::ptr::{self, Buffer, List, Place};
 use crate::abi::text;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
@@ -106,6 +106,76 @@ pub(super) unsafe fn token_capabilities(
     // SAFETY: passed on.
     let (ids, values) = unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
     put_pairs(&ids, &values, &library.token_capabilities(SlotId(slot))?)
+}
+
+/// Size of the partition, in bytes; the order of the cells is that of the fact pack's list.
+///
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn token_storage(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    overhead: CK_ULONG_PTR,
+    total: CK_ULONG_PTR,
+    used: CK_ULONG_PTR,
+    free: CK_ULONG_PTR,
+    objects: CK_ULONG_PTR,
+) -> Result<()> {
+    let mut places = Vec::new();
+    for cell in [overhead, total, used, free, objects] {
+        // SAFETY: passed on.
+        places.push(unsafe { Place::new(cell, NOWHERE)? });
+    }
+    let it = library.token_storage(SlotId(slot))?;
+    for (place, value) in places.iter().zip([it.overhead, it.total, it.used, it.free, it.objects]) {
+        place.put(value);
+    }
+    Ok(())
+}
+
+/// Width, destructiveness and text of a policy or capability of the slot's own partition. The text
+/// has no terminator; its length pointer is the ninth argument, as in 7.x (Documented), and no
+/// older caller with eight is told apart.
+///
+/// # Safety
+/// Pointers as the exported function wants them.
+#[allow(clippy::too_many_arguments, reason = "the vendor's signature")]
+pub(super) unsafe fn element_description(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    is_container: CK_ULONG,
+    is_capability: CK_ULONG,
+    id: CK_ULONG,
+    bits: CK_ULONG_PTR,
+    destructive: CK_ULONG_PTR,
+    write_restricted: CK_ULONG_PTR,
+    text: CK_CHAR_PTR,
+    len: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let places = unsafe {
+        (
+            Place::new(bits, NOWHERE)?,
+            Place::new(destructive, NOWHERE)?,
+            Place::new(write_restricted, NOWHERE)?,
+        )
+    };
+    // SAFETY: passed on.
+    let buffer = unsafe { Buffer::new(text, len)? };
+    if is_container == 0 {
+        return Err(Error::new(
+            Cause::FunctionNotSupported,
+            "policies of the HSM itself are not seen from a partition",
+        ));
+    }
+    let it = library.policy_description(SlotId(slot), id)?;
+    let verb = if is_capability == 0 { "Allow" } else { "Enable" };
+    let text = format!("{verb} {}", it.text).into_bytes();
+    places.0.put(if it.capability > 1 { 8 } else { 1 });
+    places.1.put(CK_ULONG::from(it.destructive));
+    // Every policy of a partition is its SO's to set.
+    places.2.put(0);
+    buffer.put(&buffer.room().fit(text))
 }
 
 /// # Safety

@@ -95,7 +95,8 @@ impl Appliance {
         durability: Durability,
         profile: impl FnOnce(&str) -> Result<Arc<Profile>>,
     ) -> Result<Self> {
-        Self::over(Arc::new(SqliteStore::open(directory, durability)?), profile)
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(directory, durability)?);
+        Self::over(&store, profile)
     }
 
     /// The HSM in a store.
@@ -103,7 +104,7 @@ impl Appliance {
     /// # Errors
     /// The store's; `DeviceError` for a damaged record.
     pub fn over(
-        store: Arc<dyn Store>,
+        store: &Arc<dyn Store>,
         profile: impl FnOnce(&str) -> Result<Arc<Profile>>,
     ) -> Result<Self> {
         let hsm = store.hsm()?;
@@ -117,7 +118,7 @@ impl Appliance {
             .partitions()?
             .into_iter()
             .map(|record| {
-                let (profile, store) = (Arc::clone(&profile), Arc::clone(&store));
+                let (profile, store) = (Arc::clone(&profile), Arc::clone(store));
                 Partition::open(&record.serial, profile, store, Arc::clone(&device_key))
                     .map(Arc::new)
             })

@@ -15,8 +15,8 @@ use crate::hsm::role;
 use crate::hsm::session::Sessions;
 use crate::hsm::store::{Changes, PartitionRecord, Step, Store};
 use crate::mechanisms::{self, Offer, broken};
-use crate::profile::Profile;
-use crate::wire::{Description, Pin, Reply, Request};
+use crate::profile::{Destructive, Profile};
+use crate::wire::{Description, Pin, PolicyState, Reply, Request};
 
 /// HSM policy 12 and partition policy 43: "Allow non-FIPS algorithms" (Documented).
 const HSM_POLICY_NON_FIPS: u32 = 12;
@@ -309,16 +309,9 @@ impl Partition {
     fn describe(&self) -> Result<Description> {
         let state = self.current()?;
         let firmware = self.profile.versions.firmware.map(u64::from);
-        let used = self.store.count(&self.serial)?.bytes;
+        let usage = self.store.count(&self.serial)?;
         let total = self.profile.limits.partition_bytes;
-        let shown = |value: &dyn Fn(&crate::profile::Policy) -> u64| {
-            self.profile
-                .partition_policies
-                .iter()
-                .filter(|row| row.capability != 0)
-                .map(|row| (u64::from(row.id), value(row)))
-                .collect()
-        };
+        let shown = self.profile.partition_policies.iter().filter(|row| row.capability != 0);
         Ok(Description {
             label: state.record.label.clone(),
             serial: self.serial.clone(),
@@ -328,10 +321,18 @@ impl Partition {
             sessions: self.sessions.count(),
             max_sessions: self.profile.limits.max_sessions,
             pin_len: role::pin_len(&state),
-            memory: (total, total.saturating_sub(used)),
+            memory: (total, total.saturating_sub(usage.bytes)),
             firmware: firmware.into(),
-            policies: shown(&|row| state.policy(row.id)),
-            capabilities: shown(&|row| row.capability),
+            objects: usage.objects,
+            policies: shown
+                .map(|row| PolicyState {
+                    id: u64::from(row.id),
+                    text: row.text.clone(),
+                    capability: row.capability,
+                    value: state.policy(row.id),
+                    destructive: row.destructive != Destructive::None,
+                })
+                .collect(),
             mechanisms: state
                 .offers
                 .iter()

@@ -98,7 +98,8 @@ fn member(serial: &str, domain: &str) -> Arc<TestLink> {
         }),
     };
     store.apply(&partition_steps(&plan, 0).unwrap()).unwrap();
-    let appliance = Appliance::over(Arc::new(store), |_| Ok(profile)).unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    let appliance = Appliance::over(&store, |_| Ok(profile)).unwrap();
     Arc::new(TestLink {
         serial: serial.into(),
         partition: Arc::clone(&appliance.partitions()[0]),
