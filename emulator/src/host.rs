@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::env::{ControlPage, Word};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::store::{CONTROL_FILE, Durability};
@@ -21,6 +23,7 @@ struct Embedded {
     page: Arc<ControlPage>,
     /// The count of cuts this process has met.
     met: AtomicU64,
+    meeting: Mutex<()>,
 }
 
 /// A partition whose HSM could not be opened, or that the configuration names and nobody has.
@@ -106,6 +109,7 @@ impl Hsm {
                 partition: Arc::clone(partition),
                 page: Arc::clone(&self.page),
                 met: AtomicU64::new(self.page.word(Word::Restarts)),
+                meeting: Mutex::new(()),
             }),
             None => {
                 broken(serial, format!("HSM {} has no partition {serial}", self.appliance.serial()))
@@ -125,6 +129,18 @@ fn built_in(name: &str) -> Result<Arc<Profile>> {
         .map_err(|error| Error::new(Cause::DeviceError, error.to_string()))
 }
 
+impl Embedded {
+    /// The connection was lost since: the HSM has closed its sessions. Once for each loss, so that
+    /// a session opened after it is not lost again.
+    fn meet_anew(&self, epoch: u64) {
+        let _one_at_a_time = self.meeting.lock();
+        if self.met.load(Ordering::Acquire) != epoch {
+            self.partition.forget_sessions();
+            self.met.store(epoch, Ordering::Release);
+        }
+    }
+}
+
 impl Link for Embedded {
     fn serial(&self) -> &str {
         self.partition.serial()
@@ -133,9 +149,7 @@ impl Link for Embedded {
     fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
         let presence = self.presence();
         if presence.epoch != self.met.load(Ordering::Acquire) {
-            // The connection was lost since: the HSM has closed its sessions.
-            self.partition.forget_sessions();
-            self.met.store(presence.epoch, Ordering::Release);
+            self.meet_anew(presence.epoch);
         }
         if !presence.reachable {
             return Err(Fault::Unreachable(format!("member {} is down", self.serial())));

@@ -274,6 +274,7 @@ impl Partition {
         for attribute in keys::admit(class, &attributes)?.0 {
             attributes.set(attribute);
         }
+        build::check_echoes(template, &attributes, class, Origin::Created)?;
         self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
     }
 

@@ -98,6 +98,26 @@ pub fn complete(template: &Template, class: Class, how: Circumstances) -> Result
     Ok(object)
 }
 
+/// Whether what a template said of attributes that follow from the key is true of the key.
+///
+/// # Errors
+/// `AttributeValueInvalid` names the attribute that says otherwise.
+pub fn check_echoes(
+    template: &Template,
+    object: &Template,
+    class: Class,
+    origin: Origin,
+) -> Result<()> {
+    for sent in &template.0 {
+        let echo = class.rule(sent.kind).is_some_and(|rule| rule.given(origin) == Given::Echo);
+        if echo && object.find(sent.kind).is_some_and(|own| own != sent) {
+            return Err(Error::new(Cause::AttributeValueInvalid, "the key itself says otherwise")
+                .about(sent.kind));
+        }
+    }
+    Ok(())
+}
+
 /// `CKA_ALWAYS_SENSITIVE` and `CKA_NEVER_EXTRACTABLE`: the vendor's rules on generation; false for
 /// what came from outside. A derived key's caller mends them with the base key's.
 ///

@@ -33,7 +33,8 @@ pub enum Given {
     May,
     /// The token sets it: `CKR_ATTRIBUTE_READ_ONLY` when a template does.
     Never,
-    /// Accepted because clients send it, checked against the truth, never stored as sent.
+    /// Accepted because clients send it, never stored as sent; refused where the object itself
+    /// has the attribute and says otherwise.
     Echo,
 }
 
@@ -191,7 +192,7 @@ const KEY: &[Rule] = &[
     row(CKA_DERIVE, Flag, ANY, Free, Off),
     row(CKA_LOCAL, Flag, NONE, Fixed, Computed),
     row(CKA_KEY_GEN_MECHANISM, Number, NONE, Fixed, Computed),
-    row(CKA_ALLOWED_MECHANISMS, Mechanisms, ANY, Free, Absent),
+    row(CKA_ALLOWED_MECHANISMS, Mechanisms, ANY, Free, Empty),
     row(CKA_EKM_UID, Bytes, ANY, Free, Empty),
 ];
 

@@ -319,7 +319,16 @@ impl Group {
         let handle = self.member_session(session, place)?;
         let addressed =
             request.addressed(handle, &|object| self.on_member(handle, place, object))?;
-        self.member(place)?.call(&addressed)
+        let member = self.member(place)?;
+        match member.call(&addressed) {
+            // Lost and back since the group last looked: its session went with the connection.
+            Err(Fault::Refused(error))
+                if error.cause() == Cause::SessionHandleInvalid && member.was_lost() =>
+            {
+                Err(Fault::Unreachable("the connection was lost".into()))
+            }
+            outcome => outcome,
+        }
     }
 
     /// What a member calls an object of the group, asked of it by the object's permanent identity
