@@ -229,7 +229,7 @@ fn run(arguments: &Arguments) -> Result<Answer> {
         Verb::Initialize { hsm, pin, passphrase } => {
             let mut vault = Vault::open(data)?;
             let request = InitializeRequest {
-                hsm: HsmSettings::luna(&hsm.module, hsm.token_label.as_deref()),
+                hsm: settings(&hsm.module, hsm.token_label.as_deref())?,
                 credential: pin.ask(Operation::Initialize)?,
                 passphrase: passphrase.ask()?,
             };
@@ -373,10 +373,15 @@ fn started(data: &Path, passphrase: &Passphrase, input_is_free: bool) -> Result<
     Ok(vault)
 }
 
+/// The path is kept for later runs, which may be made from another directory.
+fn settings(module: &Path, token_label: Option<&str>) -> Result<HsmSettings> {
+    Ok(HsmSettings::luna(std::path::absolute(module)?, token_label))
+}
+
 impl StoredHsm {
     fn settings(&self, vault: &Vault) -> Result<HsmSettings> {
         if let Some(module) = &self.module {
-            return Ok(HsmSettings::luna(module, self.token_label.as_deref()));
+            return settings(module, self.token_label.as_deref());
         }
         let Some(mut stored) = vault.status()?.hsm else {
             bail!("no HSM is set yet; name its library with --module");

@@ -364,7 +364,7 @@ impl Vault {
             }
         }
         if let Some(error) = &unwell
-            && self.opened.is_none() | !open
+            && (!open || self.opened.is_none())
         {
             result = Err(error.clone());
         }
@@ -394,7 +394,9 @@ impl Vault {
         if self.core.store.mode()? != Mode::Enabled {
             return Ok(AlertChange::None);
         }
-        let sealed = self.started && self.opened.is_none();
+        let known = self.core.store.verdict()?;
+        // A process that only looks in leaves a sealed server sealed.
+        let sealed = self.opened.is_none() && (self.started || known == Some(Verdict::Sealed));
         let verdict = match failure {
             None => Verdict::Ok,
             Some(_) if sealed => Verdict::Sealed,
@@ -418,7 +420,7 @@ impl Vault {
             Some(details) => self.core.store.details()?.as_ref() != Some(details),
             None => false,
         };
-        let same = self.core.store.verdict()? == Some(verdict);
+        let same = known == Some(verdict);
         let changes_alert = matches!(alert, AlertChange::Raised | AlertChange::Cleared);
         if same && same_text && !new_details && !changes_alert {
             return Ok(alert);

@@ -7,9 +7,10 @@ use super::*;
 use crate::operation::{CredentialUse, InitializeStep, NumberObject, Step, VerificationStep};
 use crate::token::memory::{Call, Memory};
 use crate::watch::Event;
+use crate::{seal, tablespace};
 
-const PASSPHRASE: &str = "recovery passphrase";
-const CREDENTIAL: &str = "partition password";
+const PASSPHRASE: &str = "nine-lives-1";
+const CREDENTIAL: &str = "seven-seas-1";
 const OBJECT: &[u8] = b"a customer's key";
 
 fn install(data: &Path, hsm: &Memory) -> Vault {
@@ -424,4 +425,54 @@ fn a_thousand_checks_leave_nothing_behind() {
     assert_eq!((hsm.objects(), hsm.0.lock().open), (2, 0));
     assert!(vault.traces().len() <= trace::KEPT);
     assert_eq!(vault.check().unwrap().state, State::EnabledOk);
+}
+
+#[test]
+fn no_key_and_no_password_lies_on_the_disk_in_clear() {
+    let (directory, _hsm, mut vault) = enabled();
+    let mut run = Run::begin(Operation::Verify, &vault.core.disk, &vault.core.watch);
+    let verified = verification::verify(&mut vault.core, &mut run, &Input::Stored).unwrap();
+    let chain = verified.chain.unwrap();
+    let (id, wrapped) = vault.core.store.tablespace(tablespace::MANAGED_OBJECTS).unwrap();
+    let master = chain.keys.by_id(&id).unwrap();
+    let tablespace_key = seal::open_key(master, &id, &wrapped).unwrap();
+    let secrets: [(&str, &[u8]); 7] = [
+        ("wallet password", chain.password.expose()),
+        ("master key", master.as_slice()),
+        ("tablespace key", tablespace_key.as_slice()),
+        ("object", OBJECT),
+        ("object's name", b"a name of its own"),
+        ("credential", CREDENTIAL.as_bytes()),
+        ("passphrase", PASSPHRASE.as_bytes()),
+    ];
+    vault.store_object("a name of its own", b"").unwrap();
+    let mut open = vec![directory.path().to_owned()];
+    let mut seen = 0;
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        seen += 1;
+        let content = std::fs::read(&path).unwrap();
+        for (what, secret) in secrets {
+            let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+            for form in [secret, hex.as_bytes()] {
+                let found = content.windows(form.len()).any(|window| window == form);
+                assert!(!found, "{} holds the {what}", path.display());
+            }
+        }
+    }
+    assert!(seen >= 8, "only {seen} files");
+}
+
+#[test]
+fn a_look_from_outside_leaves_a_sealed_server_sealed() {
+    let (directory, hsm, mut vault) = enabled();
+    hsm.fail(Call::Load, u32::MAX, 0x05);
+    assert_eq!(vault.restart().unwrap().state, State::Sealed);
+    drop(vault);
+    let mut vault = reopen(directory.path(), &hsm);
+    let checked = vault.check().unwrap();
+    assert_eq!((checked.state, checked.alert), (State::Sealed, AlertChange::None));
 }
