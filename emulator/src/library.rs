@@ -543,53 +543,6 @@ impl Library {
         Err(Error::new(Cause::SavedStateInvalid, "no state was ever saved by this library"))
     }
 
-    /// `C_WrapKey`: no mechanism wraps yet.
-    ///
-    /// # Errors
-    /// `MechanismInvalid`.
-    pub fn wrap_key(
-        &self,
-        session: SessionHandle,
-        mechanism: &Mechanism,
-        _wrapping: ObjectHandle,
-        _key: ObjectHandle,
-        _room: Room,
-    ) -> Result<Output> {
-        self.running()?.session_info(session)?;
-        Err(no_function(mechanism, "wraps"))
-    }
-
-    /// `C_UnwrapKey`: no mechanism unwraps yet.
-    ///
-    /// # Errors
-    /// `MechanismInvalid`.
-    pub fn unwrap_key(
-        &self,
-        session: SessionHandle,
-        mechanism: &Mechanism,
-        _unwrapping: ObjectHandle,
-        _wrapped: &[u8],
-        _template: &Template,
-    ) -> Result<ObjectHandle> {
-        self.running()?.session_info(session)?;
-        Err(no_function(mechanism, "unwraps"))
-    }
-
-    /// `C_DeriveKey`: no mechanism derives yet.
-    ///
-    /// # Errors
-    /// `MechanismInvalid`.
-    pub fn derive_key(
-        &self,
-        session: SessionHandle,
-        mechanism: &Mechanism,
-        _base: ObjectHandle,
-        _template: &Template,
-    ) -> Result<ObjectHandle> {
-        self.running()?.session_info(session)?;
-        Err(no_function(mechanism, "derives"))
-    }
-
     /// `C_GetSessionInfo`.
     ///
     /// # Errors
@@ -673,6 +626,12 @@ handed_on! {
     generate_key => generate_key(session: SessionHandle, mechanism: &Mechanism, template: &Template) -> ObjectHandle;
     /// `C_GenerateKeyPair`.
     generate_key_pair => generate_key_pair(session: SessionHandle, mechanism: &Mechanism, public: &Template, private: &Template) -> (ObjectHandle, ObjectHandle);
+    /// `C_WrapKey`.
+    wrap_key => wrap(session: SessionHandle, mechanism: &Mechanism, wrapping: ObjectHandle, key: ObjectHandle, room: Room) -> Output;
+    /// `C_UnwrapKey`.
+    unwrap_key => unwrap(session: SessionHandle, mechanism: &Mechanism, unwrapping: ObjectHandle, wrapped: &[u8], template: &Template) -> ObjectHandle;
+    /// `C_DeriveKey`.
+    derive_key => derive(session: SessionHandle, mechanism: &Mechanism, base: ObjectHandle, template: &Template) -> ObjectHandle;
     /// `C_SeedRandom`.
     seed_random => seed_random(session: SessionHandle, seed: &[u8]) -> ();
     /// `C_GenerateRandom`.
@@ -689,11 +648,4 @@ fn role(user: CK_USER_TYPE) -> Result<Role> {
     Role::from_user_type(user).ok_or_else(|| {
         Error::new(Cause::UserTypeInvalid, format!("a user partition has no role 0x{user:x}"))
     })
-}
-
-fn no_function(mechanism: &Mechanism, verb: &str) -> Error {
-    Error::new(
-        Cause::MechanismInvalid,
-        format!("{} {verb} nothing in this release", names::ckm(mechanism.kind)),
-    )
 }

@@ -154,6 +154,12 @@ pub enum Request<'a> {
     GenerateKey(SessionHandle, Cow<'a, Mechanism>, Cow<'a, Template>),
     /// `C_GenerateKeyPair`.
     GenerateKeyPair(SessionHandle, Cow<'a, Mechanism>, Cow<'a, Template>, Cow<'a, Template>),
+    /// `C_WrapKey`: by the first key, the second.
+    Wrap(SessionHandle, Cow<'a, Mechanism>, ObjectHandle, ObjectHandle, Room),
+    /// `C_UnwrapKey`.
+    Unwrap(SessionHandle, Cow<'a, Mechanism>, ObjectHandle, Cow<'a, [u8]>, Cow<'a, Template>),
+    /// `C_DeriveKey`.
+    Derive(SessionHandle, Cow<'a, Mechanism>, ObjectHandle, Cow<'a, Template>),
     /// `C_GenerateRandom`.
     Random(SessionHandle, usize),
     /// `C_SeedRandom`.
@@ -299,6 +305,7 @@ impl Request<'_> {
         match self {
             Self::Perform { .. }
             | Self::Check(_)
+            | Self::Wrap(..)
             | Self::Random(..)
             | Self::Attributes(..)
             | Self::ObjectSize(..)
@@ -318,6 +325,8 @@ impl Request<'_> {
             | Self::SetAttributes(..) => Audience::All,
             Self::Create(..)
             | Self::Copy(..)
+            | Self::Unwrap(..)
+            | Self::Derive(..)
             | Self::GenerateKey(..)
             | Self::GenerateKeyPair(..) => Audience::Primary,
             Self::Describe
@@ -348,6 +357,7 @@ impl Request<'_> {
             | Self::Perform { .. }
             | Self::Begin(_)
             | Self::Abandon(..)
+            | Self::Wrap(..)
             | Self::Random(..)
             | Self::SeedRandom(..)
             | Self::Extract(..)
@@ -368,6 +378,8 @@ impl Request<'_> {
             | Self::DigestKey(..)
             | Self::GenerateKey(..)
             | Self::GenerateKeyPair(..)
+            | Self::Unwrap(..)
+            | Self::Derive(..)
             | Self::Insert(..) => false,
         }
     }
@@ -505,6 +517,26 @@ impl Request<'_> {
                 Cow::Borrowed(mechanism),
                 Cow::Borrowed(public),
                 Cow::Borrowed(private),
+            ),
+            Self::Wrap(_, mechanism, wrapping, key, room) => Request::Wrap(
+                session,
+                Cow::Borrowed(mechanism),
+                object(*wrapping)?,
+                object(*key)?,
+                *room,
+            ),
+            Self::Unwrap(_, mechanism, unwrapping, wrapped, template) => Request::Unwrap(
+                session,
+                Cow::Borrowed(mechanism),
+                object(*unwrapping)?,
+                Cow::Borrowed(wrapped),
+                Cow::Borrowed(template),
+            ),
+            Self::Derive(_, mechanism, base, template) => Request::Derive(
+                session,
+                Cow::Borrowed(mechanism),
+                object(*base)?,
+                Cow::Borrowed(template),
             ),
             Self::Random(_, len) => Request::Random(session, *len),
             Self::SeedRandom(_, seed) => Request::SeedRandom(session, Cow::Borrowed(seed)),

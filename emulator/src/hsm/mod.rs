@@ -20,6 +20,7 @@ mod records;
 mod role;
 mod session;
 pub mod store;
+mod transport;
 
 pub use self::appliance::{Appliance, Blueprint, PartitionBlueprint, Roles};
 pub use self::partition::Partition;

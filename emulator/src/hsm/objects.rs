@@ -146,6 +146,18 @@ impl Partition {
                     self.generate_key_pair(&session, mechanism, public, private)?;
                 Ok(Reply::Pair(public, private))
             }
+            Request::Wrap(session, mechanism, wrapping, key, room) => {
+                let session = self.sessions.find(*session)?;
+                self.wrap(&session, mechanism, *wrapping, *key, *room).map(Reply::Output)
+            }
+            Request::Unwrap(session, mechanism, unwrapping, wrapped, template) => {
+                let session = self.sessions.find(*session)?;
+                self.unwrap(&session, mechanism, *unwrapping, wrapped, template).map(Reply::Object)
+            }
+            Request::Derive(session, mechanism, base, template) => {
+                let session = self.sessions.find(*session)?;
+                self.derive(&session, mechanism, *base, template).map(Reply::Object)
+            }
             Request::Extract(session, object) => {
                 self.extract(&*self.sessions.find(*session)?, *object).map(Reply::Bytes)
             }
@@ -253,7 +265,7 @@ impl Partition {
         Ok(found)
     }
 
-    fn circumstances(
+    pub(super) fn circumstances(
         session: &Session,
         origin: Origin,
         mechanism: Option<&Mechanism>,
@@ -354,7 +366,12 @@ impl Partition {
     }
 
     /// Whether the session may have such an object made.
-    fn may_add(&self, session: &Session, class: Class, attributes: &Template) -> Result<()> {
+    pub(super) fn may_add(
+        &self,
+        session: &Session,
+        class: Class,
+        attributes: &Template,
+    ) -> Result<()> {
         let token = attributes.flag(CKA_TOKEN).unwrap_or(false);
         let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
         if attributes.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true) {

@@ -280,6 +280,9 @@ impl Partition {
             | Request::Locate(..)
             | Request::GenerateKey(..)
             | Request::GenerateKeyPair(..)
+            | Request::Wrap(..)
+            | Request::Unwrap(..)
+            | Request::Derive(..)
             | Request::Extract(..)
             | Request::Insert(..)
             | Request::Inventory(_) => self.handle_object(request),

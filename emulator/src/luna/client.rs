@@ -15,6 +15,7 @@ use crate::luna::session::{AppSession, AppSessions, Search};
 use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Template};
+use crate::output::{Output, Room};
 use crate::wire::{ApplicationId, Description, Link, Ouid, Pin, Reply, Request, RoleState};
 
 /// The client half of the library.
@@ -252,6 +253,57 @@ impl Client {
     ) -> Result<ObjectHandle> {
         let request = Request::GenerateKey(NONE, Cow::Borrowed(mechanism), Cow::Borrowed(template));
         self.make(session, &request)
+    }
+
+    /// `C_WrapKey`.
+    ///
+    /// # Errors
+    /// `KeyUnextractable`, `KeyNotWrappable`, those of the wrapping key.
+    pub fn wrap(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        wrapping: ObjectHandle,
+        key: ObjectHandle,
+        room: Room,
+    ) -> Result<Output> {
+        let mechanism = Cow::Borrowed(mechanism);
+        match self.session(session)?.call(&Request::Wrap(NONE, mechanism, wrapping, key, room))? {
+            Reply::Output(output) => Ok(output),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `C_UnwrapKey`.
+    ///
+    /// # Errors
+    /// `WrappedKeyInvalid`, those of the template and of the unwrapping key.
+    pub fn unwrap(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        unwrapping: ObjectHandle,
+        wrapped: &[u8],
+        template: &Template,
+    ) -> Result<ObjectHandle> {
+        let (mechanism, template) = (Cow::Borrowed(mechanism), Cow::Borrowed(template));
+        let wrapped = Cow::Borrowed(wrapped);
+        self.make(session, &Request::Unwrap(NONE, mechanism, unwrapping, wrapped, template))
+    }
+
+    /// `C_DeriveKey`.
+    ///
+    /// # Errors
+    /// Those of mechanism and template.
+    pub fn derive(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        base: ObjectHandle,
+        template: &Template,
+    ) -> Result<ObjectHandle> {
+        let (mechanism, template) = (Cow::Borrowed(mechanism), Cow::Borrowed(template));
+        self.make(session, &Request::Derive(NONE, mechanism, base, template))
     }
 
     fn make(&self, session: SessionHandle, request: &Request<'_>) -> Result<ObjectHandle> {

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::ck::*;
 use crate::crypto::aes::{AesKey, pkcs7_pad, pkcs7_unpadded_len};
 use crate::crypto::random;
@@ -26,7 +28,7 @@ struct Cbc {
 struct Gcm;
 
 const fn row(kind: CK_MECHANISM_TYPE, shape: Shape, cipher: &'static dyn Cipher) -> Row {
-    Row { kind, key: Some(CKK_AES), shape, cipher: Some(cipher), ..NOTHING }
+    Row { kind, key: Some(CKK_AES), shape, cipher: Some(cipher), wrap: Some(cipher), ..NOTHING }
 }
 
 /// AES as this module serves it.
@@ -76,6 +78,22 @@ fn length_error(using: &Use) -> Error {
 /// All failures of padding are one, so that it cannot be probed more than the standard forces.
 fn bad_padding() -> Error {
     Error::new(Cause::EncryptedDataInvalid, "the data does not decrypt")
+}
+
+/// A secret key filled up with zeros to whole blocks; a private key has no use for that, since its
+/// end could not be found again.
+///
+/// Source: PKCS#11 v2.40 Current Mechanisms, section 2.10.4.
+fn zero_padded(plain: &[u8], class: CK_OBJECT_CLASS) -> Result<Zeroizing<Vec<u8>>> {
+    if class != CKO_SECRET_KEY {
+        return Err(Error::new(
+            Cause::KeyNotWrappable,
+            "a private key wants a mechanism that pads",
+        ));
+    }
+    let mut padded = Zeroizing::new(plain.to_vec());
+    padded.resize(plain.len().next_multiple_of(BLOCK), 0);
+    Ok(padded)
 }
 
 /// Bytes after PKCS#7 padding.
@@ -132,6 +150,14 @@ impl Cipher for Cbc {
         let mut data = input.to_vec();
         key.cbc_decrypt(&mut iv, &mut data).map_err(broken)?;
         Ok(data)
+    }
+
+    fn padded_for_wrapping(
+        &self,
+        plain: &[u8],
+        class: CK_OBJECT_CLASS,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        if self.padded { Ok(Zeroizing::new(plain.to_vec())) } else { zero_padded(plain, class) }
     }
 
     fn start(&'static self, using: Use) -> Result<Box<dyn Stream>> {

@@ -9,6 +9,7 @@ use crate::crypto::aes::AesKey;
 use crate::crypto::ec::{Curve, EcPrivateKey, EcPublicKey};
 use crate::crypto::hash::Hash;
 use crate::crypto::hmac::HmacKey;
+use crate::crypto::pkcs8::{self, PrivateKey};
 use crate::crypto::rsa::{RsaComponents, RsaPrivateKey, RsaPublicKey};
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::broken;
@@ -156,6 +157,80 @@ pub fn admit(class: Class, attributes: &Template) -> Result<Template> {
         _ => {}
     }
     Ok(added)
+}
+
+/// A key as it is wrapped: the value of a secret key, PKCS#8 of a private one.
+///
+/// # Errors
+/// `KeyNotWrappable` for a key that has no such form.
+pub fn to_bytes(object: &Object) -> Result<Zeroizing<Vec<u8>>> {
+    let formless =
+        |_| Error::new(Cause::KeyNotWrappable, "the key has no form in which it could be wrapped");
+    match (object.class().class, object.class().key_type) {
+        (CKO_PRIVATE_KEY, Some(CKK_RSA)) => rsa_private(object)?.to_pkcs8().map_err(formless),
+        (CKO_PRIVATE_KEY, Some(CKK_EC)) => ec_private(object)?.to_pkcs8().map_err(formless),
+        _ => Ok(Zeroizing::new(need(object.attributes(), CKA_VALUE)?.to_vec())),
+    }
+}
+
+/// The attributes that come from the bytes of an unwrapped or derived key.
+///
+/// # Errors
+/// `WrappedKeyInvalid` for bytes that are no such key, `KeySizeRange` for too few of them.
+pub fn from_bytes(class: Class, bytes: &[u8], template: &Template) -> Result<Template> {
+    let invalid = || Error::new(Cause::WrappedKeyInvalid, "the bytes are no key of that type");
+    if class.class == CKO_SECRET_KEY {
+        let value = match wanted_len(class, template)? {
+            Some(len) => bytes.get(..len).ok_or_else(|| {
+                Error::new(Cause::KeySizeRange, format!("{} bytes are there", bytes.len()))
+                    .about(CKA_VALUE_LEN)
+            })?,
+            None => bytes,
+        };
+        let len = value.len() as u64;
+        return Ok(Template::from_iter([
+            Attribute::bytes(CKA_VALUE, value.to_vec()),
+            Attribute::number(CKA_VALUE_LEN, len),
+        ]));
+    }
+    match (pkcs8::parse(bytes).map_err(|_| invalid())?, class.key_type) {
+        (PrivateKey::Rsa(key), Some(CKK_RSA)) => rsa_private_attributes(&key).map_err(broken),
+        (PrivateKey::Ec(key), Some(CKK_EC)) => Ok(Template::from_iter([
+            Attribute::bytes(CKA_EC_PARAMS, key.curve().oid_der().to_vec()),
+            Attribute::bytes(CKA_VALUE, key.scalar().map_err(broken)?.to_vec()),
+        ])),
+        _ => Err(invalid()),
+    }
+}
+
+/// The length a template asks of a secret key, in bytes.
+///
+/// # Errors
+/// `KeySizeRange` for a length no machine holds.
+pub fn wanted_len(class: Class, template: &Template) -> Result<Option<usize>> {
+    if class.class != CKO_SECRET_KEY {
+        return Ok(None);
+    }
+    let Some(len) = template.number(CKA_VALUE_LEN) else { return Ok(None) };
+    usize::try_from(len).ok().filter(|len| (1..=1 << 20).contains(len)).map(Some).ok_or_else(|| {
+        Error::new(Cause::KeySizeRange, "no key has that length").about(CKA_VALUE_LEN)
+    })
+}
+
+/// The class a derived key has: a secret key, generic where the template does not say.
+///
+/// # Errors
+/// `TemplateInconsistent` for a class that cannot be derived.
+pub fn derived_class(template: &Template) -> Result<Class> {
+    let class = template.number(CKA_CLASS).unwrap_or(CKO_SECRET_KEY);
+    let key_type = template.number(CKA_KEY_TYPE).unwrap_or(CKK_GENERIC_SECRET);
+    let class = Class { class, key_type: Some(key_type) };
+    if class.class != CKO_SECRET_KEY || class.tables().is_none() {
+        return Err(
+            Error::new(Cause::TemplateInconsistent, "secret keys are derived").about(CKA_CLASS)
+        );
+    }
+    Ok(class)
 }
 
 /// Every attribute of an RSA private key that comes from the key itself.

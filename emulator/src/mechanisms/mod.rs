@@ -19,6 +19,8 @@ pub mod stream;
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 pub use self::offer::{Functions, Offer};
 pub use self::params::{Mechanism, Params, Shape};
 pub use self::stream::{Feed, Stream};
@@ -50,6 +52,10 @@ pub struct Row {
     pub signature: Option<&'static dyn Signature>,
     /// `C_Digest`.
     pub digest: Option<Hash>,
+    /// `C_WrapKey`, `C_UnwrapKey`: the key's bytes as the message.
+    pub wrap: Option<&'static dyn Cipher>,
+    /// `C_DeriveKey`.
+    pub derive: Option<Derive>,
     /// `C_GenerateKey`.
     pub generate: Option<GenerateKey>,
     /// `C_GenerateKeyPair`.
@@ -65,9 +71,14 @@ pub const NOTHING: Row = Row {
     cipher: None,
     signature: None,
     digest: None,
+    wrap: None,
+    derive: None,
     generate: None,
     generate_pair: None,
 };
+
+/// Derives the bytes of a key: as many as are wanted, or as many as the mechanism gives.
+pub type Derive = fn(&Use, Option<usize>) -> Result<Zeroizing<Vec<u8>>>;
 
 /// Makes a secret key: from a complete template to the attributes the token adds.
 pub type GenerateKey = fn(&Template, Limits) -> Result<Template>;
@@ -133,6 +144,18 @@ pub trait Cipher: Sync {
     /// `DataLenRange`, `EncryptedDataLenRange`, `EncryptedDataInvalid`.
     fn once(&self, using: &Use, input: &[u8]) -> Result<Vec<u8>>;
 
+    /// The bytes of a key as this mechanism can take them.
+    ///
+    /// # Errors
+    /// `KeySizeRange` for a key it cannot carry.
+    fn padded_for_wrapping(
+        &self,
+        plain: &[u8],
+        _class: CK_OBJECT_CLASS,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        Ok(Zeroizing::new(plain.to_vec()))
+    }
+
     /// Begins a message in parts. Mechanisms that see the whole message first collect it.
     ///
     /// # Errors
@@ -180,9 +203,16 @@ impl Row {
         served.set(Functions::ENCRYPT | Functions::DECRYPT, self.cipher.is_some());
         served.set(Functions::SIGN | Functions::VERIFY, self.signature.is_some());
         served.set(Functions::DIGEST, self.digest.is_some());
+        served.set(Functions::WRAP | Functions::UNWRAP, self.wrap.is_some());
+        served.set(Functions::DERIVE, self.derive.is_some());
         served.set(Functions::GENERATE, self.generate.is_some());
         served.set(Functions::GENERATE_PAIR, self.generate_pair.is_some());
         served
+    }
+
+    /// Whether one secret key does both directions.
+    pub fn is_symmetric(&self) -> bool {
+        !matches!(self.key, Some(CKK_RSA | CKK_EC))
     }
 
     /// The classes a key pair or key made by this row has.

@@ -43,6 +43,7 @@ pub static ROWS: &[Row] = &[
     pair(CKM_RSA_FIPS_186_3_PRIME_KEY_PAIR_GEN),
     Row {
         cipher: Some(&Pkcs1Cipher),
+        wrap: Some(&Pkcs1Cipher),
         policy: Some(POLICY_RSA_PKCS),
         ..pkcs1(CKM_RSA_PKCS, &Pkcs1(None))
     },
@@ -56,6 +57,7 @@ pub static ROWS: &[Row] = &[
         key: Some(CKK_RSA),
         shape: Shape::Oaep,
         cipher: Some(&Oaep),
+        wrap: Some(&Oaep),
         ..NOTHING
     },
     pss(CKM_RSA_PKCS_PSS, &Pss(None)),

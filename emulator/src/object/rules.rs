@@ -221,6 +221,7 @@ const PRIVATE: &[Rule] = &[
     row(CKA_NEVER_EXTRACTABLE, Flag, NONE, Fixed, Computed),
     row(CKA_WRAP_WITH_TRUSTED, Flag, ANY, OnlyOn, Off),
     row(CKA_UNWRAP_TEMPLATE, Form::Template, ANY, Fixed, Absent),
+    row(CKA_DERIVE_TEMPLATE, Form::Template, ANY, Fixed, Absent),
     row(CKA_ALWAYS_AUTHENTICATE, Flag, ANY, Fixed, Off),
     row(CKA_ENCRYPT, Flag, (Echo, Echo), Fixed, Absent),
     row(CKA_VERIFY, Flag, (Echo, Echo), Fixed, Absent),
@@ -242,6 +243,7 @@ const SECRET: &[Rule] = &[
     row(CKA_TRUSTED, Flag, ANY, BySo, Off),
     row(CKA_WRAP_TEMPLATE, Form::Template, ANY, Fixed, Absent),
     row(CKA_UNWRAP_TEMPLATE, Form::Template, ANY, Fixed, Absent),
+    row(CKA_DERIVE_TEMPLATE, Form::Template, ANY, Fixed, Absent),
     secret(CKA_VALUE, Must, Never),
     row(CKA_VALUE_LEN, Number, (Echo, May), Fixed, Computed),
 ];

@@ -1,0 +1,294 @@
+//! Keys that leave wrapped, come in wrapped, or are derived from others.
+//!
+//! Source: PKCS#11 v2.40 sections 5.13.2 to 5.13.4 and table 10 of section 4.2; partition policies
+//! 1, 2, 5 and 6 from policies.md (numbers Documented, codes Assumed where it says so).
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::ck::*;
+use crate::error::{Cause, Error, Result};
+use crate::hsm::objects::{Held, expired, gone};
+use crate::hsm::partition::Partition;
+use crate::hsm::session::Session;
+use crate::mechanisms::{Functions, Mechanism, Use, keys};
+use crate::object::build;
+use crate::object::held::Object;
+use crate::object::rules::{Class, Origin};
+use crate::object::{Attribute, Template, Value};
+use crate::output::{Output, Room};
+use crate::wire::Found;
+
+/// A use of a key to carry or make others.
+struct Carrier {
+    usage: CK_ATTRIBUTE_TYPE,
+    function: Functions,
+    handle_invalid: Cause,
+    type_inconsistent: Cause,
+    size_range: Cause,
+}
+
+const WRAPPING: Carrier = Carrier {
+    usage: CKA_WRAP,
+    function: Functions::WRAP,
+    handle_invalid: Cause::WrappingKeyHandleInvalid,
+    type_inconsistent: Cause::WrappingKeyTypeInconsistent,
+    size_range: Cause::WrappingKeySizeRange,
+};
+
+const UNWRAPPING: Carrier = Carrier {
+    usage: CKA_UNWRAP,
+    function: Functions::UNWRAP,
+    handle_invalid: Cause::UnwrappingKeyHandleInvalid,
+    type_inconsistent: Cause::UnwrappingKeyTypeInconsistent,
+    size_range: Cause::UnwrappingKeySizeRange,
+};
+
+const DERIVING: Carrier = Carrier {
+    usage: CKA_DERIVE,
+    function: Functions::DERIVE,
+    handle_invalid: Cause::KeyHandleInvalid,
+    type_inconsistent: Cause::KeyTypeInconsistent,
+    size_range: Cause::KeySizeRange,
+};
+
+/// Partition policies for private and for secret keys.
+const POLICY_WRAPPING: (u32, u32) = (1, 5);
+const POLICY_UNWRAPPING: (u32, u32) = (2, 6);
+
+impl Partition {
+    /// `C_WrapKey`.
+    ///
+    /// # Errors
+    /// `KeyUnextractable`, `KeyNotWrappable`, and those of the wrapping key under its own names.
+    pub(super) fn wrap(
+        &self,
+        session: &Session,
+        mechanism: &Mechanism,
+        wrapping: ObjectHandle,
+        key: ObjectHandle,
+        room: Room,
+    ) -> Result<Output> {
+        let (using, carrier) = self.carrier(session, &WRAPPING, mechanism, wrapping)?;
+        let held = self
+            .seen_by(&session.application, key)
+            .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))?;
+        self.may_wrap(&held, &carrier)?;
+        let plain = keys::to_bytes(&held.object)?;
+        let cipher =
+            self.current()?.offer(mechanism.kind)?.row.wrap.ok_or_else(|| not_for(mechanism))?;
+        cipher.prepare(&using)?;
+        let plain = cipher.padded_for_wrapping(&plain, held.object.class().class)?;
+        let (certain, bound) = cipher.bounds(&using, plain.len())?;
+        if let Some(refused) = room.refuse(certain, bound) {
+            return Ok(refused);
+        }
+        Ok(room.fit(
+            cipher
+                .once(&using, &plain)
+                .map_err(|error| error.recast(Cause::DataLenRange, Cause::KeySizeRange))?,
+        ))
+    }
+
+    /// `C_UnwrapKey`.
+    ///
+    /// # Errors
+    /// `WrappedKeyInvalid`, `WrappedKeyLenRange`, those of the template, and those of the
+    /// unwrapping key under its own names.
+    pub(super) fn unwrap(
+        &self,
+        session: &Session,
+        mechanism: &Mechanism,
+        unwrapping: ObjectHandle,
+        wrapped: &[u8],
+        template: &Template,
+    ) -> Result<Found> {
+        let (using, carrier) = self.carrier(session, &UNWRAPPING, mechanism, unwrapping)?;
+        let template = under(&carrier.object, CKA_UNWRAP_TEMPLATE, template)?;
+        let class = build::class_of(&template, None)?;
+        if !class.is_guarded() {
+            return Err(Error::new(
+                Cause::TemplateInconsistent,
+                "a secret or a private key can be unwrapped",
+            )
+            .about(CKA_CLASS));
+        }
+        self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
+        let row = self.current()?.offer(mechanism.kind)?.row;
+        let cipher = row.wrap.ok_or_else(|| not_for(mechanism))?;
+        cipher.prepare(&using)?;
+        let plain = cipher.once(&using, wrapped).map(Zeroizing::new).map_err(|error| {
+            error
+                .recast(Cause::EncryptedDataInvalid, Cause::WrappedKeyInvalid)
+                .recast(Cause::EncryptedDataLenRange, Cause::WrappedKeyLenRange)
+        })?;
+        let how = Self::circumstances(session, Origin::Unwrapped, None);
+        let attributes = build::complete(&template, class, how)?;
+        self.may_add(session, class, &attributes)?;
+        let parts = keys::from_bytes(class, &plain, &template)?;
+        self.add_made(session, class, attributes, parts)
+    }
+
+    /// `C_DeriveKey`.
+    ///
+    /// # Errors
+    /// Those of the mechanism and of the template.
+    pub(super) fn derive(
+        &self,
+        session: &Session,
+        mechanism: &Mechanism,
+        base: ObjectHandle,
+        template: &Template,
+    ) -> Result<Found> {
+        let (using, carrier) = self.carrier(session, &DERIVING, mechanism, base)?;
+        let template = under(&carrier.object, CKA_DERIVE_TEMPLATE, template)?;
+        let row = self.current()?.offer(mechanism.kind)?.row;
+        let derive = row.derive.ok_or_else(|| not_for(mechanism))?;
+        let class = keys::derived_class(&template)?;
+        let how = Self::circumstances(session, Origin::Derived, None);
+        let mut attributes = build::complete(&template, class, how)?;
+        self.may_add(session, class, &attributes)?;
+        let value = derive(&using, keys::wanted_len(class, &template)?)?;
+        let parts = keys::from_bytes(class, &value, &template)?;
+        // Inherited on derivation (Documented: "Key Attribute Defaults").
+        for (kind, own) in [
+            (CKA_ALWAYS_SENSITIVE, attributes.flag(CKA_SENSITIVE) == Some(true)),
+            (CKA_NEVER_EXTRACTABLE, attributes.flag(CKA_EXTRACTABLE) == Some(false)),
+        ] {
+            attributes.set(Attribute::flag(kind, own && carrier.object.is(kind)));
+        }
+        self.add_made(session, class, attributes, parts)
+    }
+
+    fn add_made(
+        &self,
+        session: &Session,
+        class: Class,
+        mut attributes: Template,
+        parts: Template,
+    ) -> Result<Found> {
+        for part in parts.0 {
+            attributes.set(part);
+        }
+        for part in keys::admit(class, &attributes)?.0 {
+            attributes.set(part);
+        }
+        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+    }
+
+    /// The key that carries or makes others, found fit for it.
+    fn carrier(
+        &self,
+        session: &Session,
+        carrier: &Carrier,
+        mechanism: &Mechanism,
+        handle: ObjectHandle,
+    ) -> Result<(Use, Arc<Held>)> {
+        let state = self.current()?;
+        let offer = state.offer(mechanism.kind)?;
+        if !offer.functions.contains(carrier.function) {
+            return Err(not_for(mechanism));
+        }
+        let held = self
+            .seen_by(&session.application, handle)
+            .map_err(|error| error.recast(Cause::ObjectHandleInvalid, carrier.handle_invalid))?;
+        if session.application.login().is_some_and(|login| login.must_change) {
+            return Err(expired());
+        }
+        let class = held.object.class();
+        let wanted = if offer.row.is_symmetric() {
+            CKO_SECRET_KEY
+        } else if carrier.function == Functions::WRAP {
+            CKO_PUBLIC_KEY
+        } else {
+            CKO_PRIVATE_KEY
+        };
+        let any_secret = offer.row.key.is_none() && class.class == CKO_SECRET_KEY;
+        if !any_secret && (class.class != wanted || class.key_type != offer.row.key) {
+            return Err(Error::new(
+                carrier.type_inconsistent,
+                format!("{} wants another kind of key", names::ckm(mechanism.kind)),
+            ));
+        }
+        if !held.object.is(carrier.usage) {
+            return Err(Error::new(Cause::KeyFunctionNotPermitted, "the key is not for this")
+                .about(carrier.usage));
+        }
+        let limits = offer.limits(carrier.function);
+        if offer.row.key.is_some() {
+            limits
+                .check(keys::bits(&held.object)?)
+                .map_err(|error| error.recast(Cause::KeySizeRange, carrier.size_range))?;
+        }
+        let using = Use {
+            key: Arc::clone(&held.object),
+            params: mechanism.params.clone(),
+            limits,
+            forward: carrier.function == Functions::WRAP,
+        };
+        Ok((using, held))
+    }
+
+    /// Whether that key may leave under that wrapping key.
+    fn may_wrap(&self, held: &Held, wrapping: &Held) -> Result<()> {
+        let (key, by) = (&held.object, &wrapping.object);
+        if !key.class().is_guarded() {
+            return Err(Error::new(Cause::KeyNotWrappable, "secret and private keys are wrapped"));
+        }
+        if !key.is(CKA_EXTRACTABLE) {
+            return Err(Error::new(Cause::KeyUnextractable, "the key stays in the token")
+                .about(CKA_EXTRACTABLE));
+        }
+        if key.is(CKA_WRAP_WITH_TRUSTED) && !by.is(CKA_TRUSTED) {
+            return Err(Error::new(Cause::KeyNotWrappable, "only a trusted key may wrap it")
+                .about(CKA_WRAP_WITH_TRUSTED));
+        }
+        self.policy_of(key.class(), POLICY_WRAPPING, Cause::KeyNotWrappable)?;
+        if let Some(Value::Template(wanted)) =
+            by.attributes().find(CKA_WRAP_TEMPLATE).map(|attribute| &attribute.value)
+            && !wanted.0.iter().all(|one| key.attributes().find(one.kind) == Some(one))
+        {
+            return Err(Error::new(
+                Cause::KeyHandleInvalid,
+                "the key does not match the wrapping key's template",
+            )
+            .about(CKA_WRAP_TEMPLATE));
+        }
+        Ok(())
+    }
+
+    fn policy_of(&self, class: Class, policies: (u32, u32), cause: Cause) -> Result<()> {
+        let policy = if class.class == CKO_PRIVATE_KEY { policies.0 } else { policies.1 };
+        if self.current()?.allows(policy) {
+            return Ok(());
+        }
+        Err(Error::new(cause, "the partition forbids it").by_policy(policy))
+    }
+}
+
+/// A caller's template under the template that a key imposes.
+fn under(by: &Object, kind: CK_ATTRIBUTE_TYPE, template: &Template) -> Result<Template> {
+    template.check_no_duplicates()?;
+    let mut merged = template.clone();
+    if let Some(Value::Template(imposed)) = by.attributes().find(kind).map(|it| &it.value) {
+        for attribute in &imposed.0 {
+            if merged.find(attribute.kind).is_some_and(|own| own != attribute) {
+                return Err(Error::new(
+                    Cause::TemplateInconsistent,
+                    "the key imposes another value",
+                )
+                .about(attribute.kind));
+            }
+            merged.set(attribute.clone());
+        }
+    }
+    Ok(merged)
+}
+
+fn not_for(mechanism: &Mechanism) -> Error {
+    Error::new(
+        Cause::MechanismInvalid,
+        format!("{} is not for this function", names::ckm(mechanism.kind)),
+    )
+}
