@@ -69,6 +69,7 @@ causes! {
     DeviceMemory => CKR_DEVICE_MEMORY, Caller;
     DeviceRemoved => CKR_DEVICE_REMOVED, Member;
     DomainParamsInvalid => CKR_DOMAIN_PARAMS_INVALID, Caller;
+    EccPointInvalid => CKR_ECC_POINT_INVALID, Caller;
     EncryptedDataInvalid => CKR_ENCRYPTED_DATA_INVALID, Caller;
     EncryptedDataLenRange => CKR_ENCRYPTED_DATA_LEN_RANGE, Caller;
     FunctionFailed => CKR_FUNCTION_FAILED, Caller;

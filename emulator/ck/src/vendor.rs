@@ -729,3 +729,6 @@ pub const CK_NIST_PRF_KDF_HMAC_SHA3_224: CK_ULONG = 0xb;
 pub const CK_NIST_PRF_KDF_HMAC_SHA3_256: CK_ULONG = 0xc;
 pub const CK_NIST_PRF_KDF_HMAC_SHA3_384: CK_ULONG = 0xd;
 pub const CK_NIST_PRF_KDF_HMAC_SHA3_512: CK_ULONG = 0xe;
+// Where the vendor's number differs from the one the standard gave the name later, the vendor's
+// carries its mark.
+pub const CKM_LUNA_EC_KEY_PAIR_GEN_W_EXTRA_BITS: CK_MECHANISM_TYPE = 0x80000160;

@@ -68,6 +68,44 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             let iv = unsafe { piece(given.pParameter.cast(), given.ulParameterLen)? };
             Ok(Params::Iv(iv.to_vec()))
         }
+        Shape::IvOf(lengths) => {
+            let fits =
+                usize::try_from(given.ulParameterLen).is_ok_and(|len| lengths.contains(&len));
+            if !fits && given.ulParameterLen != 0 {
+                return Err(invalid("the initialisation vector has another length"));
+            }
+            // SAFETY: passed on.
+            let iv = unsafe { piece(given.pParameter.cast(), given.ulParameterLen)? };
+            Ok(if iv.is_empty() { Params::None } else { Params::Iv(iv.to_vec()) })
+        }
+        // SAFETY: passed on.
+        Shape::Length => Ok(Params::Length(unsafe { structure::<CK_ULONG>(given)? })),
+        Shape::Ctr => {
+            // SAFETY: passed on.
+            let ctr: CK_AES_CTR_PARAMS = unsafe { structure(given)? };
+            Ok(Params::Ctr { counter_bits: ctr.ulCounterBits, block: ctr.cb.to_vec() })
+        }
+        Shape::Data => {
+            // SAFETY: passed on.
+            let data: CK_KEY_DERIVATION_STRING_DATA = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let data = unsafe { piece(data.pData, data.ulLen)? };
+            Ok(Params::Data { iv: Vec::new(), data: data.to_vec() })
+        }
+        // SAFETY: passed on.
+        Shape::IvAndData(len) => unsafe { iv_and_data(given, len) },
+        Shape::Ecdh => {
+            // SAFETY: passed on.
+            let ecdh: CK_ECDH1_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (shared, public) = unsafe {
+                (
+                    piece(ecdh.pSharedData, ecdh.ulSharedDataLen)?,
+                    piece(ecdh.pPublicData, ecdh.ulPublicDataLen)?,
+                )
+            };
+            Ok(Params::Ecdh { kdf: ecdh.kdf, shared: shared.to_vec(), public: public.to_vec() })
+        }
         // SAFETY: passed on.
         Shape::Gcm => unsafe { gcm(given) },
         Shape::Pss => {
@@ -78,6 +116,21 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         // SAFETY: passed on.
         Shape::Oaep => unsafe { oaep(given) },
     }
+}
+
+/// `CK_AES_CBC_ENCRYPT_DATA_PARAMS`: the vector lies in the structure itself.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn iv_and_data(given: &CK_MECHANISM, len: usize) -> Result<Params> {
+    if len != 16 {
+        return Err(invalid("no such structure with a vector of that length"));
+    }
+    // SAFETY: passed on.
+    let params: CK_AES_CBC_ENCRYPT_DATA_PARAMS = unsafe { structure(given)? };
+    // SAFETY: passed on.
+    let data = unsafe { piece(params.pData, params.length)? };
+    Ok(Params::Data { iv: params.iv.to_vec(), data: data.to_vec() })
 }
 
 /// The parameter as a structure of exactly its length.

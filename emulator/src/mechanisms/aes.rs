@@ -17,7 +17,7 @@ use crate::mechanisms::{
 };
 use crate::object::{Attribute, Template};
 
-const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
 /// Bytes of the IV the HSM makes in FIPS mode and appends after the tag.
 const HSM_IV: usize = 16;
@@ -58,7 +58,7 @@ fn generate(template: &Template, limits: Limits) -> Result<Template> {
     Ok(Template::from_iter([Attribute::bytes(CKA_VALUE, value.to_vec())]))
 }
 
-fn check_size(using: &Use) -> Result<()> {
+pub(super) fn check_size(using: &Use) -> Result<()> {
     using.limits.check(keys::bits(&using.key)?)
 }
 
@@ -70,7 +70,7 @@ fn cbc_iv(using: &Use) -> Result<[u8; BLOCK]> {
     .ok_or_else(|| wrong_params("CBC wants an IV of 16 bytes"))
 }
 
-fn length_error(using: &Use) -> Error {
+pub(super) fn length_error(using: &Use) -> Error {
     let cause = if using.forward { Cause::DataLenRange } else { Cause::EncryptedDataLenRange };
     Error::new(cause, "whole blocks of 16 bytes are wanted")
 }
@@ -84,7 +84,7 @@ fn bad_padding() -> Error {
 /// end could not be found again.
 ///
 /// Source: PKCS#11 v2.40 Current Mechanisms, section 2.10.4.
-fn zero_padded(plain: &[u8], class: CK_OBJECT_CLASS) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn zero_padded(plain: &[u8], class: CK_OBJECT_CLASS) -> Result<Zeroizing<Vec<u8>>> {
     if class != CKO_SECRET_KEY {
         return Err(Error::new(
             Cause::KeyNotWrappable,

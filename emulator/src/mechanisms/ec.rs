@@ -26,6 +26,12 @@ pub static ROWS: &[Row] = &[
         generate_pair: Some(generate_pair),
         ..NOTHING
     },
+    Row {
+        kind: CKM_LUNA_EC_KEY_PAIR_GEN_W_EXTRA_BITS,
+        key: Some(CKK_EC),
+        generate_pair: Some(generate_pair),
+        ..NOTHING
+    },
     row(CKM_ECDSA, &Ecdsa(None)),
     row(CKM_ECDSA_SHA1, &Ecdsa(Some(Hash::Sha1))),
     row(CKM_ECDSA_SHA224, &Ecdsa(Some(Hash::Sha224))),

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::ck::*;
 use crate::crypto::aes::AesKey;
+use crate::crypto::cmac::CmacKey;
 use crate::crypto::ec::{Curve, EcPrivateKey, EcPublicKey};
 use crate::crypto::hash::Hash;
 use crate::crypto::hmac::HmacKey;
@@ -24,7 +25,8 @@ mod place {
     pub(super) const RSA_PUBLIC: usize = 2;
     pub(super) const EC_PRIVATE: usize = 3;
     pub(super) const EC_PUBLIC: usize = 4;
-    pub(super) const HMAC: usize = 5;
+    pub(super) const CMAC: usize = 5;
+    pub(super) const HMAC: usize = 6;
 }
 
 /// The AES key of an object.
@@ -35,6 +37,16 @@ pub fn aes(object: &Object) -> Result<Arc<AesKey>> {
     object.parsed(place::AES, |attributes| {
         AesKey::new(need(attributes, CKA_VALUE)?)
             .map_err(|_| Error::new(Cause::KeySizeRange, "an AES key has 16, 24 or 32 bytes"))
+    })
+}
+
+/// The CMAC key of an object.
+///
+/// # Errors
+/// `FunctionFailed` when the crypto library refuses the key.
+pub fn cmac(object: &Object) -> Result<Arc<CmacKey>> {
+    object.parsed(place::CMAC, |attributes| {
+        CmacKey::new(need(attributes, CKA_VALUE)?).map_err(broken)
     })
 }
 
@@ -282,7 +294,7 @@ fn parse_rsa_public(attributes: &Template) -> Result<RsaPublicKey> {
 /// The point inside a DER OCTET STRING, or the bytes themselves where a client sends them bare.
 ///
 /// A bare uncompressed point begins with 04 too, so the length byte must fit exactly.
-fn unwrap_point(value: &[u8]) -> &[u8] {
+pub(super) fn unwrap_point(value: &[u8]) -> &[u8] {
     match value {
         [0x04, len, point @ ..] if usize::from(*len) == point.len() && point.len() < 0x80 => point,
         [0x04, 0x81, len, point @ ..] if usize::from(*len) == point.len() => point,

@@ -8,8 +8,13 @@
 //! Knows keys and parameters; nothing of sessions, partitions or clocks.
 
 pub mod aes;
+pub mod aes_mac;
+pub mod aes_modes;
+pub mod aes_wrap;
+pub mod derive;
 pub mod digest;
 pub mod ec;
+pub mod ecdh;
 pub mod hmac;
 pub mod keys;
 pub mod offer;
@@ -34,7 +39,18 @@ use crate::object::held::Object;
 use crate::object::rules::Class;
 
 /// Every family this module serves.
-static REGISTRY: &[&[Row]] = &[rsa::ROWS, digest::ROWS, hmac::ROWS, ec::ROWS, aes::ROWS];
+static REGISTRY: &[&[Row]] = &[
+    rsa::ROWS,
+    digest::ROWS,
+    hmac::ROWS,
+    ec::ROWS,
+    ecdh::ROWS,
+    aes::ROWS,
+    aes_modes::ROWS,
+    aes_wrap::ROWS,
+    aes_mac::ROWS,
+    derive::ROWS,
+];
 
 /// What a mechanism does, and with which keys.
 pub struct Row {

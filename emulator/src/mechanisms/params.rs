@@ -11,6 +11,19 @@ pub enum Shape {
     None,
     /// Exactly so many bytes of initialisation vector.
     Iv(usize),
+    /// Nothing, or an initialisation vector of one of these lengths.
+    IvOf(&'static [usize]),
+    /// One `CK_ULONG`: the length of a MAC.
+    Length,
+    /// `CK_AES_CTR_PARAMS`.
+    Ctr,
+    /// `CK_KEY_DERIVATION_STRING_DATA`: bytes to derive by.
+    Data,
+    /// An initialisation vector of so many bytes, then bytes to derive by
+    /// (`CK_AES_CBC_ENCRYPT_DATA_PARAMS`).
+    IvAndData(usize),
+    /// `CK_ECDH1_DERIVE_PARAMS`.
+    Ecdh,
     /// `CK_AES_GCM_PARAMS`, with or without `ulIvBits`: 48 or 40 bytes.
     Gcm,
     /// `CK_RSA_PKCS_PSS_PARAMS`.
@@ -26,6 +39,31 @@ pub enum Params {
     None,
     /// Initialisation vector.
     Iv(Vec<u8>),
+    /// Length of a MAC in bytes.
+    Length(CK_ULONG),
+    /// AES-CTR.
+    Ctr {
+        /// How many bits at the end of the block count.
+        counter_bits: CK_ULONG,
+        /// The first counter block.
+        block: Vec<u8>,
+    },
+    /// Bytes to derive by, with an initialisation vector where the mechanism has one.
+    Data {
+        /// Empty where there is none.
+        iv: Vec<u8>,
+        /// What is encrypted, joined or mixed in.
+        data: Vec<u8>,
+    },
+    /// ECDH.
+    Ecdh {
+        /// `CKD_` number of the key derivation function.
+        kdf: CK_EC_KDF_TYPE,
+        /// Shared data of that function.
+        shared: Vec<u8>,
+        /// The other side's point, bare or in a DER OCTET STRING.
+        public: Vec<u8>,
+    },
     /// AES-GCM. `iv` is none when the caller gave a null pointer.
     Gcm {
         /// Null: the HSM makes one, as FIPS mode demands.

@@ -6,6 +6,7 @@
 use crate::ck::*;
 use crate::crypto::CryptoError;
 use crate::crypto::hash::Hash;
+use crate::crypto::hmac::same;
 use crate::crypto::rsa::RsaPrivateKey;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::digest::hash_of;
@@ -19,6 +20,11 @@ use crate::object::{Attribute, Template};
 /// "Allow RSA PKCS mechanism". Source: policies.md row 33 (recalled; Assumed).
 const POLICY_RSA_PKCS: u32 = 33;
 
+/// "Allow raw RSA operations". Source: policies.md row 18 (recalled; Assumed).
+const POLICY_RAW_RSA: u32 = 18;
+
+/// RSA without padding.
+struct Raw;
 struct Pkcs1(Option<Hash>);
 struct Pkcs1Cipher;
 struct Pss(Option<Hash>);
@@ -46,6 +52,15 @@ pub static ROWS: &[Row] = &[
         wrap: Some(&Pkcs1Cipher),
         policy: Some(POLICY_RSA_PKCS),
         ..pkcs1(CKM_RSA_PKCS, &Pkcs1(None))
+    },
+    Row {
+        kind: CKM_RSA_X_509,
+        key: Some(CKK_RSA),
+        policy: Some(POLICY_RAW_RSA),
+        cipher: Some(&Raw),
+        wrap: Some(&Raw),
+        signature: Some(&Raw),
+        ..NOTHING
     },
     pkcs1(CKM_SHA1_RSA_PKCS, &Pkcs1(Some(Hash::Sha1))),
     pkcs1(CKM_SHA224_RSA_PKCS, &Pkcs1(Some(Hash::Sha224))),
@@ -169,6 +184,74 @@ impl Cipher for Pkcs1Cipher {
 
     fn start(&'static self, using: Use) -> Result<Box<dyn Stream>> {
         Ok(Collect::stream(self, using))
+    }
+}
+
+/// A number below the modulus, from bytes that may be fewer than it has.
+fn raw_input_error(error: CryptoError, len: usize) -> Error {
+    match error {
+        CryptoError::Internal => broken(error),
+        CryptoError::Length => data_too_long(len),
+        _ => Error::new(Cause::DataInvalid, "the number is not below the modulus"),
+    }
+}
+
+impl Cipher for Raw {
+    fn prepare(&self, using: &Use) -> Result<()> {
+        check_size(using)
+    }
+
+    fn bounds(&self, using: &Use, _input: usize) -> Result<(usize, usize)> {
+        let len = modulus_len(using)?;
+        Ok((len, len))
+    }
+
+    fn once(&self, using: &Use, input: &[u8]) -> Result<Vec<u8>> {
+        let len = modulus_len(using)?;
+        if using.forward {
+            let key = keys::rsa_public(&using.key)?;
+            return key.public_raw(input).map_err(|error| raw_input_error(error, len));
+        }
+        check_ciphertext_len(input, len)?;
+        let plain = keys::rsa_private(&using.key)?.private_raw(input).map_err(undecrypted)?;
+        Ok(plain.to_vec())
+    }
+
+    fn start(&'static self, using: Use) -> Result<Box<dyn Stream>> {
+        Ok(Collect::stream(self, using))
+    }
+}
+
+impl Signature for Raw {
+    fn prepare(&self, using: &Use) -> Result<()> {
+        check_size(using)
+    }
+
+    fn len(&self, using: &Use) -> Result<usize> {
+        modulus_len(using)
+    }
+
+    fn feed(&self, _using: &Use) -> Result<Box<dyn Feed>> {
+        Hashed::or_raw(None)
+    }
+
+    fn sign(&self, using: &Use, fed: &[u8]) -> Result<Vec<u8>> {
+        let len = modulus_len(using)?;
+        let key = keys::rsa_private(&using.key)?;
+        let signature = key.private_raw(fed).map_err(|error| raw_input_error(error, len))?;
+        Ok(signature.to_vec())
+    }
+
+    fn verify(&self, using: &Use, fed: &[u8], signature: &[u8]) -> Result<()> {
+        check_signature_len(using, signature)?;
+        let recovered = keys::rsa_public(&using.key)?.public_raw(signature).map_err(unverified)?;
+        let padding =
+            recovered.len().checked_sub(fed.len()).ok_or_else(|| data_too_long(recovered.len()))?;
+        let (zeros, number) = recovered.split_at(padding);
+        if zeros.iter().all(|byte| *byte == 0) && same(number, fed) {
+            return Ok(());
+        }
+        Err(Error::new(Cause::SignatureInvalid, "RSA does not verify"))
     }
 }
 
