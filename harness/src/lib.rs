@@ -1,1 +1,37 @@
-//! (under construction)
+//! Puts the same questions to the emulator and to a real Luna library.
+//!
+//! This crate loads modules and starts programs; it calls nothing of the emulator but what any application can
+//! call. What it does today is one walk, [`okv`]: Oracle Key Vault's integration with an HA group, from the
+//! administrator's first look to both members dead and one of them back, on the emulator or on a library of
+//! yours.
+//!
+//! # Rooms
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`okv`] | the walk: what is set up, the plan of steps, what each does |
+//! | [`step`] | a plan of steps as data, and the one loop that works it off |
+//! | [`transcript`] | what was expected, seen and how long it took; the verdict |
+//! | [`worker`] | steps run in a process of their own, which a module may take down or hang |
+//! | [`locate`] | the tools beside this program, built by cargo where they are not yet |
+//! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
+//! | [`lunacm`] | conversations with the administrator's tool |
+//! | [`search`] | secrets in the files a run leaves |
+//! | [`render`], [`report`] | the transcript for people, and for machines |
+//!
+//! # Processes
+//!
+//! A module finds its configuration in the environment, and a module that is broken takes its process down. So
+//! the program that was started never loads one: it sets things up, starts itself again as the worker with the
+//! right environment, writes down what the worker says, and tidies up whatever becomes of it.
+
+pub mod instance;
+pub mod locate;
+pub mod lunacm;
+pub mod okv;
+pub mod render;
+pub mod report;
+pub mod search;
+pub mod step;
+pub mod transcript;
+pub mod worker;

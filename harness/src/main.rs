@@ -1,2 +1,112 @@
-//! (under construction)
-fn main() {}
+//! `luna-harness`: puts the same questions to the emulator and to a real Luna library.
+//!
+//! Arguments become a typed request, then run. Without a verb the Key Vault walk is taken. Exit codes: 0 every
+//! step held, 1 one did not, 2 misuse or broken set-up.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use luna_harness::locate::Cargo;
+use luna_harness::okv::{self, Guest, Request};
+use luna_harness::render::{self, Console, Silence};
+use luna_harness::report;
+use zeroize::Zeroizing;
+
+/// Puts the same questions to the emulator and to a real Luna library.
+///
+/// Without a command: okv, on a private emulator. Exit codes: 0 every step held, 1 one did not, 2 misuse or
+/// broken set-up.
+#[derive(Parser)]
+#[command(name = "luna-harness", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Walk Oracle Key Vault's integration guide with an HA group, members killed and brought back.
+    Okv(Box<Okv>),
+    #[command(name = okv::WORKER, hide = true)]
+    OkvWorker,
+}
+
+#[derive(Args, Default)]
+struct Okv {
+    /// Walk on this library instead of a private emulator; what it makes on the token is removed in the end.
+    #[arg(long, value_name = "FILE", requires_all = ["token_label", "pin_env"])]
+    module: Option<PathBuf>,
+    /// Label of the token, or of the HA group.
+    #[arg(long, value_name = "LABEL", requires = "module")]
+    token_label: Option<String>,
+    /// Environment variable with the Crypto Officer's password.
+    #[arg(long, value_name = "VAR", requires = "module")]
+    pin_env: Option<String>,
+    /// Work here instead of in a temporary directory; it must be empty, and is removed in the end.
+    #[arg(long, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Leave the directory, emulator and vault included.
+    #[arg(long)]
+    keep: bool,
+    /// Print the transcript as JSON, in the end.
+    #[arg(long)]
+    json: bool,
+    /// Also write report.json, junit.xml and index.html here.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().verb {
+        None => walk(Okv::default()),
+        Some(Verb::Okv(arguments)) => walk(*arguments),
+        Some(Verb::OkvWorker) => okv::worker().map(|()| true),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            anstream::eprintln!("luna-harness: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn walk(arguments: Okv) -> Result<bool> {
+    let Okv { module, token_label, pin_env, directory, keep, json, report } = arguments;
+    let guest = match (module, token_label, pin_env) {
+        (Some(module), Some(token_label), Some(pin_variable)) => {
+            let pin = match std::env::var(&pin_variable) {
+                Ok(pin) => Zeroizing::new(pin),
+                Err(error) => bail!("${pin_variable}: {error}"),
+            };
+            Some(Guest { module, token_label, pin_variable, pin })
+        }
+        _ => None,
+    };
+    let program = std::env::current_exe().context("this program's own path")?;
+    let cargo = std::env::var_os("CARGO").zip(std::env::var_os("CARGO_MANIFEST_DIR"));
+    let cargo =
+        cargo.map(|(program, directory)| Cargo { program, manifest_directory: directory.into() });
+    let request = Request { guest, directory, keep, program, cargo };
+    let done =
+        if json { okv::run(&request, &mut Silence) } else { okv::run(&request, &mut Console) }?;
+    let transcript = done.transcript;
+    let mut held = transcript.held;
+    if let Some(directory) = report {
+        report::write(&directory, &transcript)?;
+        let leaked = done.search.through(&[directory])?.hits;
+        for hit in &leaked {
+            anstream::eprintln!("luna-harness: {} stands in {}", hit.secret, hit.file.display());
+        }
+        held &= leaked.is_empty();
+    }
+    if json {
+        anstream::print!("{}", report::json(&transcript)?);
+    } else {
+        anstream::print!("{}", render::closing(&transcript));
+    }
+    Ok(held)
+}

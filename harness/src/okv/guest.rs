@@ -1,0 +1,82 @@
+//! Leaving a library of somebody's as it was found.
+//!
+//! What this run made carries a key number of its own, drawn at random and seen to be free: by it the objects are
+//! found, and none of anybody else's is ever touched. A password that was refused is not sent again, so without
+//! a key number nothing is asked of the token at all.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use luna_client::Access;
+use okv_sim::{Cause, KeyNumber, OpenWith, ReverseMigrateRequest, Secret, State, Vault};
+
+use super::vault::{
+    expect, number_objects, officer, partition_contents, reads_all, root_keys, stop_and_start, told,
+};
+use super::walk::Walk;
+use crate::transcript::Seen;
+
+pub(super) fn leave(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    if walk.vault.is_none() && walk.told.data.join(okv_sim::Place::Store.relative()).exists() {
+        // The worker died; its disk knows what it made.
+        let vault = Vault::open(&walk.told.data)?;
+        walk.key_number = vault.status()?.key_number;
+        walk.vault = Some(vault);
+    }
+    let Some(number) = walk.key_number else {
+        seen.fact("no root key of this run is on record: nothing is removed, nobody logs in");
+        return Ok(());
+    };
+    let migrated = reverse_migrate(walk, seen);
+    if let Err(error) = &migrated
+        && let Some(error) = error.downcast_ref::<okv_sim::Error>()
+        && matches!(error.cause, Cause::CredentialWrong | Cause::CredentialLocked)
+    {
+        bail!("{error}; key number {number} is left on the token");
+    }
+    let removed = remove(walk, number);
+    let removed =
+        removed.with_context(|| format!("key number {number} may be left on the token"))?;
+    seen.fact(format!("removed {removed} object(s) with key number {number}"));
+    if let Some(before) = walk.objects_before {
+        let number = partition_contents(walk, seen)?.number_of_objects();
+        seen.exhibits.clear();
+        ensure!(number == Some(before), "{number:?} objects; before there were {before}");
+        seen.fact(format!("partition contents: {before} object(s), as before"));
+    }
+    migrated
+}
+
+fn reverse_migrate(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let passphrase = Secret::from(walk.told.passphrase.as_str());
+    let request = ReverseMigrateRequest {
+        credential: Secret::from(walk.told.pin.as_str()),
+        passphrase: passphrase.clone(),
+        new_passphrase: None,
+    };
+    if walk.vault()?.state() == State::NotEnabled {
+        return Ok(());
+    }
+    walk.vault()?.reverse_migrate(&request)?;
+    seen.fact(format!("reverse migrated: {}", told(&walk.vault()?.status()?)));
+    stop_and_start(walk, seen)?;
+    walk.vault()?.open_wallet(OpenWith::Passphrase(&passphrase))?;
+    expect(&walk.vault()?.status()?, State::NotEnabled)?;
+    if walk.stored {
+        let read = reads_all(walk)?;
+        seen.fact(format!("with the recovery passphrase: {read}"));
+    }
+    Ok(())
+}
+
+fn remove(walk: &Walk, number: KeyNumber) -> Result<usize> {
+    let client = walk.client()?;
+    let session = officer(walk, &client, Access::ReadWrite)?;
+    let mut ours = root_keys(&session, number)?;
+    ours.extend(number_objects(&session, number)?);
+    for object in &ours {
+        session.destroy(*object)?;
+    }
+    let left = root_keys(&session, number)?.len() + number_objects(&session, number)?.len();
+    session.logout()?;
+    ensure!(left == 0, "{left} objects are still there");
+    Ok(ours.len())
+}

@@ -1,0 +1,294 @@
+//! Steps any library can be taken through: the token and the vault.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use luna_client::ck::{
+    CKA_CLASS, CKA_EXTRACTABLE, CKA_ID, CKA_KEY_TYPE, CKA_LABEL, CKA_PRIVATE, CKA_SENSITIVE,
+    CKA_VALUE, CKA_VALUE_LEN, CKK_AES, CKO_DATA, CKO_SECRET_KEY,
+};
+use luna_client::{Access, Attribute, ObjectHandle, Pin, Session, UserType};
+use okv_sim::{
+    HsmSettings, InitializeRequest, InstallRequest, KEY_NUMBER_LABEL, KeyNumber, NumberObject,
+    ROOT_KEY_LABEL, Secret, State, Status, Vault,
+};
+
+use super::walk::Walk;
+use crate::lunacm::{Conversation, word};
+use crate::transcript::Seen;
+
+pub(super) fn banner(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let said = walk.lunacm.converse(&[], &["exit".into()])?;
+    // All before the first command.
+    let shown = said.text.split("lunacm:>").next().unwrap_or_default();
+    seen.exhibit("lunacm", shown);
+    ensure!(said.code == Some(0), "lunacm did not end well: {}", said.errors.trim());
+    ensure!(shown.starts_with("lunacm (64-bit) v"), "no banner: {:?}", shown.lines().next());
+    ensure!(shown.contains("Available HSMs:"), "lunacm lists no slots");
+    let labels: Vec<_> = shown
+        .lines()
+        .filter_map(|line| line.trim().trim_start_matches("HSM ").strip_prefix("Label ->"))
+        .map(str::trim)
+        .collect();
+    let label = walk.told.token_label.as_str();
+    ensure!(labels.contains(&label), "lunacm does not show `{label}`, but {labels:?}");
+    seen.fact(format!("{} slot(s), `{label}` among them", labels.len()));
+    Ok(())
+}
+
+pub(super) fn before(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let said = partition_contents(walk, seen)?;
+    let number =
+        said.number_of_objects().context("lunacm did not say how many objects there are")?;
+    seen.fact(format!("Crypto Officer logged in; {number} object(s) on the token"));
+    ensure!(number == 0 || walk.told.instance.is_none(), "a new partition is not empty");
+    walk.objects_before = Some(number);
+    Ok(())
+}
+
+/// `partition contents` as the Crypto Officer sees it. The password goes by the pipe.
+pub(super) fn partition_contents(walk: &Walk, seen: &mut Seen) -> Result<Conversation> {
+    let pin = word(&walk.told.pin);
+    let login = format!("role login -name co -password {}", pin.as_str());
+    let slot = walk.slot.to_string();
+    let commands = [login, "partition contents".into(), "role logout".into(), "exit".into()];
+    let said = walk.lunacm.converse(&["-q", "-s", &slot], &commands)?;
+    seen.exhibit("lunacm", &said.text);
+    if said.code != Some(0) {
+        let result = said.text.lines().find(|line| line.contains("Command Result : 0x"));
+        let why = result.map_or(said.errors.trim(), str::trim);
+        let again = if why.contains("CKR_PIN") { "; the password is not tried again" } else { "" };
+        bail!("lunacm: {why}{again}");
+    }
+    Ok(said)
+}
+
+pub(super) fn install(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let request = InstallRequest::new(Secret::from(walk.told.passphrase.as_str()));
+    let vault = walk.vault.insert(Vault::install(&walk.told.data, &request)?);
+    let status = vault.status()?;
+    seen.fact(told(&status));
+    expect(&status, State::NotEnabled)?;
+    ensure!(!status.green && status.alert.is_none(), "green, or an alert, without an HSM");
+    Ok(())
+}
+
+pub(super) fn initialize(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let request = InitializeRequest {
+        hsm: HsmSettings::luna(&walk.told.module, Some(&walk.told.token_label)),
+        credential: Secret::from(walk.told.pin.as_str()),
+        passphrase: Secret::from(walk.told.passphrase.as_str()),
+    };
+    let initialized = match walk.vault()?.initialize(&request) {
+        Ok(initialized) => initialized,
+        Err(error) => {
+            walk.key_number = error.orphan;
+            return Err(error.into());
+        }
+    };
+    walk.key_number = Some(initialized.key_number);
+    seen.fact(initialized.message);
+    let details = &initialized.details;
+    seen.fact(format!(
+        "token {}, slot {}, {}, serial number {}; key number {}",
+        details.token_label,
+        details.slot,
+        details.model,
+        details.serial_number,
+        initialized.key_number
+    ));
+    if let NumberObject::NotSupported(rv) = initialized.number_object {
+        seen.fact(format!("the module takes no data objects ({rv}); the vault goes on without"));
+    }
+    let status = walk.vault()?.status()?;
+    seen.fact(told(&status));
+    expect(&status, State::EnabledOk)?;
+    ensure!(status.green && status.wallet_open, "initialized, but not green and open");
+    ensure!(details.token_label == walk.told.token_label, "the label of another token");
+    Ok(())
+}
+
+pub(super) fn contents(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let before = walk.objects_before.context("the objects were not counted before")?;
+    let said = partition_contents(walk, seen)?;
+    let number =
+        said.number_of_objects().context("lunacm did not say how many objects there are")?;
+    ensure!(number == before + 2, "{number} objects; before Initialize there were {before}");
+    let listed = said.objects();
+    ensure!(listed.len() == number, "{} objects are listed, {number} counted", listed.len());
+    for (label, kind) in [(ROOT_KEY_LABEL, "Symmetric Key"), (KEY_NUMBER_LABEL, "Data")] {
+        let found = listed.iter().any(|object| object.label == label && object.kind == kind);
+        ensure!(found, "no {kind} is listed as `{label}`");
+    }
+    let number = walk.key_number.context("no key was made")?;
+    let client = walk.client()?;
+    let session = officer(walk, &client, Access::ReadOnly)?;
+    let (key, data) = (root_keys(&session, number)?, number_objects(&session, number)?);
+    let ([key], [_]) = (key.as_slice(), data.as_slice()) else {
+        bail!("{} keys and {} data objects have key number {number}", key.len(), data.len());
+    };
+    seen.fact(attributes(&session, *key)?);
+    session.logout()?;
+    Ok(())
+}
+
+/// What keeps the key in the HSM.
+fn attributes(session: &Session, key: ObjectHandle) -> Result<String> {
+    let class = session.attribute_ulong(key, CKA_CLASS)?;
+    let kind = session.attribute_ulong(key, CKA_KEY_TYPE)?;
+    let len = session.attribute_ulong(key, CKA_VALUE_LEN)?;
+    ensure!((class, kind) == (Some(CKO_SECRET_KEY), Some(CKK_AES)), "the root key is no AES key");
+    ensure!(len == Some(32), "the root key's CKA_VALUE_LEN is {len:?}");
+    for (name, kind, wanted) in [
+        ("CKA_SENSITIVE", CKA_SENSITIVE, 1),
+        ("CKA_PRIVATE", CKA_PRIVATE, 1),
+        ("CKA_EXTRACTABLE", CKA_EXTRACTABLE, 0),
+    ] {
+        let value = session.attribute(key, kind)?;
+        ensure!(value.as_deref() == Some(&[wanted]), "the root key's {name} is {value:?}");
+    }
+    ensure!(session.attribute(key, CKA_VALUE)?.is_none(), "the HSM tells the root key's value");
+    Ok("root key: AES, 32 bytes, private, sensitive, not extractable; C_GetAttributeValue refuses \
+        CKA_VALUE"
+        .into())
+}
+
+/// A session with the Crypto Officer logged in.
+pub(super) fn officer(
+    walk: &Walk,
+    client: &luna_client::Context,
+    access: Access,
+) -> Result<Session> {
+    let slot = client.slot_by_label(&walk.told.token_label)?.context("the token is gone")?;
+    let session = client.open_session(slot, access)?;
+    session.login(UserType::CRYPTO_OFFICER, &Pin::from(walk.told.pin.as_str()))?;
+    Ok(session)
+}
+
+/// Root keys with this number.
+pub(super) fn root_keys(session: &Session, number: KeyNumber) -> Result<Vec<ObjectHandle>> {
+    Ok(session.find(&[
+        Attribute::text(CKA_LABEL, ROOT_KEY_LABEL),
+        Attribute::bytes(CKA_ID, number.id()),
+    ])?)
+}
+
+/// Data objects that hold this number.
+pub(super) fn number_objects(session: &Session, number: KeyNumber) -> Result<Vec<ObjectHandle>> {
+    Ok(session.find(&[
+        Attribute::class(CKO_DATA),
+        Attribute::text(CKA_LABEL, KEY_NUMBER_LABEL),
+        Attribute::bytes(CKA_VALUE, number.id()),
+    ])?)
+}
+
+pub(super) fn verify(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let number = walk.key_number;
+    let verified = walk.vault()?.verify()?;
+    seen.fact(format!(
+        "{}; key number {}, {} root key(s) on the token",
+        okv_sim::texts::VERIFIED,
+        verified.key_number,
+        verified.keys_found
+    ));
+    ensure!(Some(verified.key_number) == number, "the key number is not that of Initialize");
+    Ok(())
+}
+
+pub(super) fn store(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let runs = walk.vault()?.traces().len();
+    for object in walk.told.objects.clone() {
+        walk.vault()?.store_object(&object.name, &object.bytes)?;
+    }
+    walk.stored = true;
+    seen.fact(reads_all(walk)?);
+    let runs_since = walk.vault()?.traces().len() - runs;
+    ensure!(runs_since == 0, "the HSM was asked {runs_since} times");
+    seen.fact("runs through the HSM meanwhile: 0");
+    Ok(())
+}
+
+pub(super) fn restart(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    stop_and_start(walk, seen)?;
+    let status = walk.vault()?.status()?;
+    expect(&status, State::EnabledOk)?;
+    ensure!(status.green, "enabled, but not green");
+    seen.fact(reads_all(walk)?);
+    Ok(())
+}
+
+/// Stops the server and starts it from its disk. How it comes up is for the caller to judge.
+pub(super) fn stop_and_start(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    // One server a data directory: the old one first.
+    drop(walk.vault.take());
+    let (vault, started) = Vault::start(&walk.told.data)?;
+    let status = walk.vault.insert(vault).status()?;
+    seen.fact(format!("stopped and started: {}", told(&status)));
+    if let Some(error) = started.failure {
+        seen.fact(format!("the server says: {error}"));
+    }
+    Ok(())
+}
+
+/// Reads every object and compares it with what was stored.
+pub(super) fn reads_all(walk: &mut Walk) -> Result<String> {
+    let objects = walk.told.objects.clone();
+    let vault = walk.vault()?;
+    let mut bytes = 0;
+    for object in &objects {
+        let read = vault.read_object(&object.name)?;
+        ensure!(read.expose() == object.bytes.as_slice(), "`{}` is not as stored", object.name);
+        bytes += read.len();
+    }
+    let listed = vault.list_objects()?.len();
+    ensure!(listed == objects.len(), "{listed} objects are listed");
+    Ok(format!("{listed} objects, {bytes} bytes read, each as it was stored"))
+}
+
+pub(super) fn search(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+    let search = walk.told.search()?;
+    let names: Vec<_> = search.names().map(str::to_owned).collect();
+    seen.fact(format!("searched for: {}", names.join("; ")));
+    if !search.left_out().is_empty() {
+        let left_out = search.left_out().join(", ");
+        seen.fact(format!(
+            "not searched for, being so short that chance would find it: {left_out}"
+        ));
+    }
+    let place = tempfile::tempdir()?;
+    let control = search.works(place.path())?;
+    seen.fact(format!(
+        "control: the search found all {control} planted, plain, in hexadecimal and base64"
+    ));
+    let there: Vec<_> = walk.told.searched.iter().filter(|it| it.exists()).cloned().collect();
+    let found = search.through(&there)?;
+    let directories: Vec<_> = there.iter().map(|it| it.display().to_string()).collect();
+    seen.fact(format!(
+        "{} files, {} bytes searched in {}: {} found",
+        found.files,
+        found.bytes,
+        directories.join(" and "),
+        found.hits.len()
+    ));
+    ensure!(found.files > 0, "there was nothing to search");
+    let hits: Vec<_> = found
+        .hits
+        .iter()
+        .map(|hit| format!("{} ({}) in {}", hit.secret, hit.form, hit.file.display()))
+        .collect();
+    ensure!(hits.is_empty(), "found {}", hits.join("; "));
+    Ok(())
+}
+
+/// A status in a line.
+pub(super) fn told(status: &Status) -> String {
+    let arrow = if status.green { "green arrow up" } else { "red arrow down" };
+    let alert = match &status.alert {
+        Some(alert) => format!("alert: {}", alert.text),
+        None => "no alert".into(),
+    };
+    format!("state {}, {arrow}, {alert}", status.state)
+}
+
+pub(super) fn expect(status: &Status, state: State) -> Result<()> {
+    ensure!(status.state == state, "the state is {}, not {state}", status.state);
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! A plan of steps as data, and the loop that works it off.
+//!
+//! A step says what it is about, what is expected and where that stands, what it needs, which steps it stands
+//! on, and how it is done. What it does is its own affair; whether it runs at all is decided here, once, and in
+//! the process that writes the transcript as in the one that does the work.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::transcript::{Mark, Record, Seen, Verdict, milliseconds};
+
+/// What a step needs of what is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Any module.
+    Nothing,
+    /// Members that may be killed.
+    MembersToKill,
+    /// A library that is used by others too, and is to be left as it was found.
+    Guest,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// A private emulator, made for this run.
+    Emulator,
+    /// A library somebody owns.
+    Library,
+}
+
+impl Needs {
+    /// Why a step with these needs does not apply, or `None` when it does.
+    pub const fn lacking(self, target: Target) -> Option<&'static str> {
+        match (self, target) {
+            (Self::MembersToKill, Target::Library) => {
+                Some("it kills members of the group, which is not done to a library of yours")
+            }
+            (Self::Guest, Target::Emulator) => {
+                Some("the emulator was made for this run and is removed whole")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Where an expectation stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// How far it can be trusted.
+    pub mark: Mark,
+    /// The document and its place.
+    pub text: &'static str,
+}
+
+/// One step of a walk over a world `W`.
+#[derive(Debug)]
+pub struct Step<W> {
+    /// Fixed name.
+    pub id: &'static str,
+    /// What it is about.
+    pub title: &'static str,
+    /// Where the expectation stands.
+    pub source: Source,
+    /// What is expected.
+    pub expected: &'static str,
+    /// What it needs of what is looked at.
+    pub needs: Needs,
+    /// Steps it stands on. One that was skipped is no hindrance; one that failed is.
+    pub after: &'static [&'static str],
+    /// Does it. What was seen is kept when it fails, too.
+    pub run: fn(&mut W, &mut Seen) -> anyhow::Result<()>,
+}
+
+impl<W> Step<W> {
+    /// The record of this step with a verdict and nothing seen.
+    pub fn record(&self, verdict: Verdict, reason: Option<String>) -> Record {
+        Record {
+            id: self.id.into(),
+            title: self.title.into(),
+            mark: self.source.mark,
+            source: self.source.text.into(),
+            expected: self.expected.into(),
+            verdict,
+            reason,
+            seen: Seen::default(),
+            duration_ms: 0.0,
+        }
+    }
+
+    /// Runs it and takes the time.
+    pub fn perform(&self, world: &mut W) -> Record {
+        let mut seen = Seen::default();
+        let begin = Instant::now();
+        let outcome = (self.run)(world, &mut seen);
+        let duration_ms = milliseconds(begin.elapsed());
+        let (verdict, reason) = match outcome {
+            Ok(()) => (Verdict::Held, None),
+            Err(error) => (Verdict::Failed, Some(format!("{error:#}"))),
+        };
+        Record { seen, duration_ms, ..self.record(verdict, reason) }
+    }
+}
+
+/// Verdicts so far, by step.
+#[derive(Debug, Default)]
+pub struct Course(HashMap<String, Verdict>);
+
+impl Course {
+    /// Notes how a step ended.
+    pub fn note(&mut self, record: &Record) {
+        self.0.insert(record.id.clone(), record.verdict);
+    }
+
+    /// Whether the step has ended.
+    pub fn has(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// The record of a step that is not to be run, or `None` when it is.
+    pub fn obstacle<W>(&self, step: &Step<W>, target: Target) -> Option<Record> {
+        if let Some(reason) = step.needs.lacking(target) {
+            return Some(step.record(Verdict::Skipped, Some(reason.into())));
+        }
+        let broken = step.after.iter().find(|id| {
+            matches!(self.0.get(**id), None | Some(Verdict::Failed | Verdict::NotReached))
+        })?;
+        Some(step.record(Verdict::NotReached, Some(format!("it stands on step `{broken}`"))))
+    }
+}
+
+/// Works the plan off. `began` is told each step that runs, `ended` each record.
+pub fn work<'a, W: 'a>(
+    plan: impl IntoIterator<Item = &'a Step<W>>,
+    target: Target,
+    world: &mut W,
+    mut began: impl FnMut(&str),
+    mut ended: impl FnMut(&Record),
+) {
+    let mut course = Course::default();
+    for step in plan {
+        let record = course.obstacle(step, target).unwrap_or_else(|| {
+            began(step.id);
+            step.perform(world)
+        });
+        course.note(&record);
+        ended(&record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+
+    const SOURCE: Source = Source { mark: Mark::Assumed, text: "here" };
+
+    fn step(
+        id: &'static str,
+        needs: Needs,
+        after: &'static [&'static str],
+        run: fn(&mut Vec<&'static str>, &mut Seen) -> anyhow::Result<()>,
+    ) -> Step<Vec<&'static str>> {
+        Step { id, title: id, source: SOURCE, expected: "", needs, after, run }
+    }
+
+    fn plan() -> Vec<Step<Vec<&'static str>>> {
+        vec![
+            step("one", Needs::Nothing, &[], |ran, seen| {
+                ran.push("one");
+                seen.fact("a fact");
+                Ok(())
+            }),
+            step("kill", Needs::MembersToKill, &["one"], |ran, _| {
+                ran.push("kill");
+                Ok(())
+            }),
+            step("fails", Needs::Nothing, &["kill"], |ran, seen| {
+                ran.push("fails");
+                seen.fact("seen before it failed");
+                bail!("as planned")
+            }),
+            step("stands on it", Needs::Nothing, &["fails"], |_, _| Ok(())),
+            step("and on that", Needs::Nothing, &["one", "stands on it"], |_, _| Ok(())),
+            step("alone", Needs::Nothing, &[], |ran, _| {
+                ran.push("alone");
+                Ok(())
+            }),
+        ]
+    }
+
+    fn verdicts(target: Target) -> (Vec<Verdict>, Vec<&'static str>, Vec<Record>) {
+        let (mut ran, mut began, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let plan = plan();
+        work(
+            &plan,
+            target,
+            &mut ran,
+            |id| began.push(id.to_owned()),
+            |record| records.push(record.clone()),
+        );
+        assert_eq!(began, ran);
+        (records.iter().map(|record| record.verdict).collect(), ran, records)
+    }
+
+    #[test]
+    fn what_stands_on_a_failed_step_is_not_reached_and_the_rest_is() {
+        use Verdict::{Failed, Held, NotReached};
+        let (verdicts, ran, records) = verdicts(Target::Emulator);
+        assert_eq!(verdicts, [Held, Held, Failed, NotReached, NotReached, Held]);
+        assert_eq!(ran, ["one", "kill", "fails", "alone"]);
+        assert_eq!(records[2].reason.as_deref(), Some("as planned"));
+        assert_eq!(records[2].seen.facts, ["seen before it failed"]);
+        assert_eq!(records[4].reason.as_deref(), Some("it stands on step `stands on it`"));
+    }
+
+    #[test]
+    fn a_skipped_step_says_why_and_hinders_nobody() {
+        let (verdicts, ran, records) = verdicts(Target::Library);
+        assert_eq!(verdicts[1], Verdict::Skipped);
+        assert!(records[1].reason.as_deref().is_some_and(|reason| reason.contains("kills")));
+        assert_eq!(ran, ["one", "fails", "alone"]);
+    }
+
+    #[test]
+    fn a_step_that_stands_on_one_that_never_ended_is_not_reached() {
+        let plan = plan();
+        let obstacle = Course::default().obstacle(&plan[2], Target::Emulator).unwrap();
+        assert_eq!(obstacle.verdict, Verdict::NotReached);
+    }
+}
