@@ -1,0 +1,72 @@
+//! Where cargo put what it built: the module, and the programs beside it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+const LIBRARY: &str = "libCryptoki2_64.so";
+
+/// The directory of the profile: `target/debug`, `target/release`.
+pub fn directory() -> PathBuf {
+    let program = std::env::current_exe().expect("a running program has a file");
+    let deps = program.parent().expect("tests lie in a directory");
+    deps.parent().expect("the directory of tests lies in that of the profile").to_owned()
+}
+
+/// The module: the one that `LUNA_TESTED_MODULE` names, or the one cargo built for these tests.
+pub fn module() -> PathBuf {
+    if let Some(path) = std::env::var_os("LUNA_TESTED_MODULE") {
+        let path = PathBuf::from(path);
+        return path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    let built = directory().join("deps").join(LIBRARY);
+    assert!(built.is_file(), "{}: cargo builds it for these tests", built.display());
+    built
+}
+
+/// A program of the workspace.
+///
+/// `cargo test --workspace` builds all of them; when these tests are run alone they are built here, once.
+pub fn program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(build_programs);
+    let path = directory().join(name);
+    assert!(path.is_file(), "{}: not built", path.display());
+    path
+}
+
+fn build_programs() {
+    let directory = directory();
+    let fresh = |name: &str| is_newer(&directory.join(name), &directory.join("deps").join(LIBRARY));
+    if fresh("luna-emulator") && directory.join("lunacm").is_file() {
+        return;
+    }
+    // Several test programs may find them missing at the same time.
+    let lock = File::create(directory.join("luna-tests.lock")).expect("a lock beside the programs");
+    lock.lock().expect("the lock is ours in the end");
+    if fresh("luna-emulator") && directory.join("lunacm").is_file() {
+        return;
+    }
+    let profile = match directory.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "-p", "luna-emulator", "-p", "lunacm", "--profile", profile])
+        .arg("--target-dir")
+        .arg(directory.parent().expect("a profile lies in the target directory"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "cargo could not build the programs");
+}
+
+/// A program older than the module that was built with the tests speaks of another store.
+fn is_newer(program: &Path, library: &Path) -> bool {
+    let time = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+    match (time(program), time(library)) {
+        (Some(program), Some(library)) => program >= library,
+        (program, _) => program.is_some(),
+    }
+}

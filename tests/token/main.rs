@@ -1,0 +1,50 @@
+//! What a token does with operations, keys, objects and roles, by the standard and the vendor's tables.
+//!
+//! Every test has its own HSM: a plain partition, one in FIPS mode, or a group in FIPS mode, as [`token::Kind`]
+//! says. Each file is one property; `token`, `raw` and `keys` are what they share. Known answers stand in
+//! `known_answers`, and signatures are verified by `ring` and `aws-lc-rs`, which share no code with the caller's
+//! side of the module.
+//!
+//! Sources: PKCS#11 v2.40 and its Current Mechanisms; the vendor's defaults, codes and quirks as the tests name
+//! them. What is left to other themes: arguments no safe caller makes, crashes, several processes, HA faults.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
+mod keys;
+mod known_answers;
+mod raw;
+mod rsa_key;
+mod token;
+
+mod attributes_change;
+mod attributes_default;
+mod attributes_told;
+mod copies;
+mod credentials;
+mod cross_checks;
+mod curves;
+mod gcm;
+mod imports;
+mod initialisation;
+mod key_fitness;
+mod key_pairs;
+mod key_sizes;
+mod lifetimes;
+mod lockout;
+mod logins;
+mod operation_order;
+mod operation_parts;
+mod operation_room;
+mod parameters;
+mod privacy;
+mod rights;
+mod searches;
+mod templates;
+mod wrapping;
