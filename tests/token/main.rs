@@ -18,33 +18,10 @@
 )]
 
 mod keys;
-mod known_answers;
 mod raw;
 mod rsa_key;
+mod samples;
 mod token;
 
-mod attributes_change;
-mod attributes_default;
-mod attributes_told;
-mod copies;
-mod credentials;
-mod cross_checks;
-mod curves;
-mod gcm;
-mod imports;
-mod initialisation;
-mod key_fitness;
-mod key_pairs;
-mod key_sizes;
-mod lifetimes;
-mod lockout;
-mod logins;
-mod operation_order;
 mod operation_parts;
 mod operation_room;
-mod parameters;
-mod privacy;
-mod rights;
-mod searches;
-mod templates;
-mod wrapping;

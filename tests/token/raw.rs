@@ -34,7 +34,8 @@ fn give(room: Room, call: impl FnOnce(CK_BYTE_PTR, CK_ULONG_PTR) -> CK_RV) -> Gi
     let rv = Rv(call(out, &raw mut len));
     assert!(buffer.ends_with(&GUARD), "{rv:?}: written behind the buffer");
     let len = len as usize;
-    let bytes = if rv == Rv(CKR_OK) && room.is_some() { buffer[..len].to_vec() } else { Vec::new() };
+    let bytes =
+        if rv == Rv(CKR_OK) && room.is_some() { buffer[..len].to_vec() } else { Vec::new() };
     Given { rv, len, bytes }
 }
 
@@ -89,7 +90,12 @@ pub(crate) fn verify(session: &Session, data: &[u8], signature: &[u8]) -> Rv {
 }
 
 /// `C_WrapKey` under AES-CBC-PAD with a zero IV.
-pub(crate) fn wrap(session: &Session, wrapping: ObjectHandle, key: ObjectHandle, room: Room) -> Given {
+pub(crate) fn wrap(
+    session: &Session,
+    wrapping: ObjectHandle,
+    key: ObjectHandle,
+    room: Room,
+) -> Given {
     let function = list(session).C_WrapKey.unwrap();
     let mut iv = [0; 16];
     let mut mechanism = CK_MECHANISM {
@@ -124,11 +130,12 @@ pub(crate) fn attributes(
     let count = template.len() as CK_ULONG;
     // SAFETY: each attribute's buffer is as long as it says.
     let rv = Rv(unsafe { function(session.handle().0, object.0, template.as_mut_ptr(), count) });
-    let left = template.iter().zip(buffers).zip(asked).map(|((attribute, mut buffer), (_, room))| {
-        assert!(buffer.ends_with(&GUARD), "{rv:?}: written behind the buffer");
-        buffer.truncate(room.unwrap_or(0));
-        (attribute.ulValueLen, buffer)
-    });
+    let left =
+        template.iter().zip(buffers).zip(asked).map(|((attribute, mut buffer), (_, room))| {
+            assert!(buffer.ends_with(&GUARD), "{rv:?}: written behind the buffer");
+            buffer.truncate(room.unwrap_or(0));
+            (attribute.ulValueLen, buffer)
+        });
     (rv, left.collect())
 }
 

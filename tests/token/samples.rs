@@ -1,0 +1,170 @@
+//! One use of every mechanism a token lists: keys, parameter and data that fit.
+//!
+//! A mechanism the module comes to list without a row here fails the tests that walk the list.
+
+use luna_ck::*;
+use luna_client::{Mechanism, MechanismType, ObjectHandle, Session};
+
+use crate::keys;
+use crate::token::{Kind, Token};
+
+/// Keys for every family, as session objects.
+pub(crate) struct Keys {
+    pub(crate) aes: ObjectHandle,
+    pub(crate) generic: ObjectHandle,
+    pub(crate) rsa: (ObjectHandle, ObjectHandle),
+    pub(crate) ec: (ObjectHandle, ObjectHandle),
+}
+
+impl Keys {
+    #[track_caller]
+    pub(crate) fn of(session: &Session) -> Self {
+        Self {
+            aes: keys::aes(session, &[0x42; 32]),
+            generic: keys::generic(session, &[0x43; 48]),
+            rsa: keys::rsa(session),
+            ec: keys::ec(session, keys::P256).unwrap(),
+        }
+    }
+}
+
+/// A use of one mechanism.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) mechanism: Mechanism,
+    /// The key that encrypts or verifies, and the one that decrypts or signs.
+    pub(crate) public: ObjectHandle,
+    pub(crate) private: ObjectHandle,
+    pub(crate) data: Vec<u8>,
+    /// The same input gives the same output.
+    pub(crate) repeats: bool,
+}
+
+impl Sample {
+    /// How what was encrypted is decrypted: in FIPS mode the IV comes off the end of the ciphertext.
+    pub(crate) fn to_decrypt(&self, sealed: &[u8]) -> (Mechanism, Vec<u8>) {
+        match &self.mechanism {
+            Mechanism::AesGcm { iv, aad, tag_bits, .. } if iv.is_empty() => {
+                let (sealed, iv) = sealed.split_at(sealed.len() - 16);
+                (Mechanism::aes_gcm(iv, aad, *tag_bits), sealed.to_vec())
+            }
+            other => (other.clone(), sealed.to_vec()),
+        }
+    }
+}
+
+/// Text of 100 bytes.
+pub(crate) fn text() -> Vec<u8> {
+    (0..100).map(|n: u8| n.wrapping_mul(37)).collect()
+}
+
+fn pss(mechanism: MechanismType, hash: MechanismType) -> Mechanism {
+    let Some(Mechanism::RsaPss { hash, mgf, salt_len, .. }) = Mechanism::rsa_pss(hash) else {
+        panic!("no such hash")
+    };
+    Mechanism::RsaPss { mechanism, hash, mgf, salt_len }
+}
+
+/// The mechanisms of the list that have one of these functions.
+pub(crate) fn listed(token: &Token, functions: CK_FLAGS) -> Vec<(MechanismType, CK_FLAGS)> {
+    let listed: Vec<_> = token
+        .context
+        .mechanisms(token.slot)
+        .unwrap()
+        .into_iter()
+        .map(|kind| (kind, token.context.mechanism_info(token.slot, kind).unwrap().flags))
+        .filter(|(_, flags)| flags & functions != 0)
+        .collect();
+    assert!(listed.len() > 4, "a token lists more than {listed:?}");
+    listed
+}
+
+/// A use of a mechanism as a cipher.
+pub(crate) fn cipher(kind: MechanismType, token: Kind, keys: &Keys) -> Sample {
+    let aes = |mechanism, data: &[u8]| Sample {
+        mechanism,
+        public: keys.aes,
+        private: keys.aes,
+        data: data.to_vec(),
+        repeats: true,
+    };
+    let rsa = |mechanism, data: &[u8], repeats| Sample {
+        mechanism,
+        public: keys.rsa.0,
+        private: keys.rsa.1,
+        data: data.to_vec(),
+        repeats,
+    };
+    let text = text();
+    match kind {
+        CKM_AES_ECB => aes(Mechanism::Plain(kind), &text[..96]),
+        CKM_AES_CBC => aes(Mechanism::aes_cbc([7; 16]), &text[..96]),
+        CKM_AES_CBC_PAD => aes(Mechanism::aes_cbc_pad([7; 16]), &text),
+        CKM_AES_CTR => aes(Mechanism::AesCtr { counter_bits: 32, block: [3; 16] }, &text),
+        CKM_AES_GCM if token.is_fips() => {
+            Sample { repeats: false, ..aes(keys::gcm_made_by_hsm(b"aad"), &text) }
+        }
+        CKM_AES_GCM => aes(Mechanism::aes_gcm(&[1; 12], b"aad", 128), &text),
+        CKM_AES_KW => aes(Mechanism::Plain(kind), &text[..96]),
+        CKM_AES_KWP => aes(Mechanism::Plain(kind), &text),
+        CKM_RSA_PKCS => rsa(Mechanism::Plain(kind), &text, false),
+        CKM_RSA_X_509 => {
+            let mut number = vec![0; 256];
+            number[156..].copy_from_slice(&text);
+            rsa(Mechanism::Plain(kind), &number, true)
+        }
+        CKM_RSA_PKCS_OAEP => rsa(Mechanism::rsa_oaep(CKM_SHA256).unwrap(), &text, false),
+        _ => panic!("{} encrypts: give it a row", names::ckm(kind)),
+    }
+}
+
+/// A use of a mechanism for signatures.
+pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
+    let text = text();
+    let rsa = |mechanism, data: &[u8], repeats| Sample {
+        mechanism,
+        public: keys.rsa.0,
+        private: keys.rsa.1,
+        data: data.to_vec(),
+        repeats,
+    };
+    let ec = |data: &[u8]| Sample {
+        mechanism: Mechanism::Plain(kind),
+        public: keys.ec.0,
+        private: keys.ec.1,
+        data: data.to_vec(),
+        repeats: false,
+    };
+    let mac = |mechanism, key| Sample {
+        mechanism,
+        public: key,
+        private: key,
+        data: text.clone(),
+        repeats: true,
+    };
+    match kind {
+        CKM_RSA_PKCS | CKM_RSA_X_509 => rsa(Mechanism::Plain(kind), &text[..32], true),
+        CKM_SHA1_RSA_PKCS | CKM_SHA224_RSA_PKCS | CKM_SHA256_RSA_PKCS | CKM_SHA384_RSA_PKCS
+        | CKM_SHA512_RSA_PKCS => rsa(Mechanism::Plain(kind), &text, true),
+        CKM_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA256), &text[..32], false),
+        CKM_SHA1_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA_1), &text, false),
+        CKM_SHA224_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA224), &text, false),
+        CKM_SHA256_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA256), &text, false),
+        CKM_SHA384_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA384), &text, false),
+        CKM_SHA512_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA512), &text, false),
+        CKM_ECDSA => ec(&text[..32]),
+        CKM_ECDSA_SHA1 | CKM_ECDSA_SHA224 | CKM_ECDSA_SHA256 | CKM_ECDSA_SHA384
+        | CKM_ECDSA_SHA512 => ec(&text),
+        CKM_SHA_1_HMAC | CKM_SHA224_HMAC | CKM_SHA256_HMAC | CKM_SHA384_HMAC | CKM_SHA512_HMAC => {
+            mac(Mechanism::Plain(kind), keys.generic)
+        }
+        CKM_SHA_1_HMAC_GENERAL
+        | CKM_SHA224_HMAC_GENERAL
+        | CKM_SHA256_HMAC_GENERAL
+        | CKM_SHA384_HMAC_GENERAL
+        | CKM_SHA512_HMAC_GENERAL => mac(Mechanism::ulong(kind, 10), keys.generic),
+        CKM_AES_CMAC => mac(Mechanism::Plain(kind), keys.aes),
+        CKM_AES_CMAC_GENERAL => mac(Mechanism::ulong(kind, 8), keys.aes),
+        _ => panic!("{} signs: give it a row", names::ckm(kind)),
+    }
+}
