@@ -74,7 +74,7 @@ impl Layout {
         Some(Self { target: target.to_owned(), triple, profile: profile.to_owned() })
     }
 
-    fn command(&self, cargo: &Cargo, tools: &[Tool], module: bool) -> Command {
+    fn command(&self, cargo: &Cargo, tools: &[Tool]) -> Command {
         let mut command = Command::new(&cargo.program);
         command.current_dir(&cargo.manifest_directory);
         command.arg("build").arg("--profile").arg(&self.profile);
@@ -85,12 +85,27 @@ impl Layout {
         for tool in tools {
             command.arg("-p").arg(tool.name());
         }
-        if module {
+        // Both sides of an emulator are of one build.
+        if tools.contains(&Tool::Emulator) {
             command.arg("-p").arg("luna-cryptoki");
+        }
+        // What cargo told this program about its package is not true of what it builds now, and build scripts
+        // that look at it would make it build everything again.
+        for (name, _) in std::env::vars_os() {
+            let own = name.to_str().is_some_and(|name| {
+                OF_THE_PACKAGE.iter().any(|beginning| name.starts_with(beginning))
+            });
+            if own {
+                command.env_remove(&name);
+            }
         }
         command
     }
 }
+
+/// Variables `cargo run` and `cargo test` set for the package they run begin with these.
+const OF_THE_PACKAGE: [&str; 5] =
+    ["CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_PACKAGE"];
 
 /// Builds what is wanted, if cargo started `program`; tells `say` in a line what it does.
 ///
@@ -100,11 +115,10 @@ pub fn build(
     program: &Path,
     cargo: Option<&Cargo>,
     tools: &[Tool],
-    module: bool,
     say: &mut dyn FnMut(&str),
 ) -> Result<()> {
     let (Some(cargo), Some(layout)) = (cargo, Layout::of(program)) else { return Ok(()) };
-    let mut command = layout.command(cargo, tools, module);
+    let mut command = layout.command(cargo, tools);
     let missing: Vec<_> =
         tools.iter().filter(|tool| beside(program, tool.name()).is_none()).collect();
     if !missing.is_empty() {
@@ -187,7 +201,7 @@ mod tests {
         let cargo = Cargo { program: "cargo".into(), manifest_directory: "/src".into() };
         let layout =
             Layout { target: "/t".into(), triple: Some("tr".into()), profile: "release".into() };
-        let command = layout.command(&cargo, &[Tool::Emulator, Tool::Lunacm], true);
+        let command = layout.command(&cargo, &[Tool::Emulator, Tool::Lunacm]);
         let arguments: Vec<_> = command.get_args().map(|it| it.to_str().unwrap()).collect();
         let expected = "build --profile release --target-dir /t --target tr -p luna-emulator -p lunacm \
                         -p luna-cryptoki";
@@ -212,11 +226,11 @@ mod tests {
         let program = target.path().join("release/luna-harness");
         let mut said = Vec::new();
         let mut say = |line: &str| said.push(line.to_owned());
-        build(&program, None, &[Tool::Lunacm], false, &mut say).unwrap();
+        build(&program, None, &[Tool::Lunacm], &mut say).unwrap();
         let cargo = Cargo { program: "/bin/false".into(), manifest_directory: "/".into() };
         let elsewhere = Path::new("/usr/local/bin/luna-harness");
-        build(elsewhere, Some(&cargo), &[Tool::Lunacm], false, &mut say).unwrap();
-        assert!(build(&program, Some(&cargo), &[Tool::Lunacm], false, &mut say).is_err());
+        build(elsewhere, Some(&cargo), &[Tool::Lunacm], &mut say).unwrap();
+        assert!(build(&program, Some(&cargo), &[Tool::Lunacm], &mut say).is_err());
         assert_eq!(said, ["building lunacm, which `cargo run` leaves out"]);
     }
 }

@@ -18,30 +18,30 @@ mod members;
 mod vault;
 pub mod walk;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use zeroize::Zeroizing;
 
 use self::assignment::Assignment;
-use self::walk::{ALWAYS, PLAN, Walk};
+use self::walk::{PLAN, Walk};
 use crate::instance::{self, CONFIGURATION, Instance};
 use crate::locate::{self, Cargo, Tool};
 use crate::render::Face;
 use crate::step::{Course, Target, work};
 use crate::transcript::{Record, Subject, Transcript, Verdict};
-use crate::worker::{End, Message, conduct};
+use crate::worker::{End, Message, Patience, conduct};
 
 /// The hidden verb that makes this program the worker.
 pub const WORKER: &str = "okv-worker";
 
 /// How long a worker may say nothing. The slowest step on record, a verification by a real server, takes six
 /// seconds; a group whose members do not answer at all waits twenty seconds for each.
-const PATIENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_secs(300);
 
 /// Label of the group, as in the integration guide.
 const GROUP: &str = "LUNAHA";
@@ -127,14 +127,19 @@ pub struct Done {
 /// # Errors
 /// When it could not begin: nothing was looked at then, and nothing is left.
 pub fn run(request: &Request, face: &mut dyn Face) -> Result<Done> {
+    check(request.guest.as_ref())?;
+    let tools: &[Tool] =
+        if request.guest.is_some() { &[Tool::Lunacm] } else { &[Tool::Emulator, Tool::Lunacm] };
+    let mut say = |line: &str| face.remarks(line);
+    locate::build(&request.program, request.cargo.as_ref(), tools, &mut say)?;
     let begin = Instant::now();
-    let interrupted = interrupts()?;
+    let interrupts = interrupts()?;
     let mut place = Place::make(request)?;
-    let assignment = prepare(request, &place.directory, face)?;
+    let assignment = prepare(request, &place.directory)?;
     let search = assignment.search()?;
     let mut conductor = Conductor {
         request,
-        interrupted,
+        interrupts,
         course: Course::default(),
         running: None,
         transcript: Transcript::begin("okv", subject(&assignment, &place.directory)),
@@ -152,11 +157,21 @@ pub fn run(request: &Request, face: &mut dyn Face) -> Result<Done> {
     Ok(Done { transcript, search })
 }
 
-/// Set when somebody wants the program to end. What was made is removed first.
-fn interrupts() -> Result<&'static AtomicBool> {
-    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed))?;
-    Ok(&INTERRUPTED)
+fn check(guest: Option<&Guest>) -> Result<()> {
+    let Some(guest) = guest else { return Ok(()) };
+    ensure!(guest.module.is_file(), "{}: there is no such library", guest.module.display());
+    let printable = !guest.pin.is_empty() && !guest.pin.contains(char::is_control);
+    ensure!(printable, "${} holds no password lunacm could take", guest.pin_variable);
+    Ok(())
+}
+
+/// Counts who wants the program to end. What was made is removed first.
+fn interrupts() -> Result<&'static AtomicU32> {
+    static INTERRUPTS: AtomicU32 = AtomicU32::new(0);
+    ctrlc::set_handler(|| {
+        INTERRUPTS.fetch_add(1, Ordering::Relaxed);
+    })?;
+    Ok(&INTERRUPTS)
 }
 
 fn subject(told: &Assignment, directory: &Path) -> Subject {
@@ -171,18 +186,9 @@ fn subject(told: &Assignment, directory: &Path) -> Subject {
     }
 }
 
-/// Finds the tools, and makes what the walk works on.
-fn prepare(request: &Request, directory: &Path, face: &mut dyn Face) -> Result<Assignment> {
-    let Request { program, cargo, guest, .. } = request;
-    if let Some(guest) = guest {
-        ensure!(guest.module.is_file(), "{}: there is no such library", guest.module.display());
-        let printable = !guest.pin.is_empty() && !guest.pin.contains(char::is_control);
-        ensure!(printable, "${} holds no password lunacm could take", guest.pin_variable);
-    }
-    let tools: &[Tool] =
-        if guest.is_some() { &[Tool::Lunacm] } else { &[Tool::Emulator, Tool::Lunacm] };
-    let mut say = |line: &str| face.remarks(line);
-    locate::build(program, cargo.as_ref(), tools, guest.is_none(), &mut say)?;
+/// Makes what the walk works on.
+fn prepare(request: &Request, directory: &Path) -> Result<Assignment> {
+    let Request { program, guest, .. } = request;
     let data = directory.join("okv");
     let mut assignment = Assignment {
         target: Target::Library,
@@ -195,7 +201,7 @@ fn prepare(request: &Request, directory: &Path, face: &mut dyn Face) -> Result<A
         lunacm: locate::tool(program, Tool::Lunacm)?,
         instance: None,
         objects: assignment::objects()?,
-        only: Vec::new(),
+        course: Course::default(),
     };
     if let Some(guest) = guest {
         assignment.module = guest.module.canonicalize()?;
@@ -219,7 +225,7 @@ fn prepare(request: &Request, directory: &Path, face: &mut dyn Face) -> Result<A
 /// Hears the worker out and writes down what it says.
 struct Conductor<'a> {
     request: &'a Request,
-    interrupted: &'static AtomicBool,
+    interrupts: &'static AtomicU32,
     course: Course,
     /// The step that has begun and not ended.
     running: Option<(String, Instant)>,
@@ -229,33 +235,24 @@ struct Conductor<'a> {
 
 impl Conductor<'_> {
     fn walk(&mut self, mut assignment: Assignment) -> Result<()> {
-        let target = assignment.target;
-        match self.worker(&assignment)? {
-            End::Finished => return Ok(()),
-            End::Unusable(why) => bail!(why),
-            End::Died(how) => self.broke_off(&format!("the process ended {how}"), target),
-            End::Silent => {
-                self.broke_off(
-                    &format!("nothing for {} seconds: ended", PATIENCE.as_secs()),
-                    target,
-                );
-            }
-            End::Interrupted => self.broke_off("interrupted", target),
-        }
-        // Whoever interrupts again means what is made up for now, too.
-        self.interrupted.store(false, Ordering::Relaxed);
-        let left = ALWAYS.into_iter().filter(|id| !self.course.has(id));
-        assignment.only = left.map(str::to_owned).collect();
-        if assignment.only.is_empty() {
-            return Ok(());
-        }
         let how = match self.worker(&assignment)? {
             End::Finished => return Ok(()),
-            End::Unusable(why) | End::Died(why) => why,
-            End::Silent => "no answer".into(),
-            End::Interrupted => "interrupted".into(),
+            End::Unusable(why) => bail!(why),
+            End::Died(how) => format!("the process ended {how}"),
+            End::Silent => format!("nothing was heard for {} seconds", SILENCE.as_secs()),
+            End::Interrupted => "interrupted twice".into(),
         };
-        for step in PLAN.iter().filter(|step| assignment.only.iter().any(|id| id == step.id)) {
+        self.broke_off(&how, assignment.target);
+        // What is always done is done by another worker, which knows how far the first came.
+        assignment.course = self.course.clone();
+        let how = match self.worker(&assignment)? {
+            End::Finished => return Ok(()),
+            End::Unusable(why) => why,
+            End::Died(how) => format!("the process ended {how}"),
+            End::Silent => "nothing was heard".into(),
+            End::Interrupted => "interrupted twice".into(),
+        };
+        for step in PLAN {
             if !self.course.has(step.id) {
                 self.ended(step.record(Verdict::Failed, Some(how.clone())));
             }
@@ -272,7 +269,7 @@ impl Conductor<'_> {
             record.duration_ms = crate::transcript::milliseconds(since.elapsed());
             self.ended(record);
         }
-        for step in PLAN.iter().filter(|step| !ALWAYS.contains(&step.id)) {
+        for step in PLAN.iter().filter(|step| !step.always) {
             if !self.course.has(step.id) {
                 let skipped = self.course.obstacle(step, target);
                 let reason = Some(format!("the walk was broken off: {how}"));
@@ -291,8 +288,8 @@ impl Conductor<'_> {
             command.env_remove(&guest.pin_variable);
         }
         let text = Zeroizing::new(serde_json::to_string(assignment)?);
-        let interrupted = self.interrupted;
-        conduct(command, &text, PATIENCE, interrupted, &mut |message| self.hear(message))
+        let patience = Patience { limit: SILENCE, interrupts: self.interrupts };
+        conduct(command, &text, patience, &mut |message| self.hear(message))
     }
 
     fn hear(&mut self, message: &Message) {
@@ -327,9 +324,10 @@ impl Conductor<'_> {
 /// When the assignment makes no sense.
 pub fn worker() -> Result<()> {
     let mut text = Zeroizing::new(String::new());
-    std::io::stdin().read_to_string(&mut text)?;
+    std::io::stdin().read_line(&mut text)?;
     let told: Assignment = serde_json::from_str(&text).context("this verb is the harness's own")?;
-    let (target, only) = (told.target, told.only.clone());
+    let (target, course) = (told.target, told.course.clone());
+    let stop = until_input_ends();
     let mut walk = match Walk::begin(told) {
         Ok((walk, introduction)) => {
             let walk::Introduction { library, token } = introduction;
@@ -341,15 +339,27 @@ pub fn worker() -> Result<()> {
             return Ok(());
         }
     };
-    let wanted = |id: &str| only.is_empty() || only.iter().any(|it| it == id);
-    let plan = PLAN.iter().filter(|step| wanted(step.id));
     work(
-        plan,
+        PLAN,
         target,
+        course,
+        &stop,
         &mut walk,
         |id| Message::Began(id.into()).send(),
         |record| Message::Ended(Box::new(record.clone())).send(),
     );
     Message::Finished.send();
     Ok(())
+}
+
+/// Set when standard input ends.
+fn until_input_ends() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        // An error ends it as well.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        set.store(true, Ordering::Relaxed);
+    });
+    stop
 }

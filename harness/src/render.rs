@@ -115,7 +115,11 @@ pub fn step(record: &Record, number: usize) -> String {
     for exhibit in &record.seen.exhibits {
         line(&mut out, "output", &exhibit.title);
         for text in exhibit.text.lines() {
-            let _ = writeln!(out, "      {DIM}|{DIM:#} {text}");
+            let _ = writeln!(
+                out,
+                "      {DIM}|{DIM:#}{}{text}",
+                if text.is_empty() { "" } else { " " }
+            );
         }
     }
     out

@@ -103,7 +103,11 @@ mod tests {
         let texts: Vec<_> =
             files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
         assert_eq!(serde_json::from_str::<Transcript>(&texts[0]).unwrap(), transcript);
-        assert!(texts[1].contains(r#"tests="4" errors="0" failures="1""#), "{}", texts[1]);
+        assert!(
+            texts[1].contains(r#"tests="4" skipped="2" failures="1" errors="0""#),
+            "{}",
+            texts[1]
+        );
         assert!(texts[1].contains(r#"message="not reached: it was not""#), "{}", texts[1]);
         assert!(texts[2].contains("1 &#60; 2 &#38; &#34;quoted&#34;"), "{}", texts[2]);
         assert!(!texts[2].contains("http"), "the page needs nothing else");

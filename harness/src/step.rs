@@ -5,6 +5,7 @@
 //! the process that writes the transcript as in the one that does the work.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ use crate::transcript::{Mark, Record, Seen, Verdict, milliseconds};
 pub enum Needs {
     /// Any module.
     Nothing,
+    /// The HA group a run on the emulator makes.
+    OwnGroup,
     /// Members that may be killed.
     MembersToKill,
     /// A library that is used by others too, and is to be left as it was found.
@@ -35,6 +38,9 @@ impl Needs {
     /// Why a step with these needs does not apply, or `None` when it does.
     pub const fn lacking(self, target: Target) -> Option<&'static str> {
         match (self, target) {
+            (Self::OwnGroup, Target::Library) => {
+                Some("it looks at the HA group a run on the emulator makes")
+            }
             (Self::MembersToKill, Target::Library) => {
                 Some("it kills members of the group, which is not done to a library of yours")
             }
@@ -70,6 +76,8 @@ pub struct Step<W> {
     pub needs: Needs,
     /// Steps it stands on. One that was skipped is no hindrance; one that failed is.
     pub after: &'static [&'static str],
+    /// Done also when the walk is stopped or was broken off.
+    pub always: bool,
     /// Does it. What was seen is kept when it fails, too.
     pub run: fn(&mut W, &mut Seen) -> anyhow::Result<()>,
 }
@@ -105,7 +113,7 @@ impl<W> Step<W> {
 }
 
 /// Verdicts so far, by step.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Course(HashMap<String, Verdict>);
 
 impl Course {
@@ -131,17 +139,25 @@ impl Course {
     }
 }
 
-/// Works the plan off. `began` is told each step that runs, `ended` each record.
-pub fn work<'a, W: 'a>(
-    plan: impl IntoIterator<Item = &'a Step<W>>,
+/// Works off what is left of the plan. `began` is told each step that runs, `ended` each record. Once `stop` is
+/// set only what is done always is done.
+pub fn work<W>(
+    plan: &[Step<W>],
     target: Target,
+    mut course: Course,
+    stop: &AtomicBool,
     world: &mut W,
     mut began: impl FnMut(&str),
     mut ended: impl FnMut(&Record),
 ) {
-    let mut course = Course::default();
     for step in plan {
+        if course.has(step.id) {
+            continue;
+        }
         let record = course.obstacle(step, target).unwrap_or_else(|| {
+            if stop.load(Ordering::Relaxed) && !step.always {
+                return step.record(Verdict::NotReached, Some("the run was interrupted".into()));
+            }
             began(step.id);
             step.perform(world)
         });
@@ -164,7 +180,8 @@ mod tests {
         after: &'static [&'static str],
         run: fn(&mut Vec<&'static str>, &mut Seen) -> anyhow::Result<()>,
     ) -> Step<Vec<&'static str>> {
-        Step { id, title: id, source: SOURCE, expected: "", needs, after, run }
+        let always = id == "alone";
+        Step { id, title: id, source: SOURCE, expected: "", needs, after, always, run }
     }
 
     fn plan() -> Vec<Step<Vec<&'static str>>> {
@@ -193,11 +210,21 @@ mod tests {
     }
 
     fn verdicts(target: Target) -> (Vec<Verdict>, Vec<&'static str>, Vec<Record>) {
+        worked(target, Course::default(), false)
+    }
+
+    fn worked(
+        target: Target,
+        course: Course,
+        stop: bool,
+    ) -> (Vec<Verdict>, Vec<&'static str>, Vec<Record>) {
         let (mut ran, mut began, mut records) = (Vec::new(), Vec::new(), Vec::new());
         let plan = plan();
         work(
             &plan,
             target,
+            course,
+            &AtomicBool::new(stop),
             &mut ran,
             |id| began.push(id.to_owned()),
             |record| records.push(record.clone()),
@@ -223,6 +250,24 @@ mod tests {
         assert_eq!(verdicts[1], Verdict::Skipped);
         assert!(records[1].reason.as_deref().is_some_and(|reason| reason.contains("kills")));
         assert_eq!(ran, ["one", "fails", "alone"]);
+    }
+
+    #[test]
+    fn a_walk_that_is_stopped_still_does_what_is_always_done() {
+        let (verdicts, ran, records) = worked(Target::Emulator, Course::default(), true);
+        assert_eq!(verdicts[..5], [Verdict::NotReached; 5]);
+        assert_eq!((verdicts[5], ran), (Verdict::Held, vec!["alone"]));
+        assert_eq!(records[0].reason.as_deref(), Some("the run was interrupted"));
+    }
+
+    #[test]
+    fn a_second_worker_goes_on_where_the_first_ended() {
+        let mut course = Course::default();
+        for step in &plan()[..5] {
+            course.note(&step.record(Verdict::NotReached, None));
+        }
+        let (verdicts, ran, _) = worked(Target::Emulator, course, false);
+        assert_eq!((verdicts, ran), (vec![Verdict::Held], vec!["alone"]));
     }
 
     #[test]

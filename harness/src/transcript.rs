@@ -183,7 +183,7 @@ impl Transcript {
             schema: SCHEMA,
             program: format!("luna-harness {}", env!("CARGO_PKG_VERSION")),
             verb: verb.into(),
-            started_at: jiff::Timestamp::now().to_string(),
+            started_at: now(),
             subject,
             held: false,
             counts: Counts::default(),
@@ -207,6 +207,12 @@ impl Transcript {
             && self.complaints.is_empty();
         self.duration_ms = milliseconds(took);
     }
+}
+
+/// UTC to the second, RFC 3339.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 
 /// Milliseconds with microseconds behind the point.

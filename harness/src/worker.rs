@@ -1,12 +1,17 @@
 //! A process of its own for what may crash or hang.
 //!
 //! The worker is this program started again, with the environment a module needs. It reads its assignment, which
-//! holds secrets, from standard input and writes a line of JSON a message to standard output. Who started it
-//! reads them, and knows what to think when they end.
+//! holds secrets, from a line of standard input and writes a line of JSON a message to standard output. Who
+//! started it reads them, and knows what to think when they end.
+//!
+//! Standard input ends when the worker is to stop, or when whoever started it is gone: then it ends the step it
+//! is at and does what is always done. It is in a process group of its own, so that an interrupt from the
+//! terminal does not meet it in the middle of making a key.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -58,35 +63,51 @@ pub enum End {
     Died(String),
     /// Nothing was heard of it for too long, and it was ended.
     Silent,
-    /// Somebody wants the program to end, and it was ended.
+    /// It was asked to stop, did not, and was ended.
     Interrupted,
 }
 
-/// Starts the worker with its assignment and hears it out.
+/// What ends a worker before its time.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience<'a> {
+    /// How long it may say nothing.
+    pub limit: Duration,
+    /// Counts how often somebody wanted the program to end: once, and the worker is asked to stop; twice, and it
+    /// is ended.
+    pub interrupts: &'a AtomicU32,
+}
+
+/// Starts the worker with its assignment, one line, and hears it out.
 ///
 /// # Errors
 /// When it cannot be started.
 pub fn conduct(
     mut command: Command,
     assignment: &str,
-    limit: Duration,
-    interrupted: &AtomicBool,
+    patience: Patience<'_>,
     hear: &mut dyn FnMut(&Message),
 ) -> Result<End> {
+    let before = patience.interrupts.load(Ordering::Relaxed);
     let program = command.get_program().to_owned();
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .process_group(0)
         .spawn()
         .with_context(|| program.display().to_string())?;
-    if let Some(mut stdin) = child.stdin.take() {
+    let mut stdin = child.stdin.take();
+    if let Some(stdin) = &mut stdin {
         // One that ended before it read it is noticed below.
-        let _ = stdin.write_all(assignment.as_bytes());
+        let _ = stdin.write_all(assignment.as_bytes()).and_then(|()| stdin.write_all(b"\n"));
     }
     let lines = reader(&mut child);
     let mut heard = Instant::now();
     let mut end = None;
     loop {
+        let interrupts = patience.interrupts.load(Ordering::Relaxed).wrapping_sub(before);
+        if interrupts > 0 {
+            drop(stdin.take());
+        }
         match lines.recv_timeout(Duration::from_millis(100)) {
             Ok(line) => {
                 heard = Instant::now();
@@ -101,12 +122,10 @@ pub fn conduct(
             }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                let ending = if interrupted.load(Ordering::Relaxed) {
-                    End::Interrupted
-                } else if heard.elapsed() > limit {
-                    End::Silent
-                } else {
-                    continue;
+                let ending = match interrupts {
+                    0 | 1 if heard.elapsed() <= patience.limit => continue,
+                    0 | 1 => End::Silent,
+                    _ => End::Interrupted,
                 };
                 child.kill()?;
                 child.wait()?;
@@ -118,14 +137,11 @@ pub fn conduct(
     Ok(match end {
         Some(End::Unusable(why)) => End::Unusable(why),
         Some(End::Finished) if status.success() => End::Finished,
-        _ if interrupted.load(Ordering::Relaxed) => End::Interrupted,
         _ => End::Died(ended(status)),
     })
 }
 
 fn ended(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt as _;
-
     if status.signal().is_some() { format!("by {status}") } else { format!("with {status}") }
 }
 
@@ -152,17 +168,21 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> (End, Vec<String>) {
-        conducted(script, Duration::from_secs(20), false)
+        conducted(script, Duration::from_secs(20), 0)
     }
 
-    fn conducted(script: &str, limit: Duration, interrupted: bool) -> (End, Vec<String>) {
+    /// Interrupted so often when the first step begins.
+    fn conducted(script: &str, limit: Duration, times: u32) -> (End, Vec<String>) {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(script);
         let mut heard = Vec::new();
-        let interrupted = AtomicBool::new(interrupted);
-        let end = conduct(command, "assignment", limit, &interrupted, &mut |message| {
+        // Interrupts of an earlier worker do not count.
+        let interrupts = AtomicU32::new(7);
+        let patience = Patience { limit, interrupts: &interrupts };
+        let end = conduct(command, "assignment", patience, &mut |message| {
             if let Message::Began(id) = message {
                 heard.push(id.clone());
+                interrupts.store(7 + times, Ordering::Relaxed);
             }
         });
         (end.unwrap(), heard)
@@ -189,14 +209,19 @@ mod tests {
 
     #[test]
     fn a_worker_that_hangs_is_ended() {
+        let hangs = r#"echo '{"Began":"one"}'; exec sleep 100"#;
         let begin = Instant::now();
-        let (end, heard) = conducted(
-            r#"echo '{"Began":"one"}'; exec sleep 100"#,
-            Duration::from_millis(300),
-            false,
-        );
+        let (end, heard) = conducted(hangs, Duration::from_millis(300), 0);
         assert_eq!((end, heard), (End::Silent, vec!["one".to_owned()]));
-        assert_eq!(conducted("exec sleep 100", Duration::from_secs(50), true).0, End::Interrupted);
+        assert_eq!(conducted(hangs, Duration::from_secs(90), 2).0, End::Interrupted);
         assert!(begin.elapsed() < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_worker_is_asked_to_stop_before_it_is_ended() {
+        // `cat` ends with standard input.
+        let script = r#"read -r line; echo '{"Began":"one"}'; cat; echo '{"Began":"last"}'; echo '"Finished"'"#;
+        let (end, heard) = conducted(script, Duration::from_secs(90), 1);
+        assert_eq!((end, heard), (End::Finished, vec!["one".to_owned(), "last".to_owned()]));
     }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::instance::Instance;
 use crate::search::{Needle, Search};
-use crate::step::Target;
+use crate::step::{Course, Target};
 
 /// An endpoint's object.
 #[derive(Clone, Serialize, Deserialize)]
@@ -43,8 +43,8 @@ pub struct Assignment {
     pub instance: Option<Instance>,
     /// What endpoints store.
     pub objects: Vec<Object>,
-    /// Do these steps only; all when empty.
-    pub only: Vec<String>,
+    /// Steps that have ended already, under another worker.
+    pub course: Course,
 }
 
 /// Names and lengths of what endpoints store: a small database server's worth. Sizes in bytes are Assumed, after

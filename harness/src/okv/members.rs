@@ -5,6 +5,7 @@
 //! was green with the other alone: so each of the two has shown that it holds the root key.
 
 use anyhow::{Context as _, Result, bail, ensure};
+use luna_client::ck::{CKF_SIGN, CKF_VERIFY, CKM_SHA1_RSA_PKCS};
 use okv_sim::texts::ALERT_PREFIX;
 use okv_sim::{AlertChange, Cause, Checked, OpenWith, State};
 
@@ -18,19 +19,15 @@ pub(super) fn group(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     let slots = client.slots(true)?;
     let token = client.token_info(walk.slot)?;
     seen.fact(format!("slots: {}; {}, {}", slots.len(), token.label, token.model));
-    // The vendor's functions look for the HSM behind a slot; which they find for a group's is in no source.
-    match client.hsm_policy(walk.slot, FIPS_POLICY) {
-        Ok(value) => seen.fact(format!("HSM policy 12, non-FIPS algorithms: {value}")),
-        Err(error) => seen.fact(format!("HSM policy 12 is not told through the group: {error}")),
-    }
+    let sha1 = client.mechanism_info(walk.slot, CKM_SHA1_RSA_PKCS)?;
+    let (signs, verifies) = (sha1.flags & CKF_SIGN != 0, sha1.flags & CKF_VERIFY != 0);
+    seen.fact(format!("CKM_SHA1_RSA_PKCS: signs {signs}, verifies {verifies}"));
     drop(client);
+    ensure!(!signs && verifies, "the group is not in FIPS mode");
     ensure!(slots.len() == 1, "{} slots are listed", slots.len());
     ensure!(token.model == "LunaVirtual", "the model is `{}`", token.model);
     members_alive(walk, seen, 2)
 }
-
-/// Non-FIPS algorithms: 0 in FIPS mode. Documented.
-const FIPS_POLICY: u64 = 12;
 
 /// What `CA_GetHAState` tells of the members.
 fn members_alive(walk: &Walk, seen: &mut Seen, expected: usize) -> Result<()> {
@@ -59,9 +56,6 @@ fn check(walk: &mut Walk, seen: &mut Seen) -> Result<Checked> {
     let checked = walk.vault()?.check()?;
     let status = walk.vault()?.status()?;
     seen.fact(format!("check: {}", told(&status)));
-    if let Some(error) = &checked.failure {
-        seen.fact(format!("the server says: {error}"));
-    }
     ensure!(checked.ran, "there was nothing to check");
     Ok(checked)
 }
@@ -94,6 +88,7 @@ pub(super) fn both_down(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     ensure!(!status.green && checked.failure.is_some(), "the check passed without an HSM");
     ensure!(checked.alert == AlertChange::Raised, "the alert was not raised by this check");
     let alert = status.alert.context("no alert stands")?;
+    seen.fact(format!("alert raised: {}", alert.text));
     ensure!(alert.text.starts_with(ALERT_PREFIX), "the alert begins otherwise: {}", alert.text);
     seen.fact(format!("meanwhile: {}", reads_all(walk)?));
     Ok(())
@@ -116,7 +111,7 @@ pub(super) fn sealed(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     ensure!(vault.list_objects().is_err(), "objects are listed without an HSM");
     seen.fact(format!("{} reads and a listing refused", names.len()));
     match vault.open_wallet(OpenWith::Hsm) {
-        Err(error) => seen.fact(format!("open_wallet: {error}")),
+        Err(error) => seen.fact(format!("open_wallet: {}", error.what())),
         Ok(state) => bail!("the wallet opens without an HSM; state {state}"),
     }
     expect(&vault.status()?, State::Sealed)

@@ -49,7 +49,7 @@ pub(super) fn partition_contents(walk: &Walk, seen: &mut Seen) -> Result<Convers
     let pin = word(&walk.told.pin);
     let login = format!("role login -name co -password {}", pin.as_str());
     let slot = walk.slot.to_string();
-    let commands = [login, "partition contents".into(), "role logout".into(), "exit".into()];
+    let commands = [login, "partition contents".into(), "exit".into()];
     let said = walk.lunacm.converse(&["-q", "-s", &slot], &commands)?;
     seen.exhibit("lunacm", &said.text);
     if said.code != Some(0) {
@@ -223,7 +223,7 @@ pub(super) fn stop_and_start(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     let status = walk.vault.insert(vault).status()?;
     seen.fact(format!("stopped and started: {}", told(&status)));
     if let Some(error) = started.failure {
-        seen.fact(format!("the server says: {error}"));
+        seen.fact(format!("the wallet stayed closed: {}", error.what()));
     }
     Ok(())
 }
@@ -281,10 +281,7 @@ pub(super) fn search(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
 /// A status in a line.
 pub(super) fn told(status: &Status) -> String {
     let arrow = if status.green { "green arrow up" } else { "red arrow down" };
-    let alert = match &status.alert {
-        Some(alert) => format!("alert: {}", alert.text),
-        None => "no alert".into(),
-    };
+    let alert = if status.alert.is_some() { "alert stands" } else { "no alert" };
     format!("state {}, {arrow}, {alert}", status.state)
 }
 

@@ -112,9 +112,6 @@ fn open(told: &Assignment) -> Result<Context> {
     module.initialize(InitArgs::OsLocking).with_context(name)
 }
 
-/// Steps that are made up for when the worker died before them: they stand on no other.
-pub const ALWAYS: [&str; 2] = ["search", "leave"];
-
 /// The walk.
 pub const PLAN: &[Step<Walk>] = &[
     Step {
@@ -127,6 +124,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "banner, one block a slot, the token with the label asked for among them",
         needs: Needs::Nothing,
         after: &[],
+        always: false,
         run: vault::banner,
     },
     Step {
@@ -136,9 +134,10 @@ pub const PLAN: &[Step<Walk>] = &[
             mark: Mark::Documented,
             text: "integration guide: HAOnly, so that no application is bound to one member; group in FIPS mode",
         },
-        expected: "one slot, of model LunaVirtual; both members alive",
-        needs: Needs::MembersToKill,
+        expected: "one slot, of model LunaVirtual, in FIPS mode (no signing with SHA-1: Assumed); both members alive",
+        needs: Needs::OwnGroup,
         after: &["banner"],
+        always: false,
         run: members::group,
     },
     Step {
@@ -151,6 +150,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "the login succeeds; a partition made for this run is empty",
         needs: Needs::Nothing,
         after: &["banner"],
+        always: false,
         run: vault::before,
     },
     Step {
@@ -163,6 +163,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "state NOT_ENABLED, red arrow down, no alert",
         needs: Needs::Nothing,
         after: &["before"],
+        always: false,
         run: vault::install,
     },
     Step {
@@ -175,6 +176,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "state ENABLED_OK, green arrow up, details of the partition",
         needs: Needs::Nothing,
         after: &["install"],
+        always: false,
         run: vault::initialize,
     },
     Step {
@@ -188,6 +190,7 @@ pub const PLAN: &[Step<Walk>] = &[
                    and OKV 18.1 HSM Key Number, data",
         needs: Needs::Nothing,
         after: &["initialize"],
+        always: false,
         run: vault::contents,
     },
     Step {
@@ -200,6 +203,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "HSM configuration verified, with this server's key number",
         needs: Needs::Nothing,
         after: &["initialize"],
+        always: false,
         run: vault::verify,
     },
     Step {
@@ -212,6 +216,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "all objects are stored and read back; the HSM is asked for nothing",
         needs: Needs::Nothing,
         after: &["initialize"],
+        always: false,
         run: vault::store,
     },
     Step {
@@ -224,6 +229,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "state ENABLED_OK by itself, all objects as they were stored",
         needs: Needs::Nothing,
         after: &["store"],
+        always: false,
         run: vault::restart,
     },
     Step {
@@ -236,6 +242,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "one member alive; the periodic check passes, green arrow up, no alert",
         needs: Needs::MembersToKill,
         after: &["restart", "group"],
+        always: false,
         run: members::one_down,
     },
     Step {
@@ -249,6 +256,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "state ENABLED_FAIL, red arrow down, the alert raised; every object readable",
         needs: Needs::MembersToKill,
         after: &["one-down"],
+        always: false,
         run: members::both_down,
     },
     Step {
@@ -262,6 +270,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "state SEALED, nothing is served, opening the wallet by hand fails",
         needs: Needs::MembersToKill,
         after: &["both-down"],
+        always: false,
         run: members::sealed,
     },
     Step {
@@ -274,6 +283,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "state ENABLED_OK, the alert cleared, all objects as they were stored",
         needs: Needs::MembersToKill,
         after: &["sealed"],
+        always: false,
         run: members::back,
     },
     Step {
@@ -286,6 +296,7 @@ pub const PLAN: &[Step<Walk>] = &[
         expected: "both members alive, the check green, the same two objects",
         needs: Needs::MembersToKill,
         after: &["back"],
+        always: false,
         run: members::whole,
     },
     Step {
@@ -297,7 +308,8 @@ pub const PLAN: &[Step<Walk>] = &[
         },
         expected: "every file searched, nothing found, by a search that finds what is there",
         needs: Needs::Nothing,
-        after: &[],
+        after: &["install"],
+        always: true,
         run: vault::search,
     },
     Step {
@@ -312,6 +324,7 @@ pub const PLAN: &[Step<Walk>] = &[
                    run removed",
         needs: Needs::Guest,
         after: &[],
+        always: true,
         run: guest::leave,
     },
 ];
@@ -330,9 +343,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_up_for_stands_last_and_on_nothing() {
-        let last: Vec<_> = PLAN[PLAN.len() - ALWAYS.len()..].iter().map(|step| step.id).collect();
-        assert_eq!(last, ALWAYS);
-        assert!(PLAN.iter().all(|step| step.after.is_empty() || !ALWAYS.contains(&step.id)));
+    fn what_is_always_done_is_done_last_and_hinders_nobody() {
+        let first = PLAN.iter().position(|step| step.always).unwrap();
+        assert!(PLAN[first..].iter().all(|step| step.always));
+        for step in PLAN {
+            assert!(!PLAN[first..].iter().any(|last| step.after.contains(&last.id)), "{}", step.id);
+        }
     }
 }
