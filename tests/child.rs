@@ -20,8 +20,15 @@ const MARK: char = '@';
 
 /// In the child: what it is to be, and with which words. `None` where nobody asked: the ignored test was
 /// started by hand.
+///
+/// From here on a panic on any thread ends the process, so that no other thread waits for the one that is gone.
 pub fn role() -> Option<(String, Vec<String>)> {
     let role = std::env::var(ROLE).ok()?;
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::abort();
+    }));
     let words = std::env::var(WORDS).unwrap_or_default();
     Some((role, words.split('\n').filter(|it| !it.is_empty()).map(str::to_owned).collect()))
 }
@@ -93,7 +100,8 @@ impl Child {
             .args(["--exact", "application", "--ignored", "--nocapture", "--test-threads=1"])
             .env("ChrystokiConfigurationPath", configuration)
             .env(ROLE, role)
-            .env(WORDS, words.join("\n"));
+            .env(WORDS, words.join("\n"))
+            .env("RUST_BACKTRACE", "0");
         command
     }
 

@@ -129,7 +129,8 @@ impl Instance {
     #[track_caller]
     pub fn member(&self, change: &str, partition: usize) {
         let partition = self.partitions.get(partition).expect("a partition of the instance");
-        let done = self.program("luna-emulator").args(["member", change, &partition.serial]).output();
+        let done =
+            self.program("luna-emulator").args(["member", change, &partition.serial]).output();
         let done = done.expect("luna-emulator runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }

@@ -19,7 +19,9 @@ pub mod child;
 mod instance;
 mod seed;
 
-pub use self::instance::{CRYPTO_OFFICER, Instance, Partition, first_slot, init_args, officer, scratch};
+pub use self::instance::{
+    CRYPTO_OFFICER, Instance, Partition, first_slot, init_args, officer, scratch,
+};
 pub use self::seed::Seeded;
 
 /// What is waited for at most, anywhere: far above what anything takes on a busy machine, so that only a

@@ -13,8 +13,7 @@ fn a_panic_is_a_general_error_until_finalize() {
     let instance = Instance::up(&[]);
     let mut command = Child::command("guard", &[], instance.directory());
     let module = instance.module();
-    let ended =
-        Child::begin(command.env(PANIC_IN, "C_GetInfo").env("LUNA_MODULE", module)).end();
+    let ended = Child::begin(command.env(PANIC_IN, "C_GetInfo").env("LUNA_MODULE", module)).end();
     let said = ended.well();
     assert_eq!(said, ["done"]);
 }

@@ -9,6 +9,7 @@ mod arena;
 mod arguments;
 mod state;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -106,6 +107,7 @@ pub(crate) fn application(words: &[String]) {
     last.sort_by_key(|function| LAST.iter().position(|name| *name == function.name));
 
     let mut calls = 0;
+    let mut worked = BTreeSet::new();
     for function in functions.iter().chain(&last) {
         let lasting = LAST.contains(&function.name);
         for round in 0..arguments.rounds(&function.shapes) + BY_CHANCE {
@@ -119,8 +121,15 @@ pub(crate) fn application(words: &[String]) {
             if state.stage() == Stage::Uninitialised && !NEEDS_NO_LIBRARY.contains(&function.name) {
                 assert_eq!(rv, uninitialised, "{}{words:x?}", function.name);
             }
+            if rv == luna_ck::CKR_OK {
+                worked.insert(function.name);
+            }
             calls += 1;
         }
+    }
+    // Arguments of which only one is wrong must get past the checks before it.
+    for name in state.stage().reached() {
+        assert!(worked.contains(name), "{name} was never called as it should be");
     }
     luna_tests::child::say(&format!("calls {calls}"));
 }
@@ -133,8 +142,26 @@ const NEEDS_NO_LIBRARY: &[&str] =
 const WORDS: usize = 20;
 
 type AnyFunction = unsafe extern "C" fn(
-    usize, usize, usize, usize, usize, usize, usize, usize, usize, usize,
-    usize, usize, usize, usize, usize, usize, usize, usize, usize, usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
+    usize,
 ) -> CK_RV;
 
 /// Calls a function by its name, its arguments as machine words.

@@ -54,10 +54,8 @@ pub(crate) fn application(words: &[String]) {
         "no finalize" => {
             let context = load().initialize(InitArgs::OsLocking).unwrap();
             use_it(&context);
-            let finalized = context.module();
-            // The context's own end would finalise; what is left of the loader's count is taken away below.
-            std::mem::forget(context);
-            drop(finalized);
+            // Its end would finalise.
+            let _ = std::mem::ManuallyDrop::new(context);
             unload(path);
         }
         "exit inside" => {
@@ -102,6 +100,7 @@ fn use_it(context: &Context) {
 fn threads_outlive(module: Module) {
     let (used, unloaded) = (Barrier::new(3), Barrier::new(3));
     let context = module.initialize(InitArgs::OsLocking).unwrap();
+    let login = officer(&context, first_slot(&context));
     let mut contexts = vec![context.clone(), context.clone()];
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -116,27 +115,21 @@ fn threads_outlive(module: Module) {
             });
         }
         used.wait();
+        drop(login);
         context.finalize().unwrap();
         drop(module);
         unloaded.wait();
     });
 }
 
-/// `dlclose` until the loader has forgotten the file.
+/// Takes away the count that was left, and with it the module, unless it has to stay for a thread of this process.
 fn unload(path: &str) {
     let path = std::ffi::CString::new(path).unwrap();
     // SAFETY: the path is a text; nothing of the module is used from here on.
     unsafe {
-        loop {
-            let again = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD);
-            if again.is_null() {
-                return;
-            }
-            // Once for this one, once for one that was left.
-            libc::dlclose(again);
-            if libc::dlclose(again) != 0 {
-                return;
-            }
-        }
+        let again = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD);
+        assert!(!again.is_null(), "the context that was forgotten has it loaded");
+        assert_eq!(libc::dlclose(again), 0, "the count of the line above");
+        assert_eq!(libc::dlclose(again), 0, "the count that was left");
     }
 }

@@ -26,6 +26,11 @@ fn finalize_while_others_are_inside() {
 }
 
 #[test]
+fn logins_at_the_same_time() {
+    run("log in");
+}
+
+#[test]
 fn one_session_used_by_all() {
     run("share");
 }
@@ -36,6 +41,7 @@ pub(crate) fn application(words: &[String]) {
     match role.as_str() {
         "initialise" => initialise(&module),
         "finalize" => finalize(&module),
+        "log in" => log_in(&module),
         "share" => share(&module),
         other => panic!("nobody plays {other}"),
     }
@@ -74,6 +80,8 @@ fn initialise(module: &Module) {
 /// What a call may answer whose library is taken away, or given back, at any moment of it.
 const TAKEN_AWAY: &[CK_RV] = &[
     CKR_CRYPTOKI_NOT_INITIALIZED,
+    // A key that was being copied to the other member.
+    CKR_FAILED_TO_CLONE_AN_OBJECT,
     CKR_KEY_HANDLE_INVALID,
     CKR_OBJECT_HANDLE_INVALID,
     CKR_OPERATION_NOT_INITIALIZED,
@@ -138,13 +146,33 @@ fn finalize(module: &Module) {
         let before = done.load(Ordering::SeqCst);
         let started = Instant::now();
         while done.load(Ordering::SeqCst) < before + 4 {
-            assert!(started.elapsed() < HANG, "nobody comes through any more");
+            assert!(started.elapsed() < HANG / 2, "nobody comes through any more");
             std::thread::sleep(Duration::from_millis(1));
         }
         stop.store(true, Ordering::SeqCst);
         // The context is left to the threads until they have ended.
-        std::mem::forget(current);
+        let _ = std::mem::ManuallyDrop::new(current);
     });
+}
+
+/// Who is told that somebody has logged in already may use that login, on every member of a group.
+fn log_in(module: &Module) {
+    for _ in 0..100 {
+        let context = module.initialize(InitArgs::OsLocking).unwrap();
+        let (start, end) = (Barrier::new(THREADS), Barrier::new(THREADS));
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    start.wait();
+                    let session = officer(&context, first_slot(&context));
+                    let key = [Attribute::ulong(CKA_VALUE_LEN, 32)];
+                    session.generate_key(&Mechanism::Plain(CKM_AES_KEY_GEN), &key).unwrap();
+                    // Closing the last session would log the others out.
+                    end.wait();
+                });
+            }
+        });
+    }
 }
 
 fn share(module: &Module) {
@@ -157,8 +185,7 @@ fn share(module: &Module) {
             scope.spawn(move || {
                 for _ in 0..500 {
                     for rv in requests(&functions, handle, thread) {
-                        let allowed =
-                            [CKR_OK, CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED];
+                        let allowed = [CKR_OK, CKR_OPERATION_ACTIVE, CKR_OPERATION_NOT_INITIALIZED];
                         assert!(allowed.contains(&rv), "{}", names::ckr(rv));
                     }
                 }
@@ -172,11 +199,8 @@ fn share(module: &Module) {
 }
 
 fn requests(functions: &CK_FUNCTION_LIST, session: CK_SESSION_HANDLE, byte: u8) -> [CK_RV; 6] {
-    let mut mechanism = CK_MECHANISM {
-        mechanism: CKM_SHA256,
-        pParameter: std::ptr::null_mut(),
-        ulParameterLen: 0,
-    };
+    let mut mechanism =
+        CK_MECHANISM { mechanism: CKM_SHA256, pParameter: std::ptr::null_mut(), ulParameterLen: 0 };
     let mut data = [byte; 100];
     let (mut digest, mut len): (_, CK_ULONG) = ([0_u8; 32], 32);
     let (mut found, mut count) = ([0; 4], 0);

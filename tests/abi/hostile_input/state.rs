@@ -22,6 +22,47 @@ impl Stage {
             other => panic!("no stage {other}"),
         }
     }
+
+    /// Functions that work at this stage with the right arguments.
+    pub(super) fn reached(self) -> &'static [&'static str] {
+        match self {
+            Self::Uninitialised => &["C_GetFunctionList", "CA_GetFunctionList"],
+            Self::Initialised => &[
+                "C_GetInfo",
+                "C_GetSlotList",
+                "C_GetTokenInfo",
+                "C_GetMechanismList",
+                "C_OpenSession",
+                "C_GenerateRandom",
+                "CA_GetHAState",
+            ],
+            Self::LoggedIn => &[
+                "C_EncryptInit",
+                "C_DecryptInit",
+                "C_GetObjectSize",
+                "C_GetAttributeValue",
+                "C_SetAttributeValue",
+                "C_CopyObject",
+                "C_FindObjectsInit",
+                "C_DestroyObject",
+                "C_Logout",
+            ],
+            Self::AmidOperations => &[
+                "C_Encrypt",
+                "C_EncryptUpdate",
+                "C_EncryptFinal",
+                "C_DecryptUpdate",
+                "C_Sign",
+                "C_SignUpdate",
+                "C_SignFinal",
+                "C_VerifyUpdate",
+                "C_Digest",
+                "C_DigestFinal",
+                "C_FindObjects",
+                "C_FindObjectsFinal",
+            ],
+        }
+    }
 }
 
 pub(super) struct State {
@@ -73,7 +114,11 @@ impl State {
             return;
         }
         let begun = call!(self, C_Initialize(std::ptr::null_mut()));
-        assert!([CKR_OK, CKR_CRYPTOKI_ALREADY_INITIALIZED].contains(&begun), "{}", names::ckr(begun));
+        assert!(
+            [CKR_OK, CKR_CRYPTOKI_ALREADY_INITIALIZED].contains(&begun),
+            "{}",
+            names::ckr(begun)
+        );
         if begun == CKR_OK {
             let mut slots = [0; 8];
             let mut count = 8;
