@@ -104,9 +104,9 @@ fn walk(arguments: Okv) -> Result<bool> {
         held &= leaked.is_empty();
     }
     if json {
-        anstream::print!("{}", report::json(&transcript)?);
+        render::show(&report::json(&transcript)?);
     } else {
-        anstream::print!("{}", render::closing(&transcript));
+        render::show(&render::closing(&transcript));
     }
     Ok(held)
 }

@@ -75,19 +75,22 @@ pub struct Request {
     pub cargo: Option<Cargo>,
 }
 
+/// Client directory of the emulator, and data directory of the vault, in the run's directory.
+const OURS: [&str; 2] = ["luna", "okv"];
+
 /// Where the run works, and what of it is to be removed.
 struct Place {
     /// Absolute.
     directory: PathBuf,
-    /// Removed in the end; `None` keeps it.
-    remove: Option<PathBuf>,
+    /// Removed in the end, each with all that is in it.
+    remove: Vec<PathBuf>,
 }
 
 impl Place {
     fn make(request: &Request) -> Result<Self> {
         let Some(directory) = &request.directory else {
             let directory = tempfile::Builder::new().prefix("luna-harness-").tempdir()?.keep();
-            return Ok(Self { remove: Some(directory.clone()), directory });
+            return Ok(Self { remove: vec![directory.clone()], directory });
         };
         let name = || directory.display().to_string();
         let existed = directory.exists();
@@ -96,14 +99,24 @@ impl Place {
         }
         std::fs::create_dir_all(directory).with_context(name)?;
         let directory = directory.canonicalize().with_context(name)?;
-        Ok(Self { remove: Some(directory.clone()), directory })
+        // A directory that was there before stays.
+        let remove = if existed {
+            OURS.map(|it| directory.join(it)).into()
+        } else {
+            vec![directory.clone()]
+        };
+        Ok(Self { remove, directory })
     }
 
     /// What could not be removed.
     fn clear(&mut self) -> Option<String> {
-        let directory = self.remove.take()?;
-        let error = std::fs::remove_dir_all(&directory).err()?;
-        Some(format!("{} could not be removed: {error}", directory.display()))
+        let mut complaints = Vec::new();
+        for directory in self.remove.drain(..).filter(|it| it.exists()) {
+            if let Err(error) = std::fs::remove_dir_all(&directory) {
+                complaints.push(format!("{} could not be removed: {error}", directory.display()));
+            }
+        }
+        (!complaints.is_empty()).then(|| complaints.join("; "))
     }
 }
 
@@ -149,7 +162,7 @@ pub fn run(request: &Request, face: &mut dyn Face) -> Result<Done> {
     conductor.walk(assignment)?;
     let Conductor { mut transcript, .. } = conductor;
     if request.keep {
-        place.remove = None;
+        place.remove.clear();
     } else if let Some(complaint) = place.clear() {
         transcript.complaints.push(complaint);
     }
@@ -189,7 +202,7 @@ fn subject(told: &Assignment, directory: &Path) -> Subject {
 /// Makes what the walk works on.
 fn prepare(request: &Request, directory: &Path) -> Result<Assignment> {
     let Request { program, guest, .. } = request;
-    let data = directory.join("okv");
+    let [client, data] = OURS.map(|it| directory.join(it));
     let mut assignment = Assignment {
         target: Target::Library,
         module: PathBuf::new(),
@@ -211,7 +224,6 @@ fn prepare(request: &Request, directory: &Path) -> Result<Assignment> {
     }
     let pin = assignment::password()?;
     let plan = instance::Plan { group: GROUP, partition: PARTITION, members: 2, password: &pin };
-    let client = directory.join("luna");
     let emulator = locate::tool(program, Tool::Emulator)?;
     let made = Instance::up(&emulator, &locate::module(program)?, &client, plan)?;
     assignment.target = Target::Emulator;
@@ -235,7 +247,7 @@ struct Conductor<'a> {
 
 impl Conductor<'_> {
     fn walk(&mut self, mut assignment: Assignment) -> Result<()> {
-        let how = match self.worker(&assignment)? {
+        let how = match self.worker(&assignment, 0)? {
             End::Finished => return Ok(()),
             End::Unusable(why) => bail!(why),
             End::Died(how) => format!("the process ended {how}"),
@@ -245,7 +257,8 @@ impl Conductor<'_> {
         self.broke_off(&how, assignment.target);
         // What is always done is done by another worker, which knows how far the first came.
         assignment.course = self.course.clone();
-        let how = match self.worker(&assignment)? {
+        let before = self.interrupts.load(Ordering::Relaxed);
+        let how = match self.worker(&assignment, before)? {
             End::Finished => return Ok(()),
             End::Unusable(why) => why,
             End::Died(how) => format!("the process ended {how}"),
@@ -278,7 +291,8 @@ impl Conductor<'_> {
         }
     }
 
-    fn worker(&mut self, assignment: &Assignment) -> Result<End> {
+    /// Runs one. Interrupts up to `before` were meant for another.
+    fn worker(&mut self, assignment: &Assignment, before: u32) -> Result<End> {
         let mut command = Command::new(&self.request.program);
         command.arg(WORKER);
         if let Some(instance) = &assignment.instance {
@@ -288,7 +302,7 @@ impl Conductor<'_> {
             command.env_remove(&guest.pin_variable);
         }
         let text = Zeroizing::new(serde_json::to_string(assignment)?);
-        let patience = Patience { limit: SILENCE, interrupts: self.interrupts };
+        let patience = Patience { limit: SILENCE, interrupts: self.interrupts, before };
         conduct(command, &text, patience, &mut |message| self.hear(message))
     }
 

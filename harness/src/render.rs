@@ -1,6 +1,7 @@
 //! The transcript for people, as it happens: colours at a terminal, plain text in a pipe.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -45,16 +46,22 @@ impl Face for Console {
     }
 
     fn begins(&mut self, transcript: &Transcript, keep: bool) {
-        anstream::print!("{}", opening(transcript, keep));
+        show(&opening(transcript, keep));
     }
 
     fn meets(&mut self, transcript: &Transcript) {
-        anstream::print!("{}", meeting(transcript));
+        show(&meeting(transcript));
     }
 
     fn step(&mut self, record: &Record, number: usize) {
-        anstream::print!("{}", step(record, number));
+        show(&step(record, number));
     }
+}
+
+/// Prints. That nobody reads any more is no reason to leave things half done, so it is not told.
+pub fn show(text: &str) {
+    let mut out = anstream::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// The first line, and where the files are.

@@ -75,6 +75,8 @@ pub struct Patience<'a> {
     /// Counts how often somebody wanted the program to end: once, and the worker is asked to stop; twice, and it
     /// is ended.
     pub interrupts: &'a AtomicU32,
+    /// So many of them were meant for another.
+    pub before: u32,
 }
 
 /// Starts the worker with its assignment, one line, and hears it out.
@@ -87,7 +89,6 @@ pub fn conduct(
     patience: Patience<'_>,
     hear: &mut dyn FnMut(&Message),
 ) -> Result<End> {
-    let before = patience.interrupts.load(Ordering::Relaxed);
     let program = command.get_program().to_owned();
     let mut child = command
         .stdin(Stdio::piped())
@@ -104,7 +105,8 @@ pub fn conduct(
     let mut heard = Instant::now();
     let mut end = None;
     loop {
-        let interrupts = patience.interrupts.load(Ordering::Relaxed).wrapping_sub(before);
+        let interrupts =
+            patience.interrupts.load(Ordering::Relaxed).saturating_sub(patience.before);
         if interrupts > 0 {
             drop(stdin.take());
         }
@@ -178,7 +180,7 @@ mod tests {
         let mut heard = Vec::new();
         // Interrupts of an earlier worker do not count.
         let interrupts = AtomicU32::new(7);
-        let patience = Patience { limit, interrupts: &interrupts };
+        let patience = Patience { limit, interrupts: &interrupts, before: 7 };
         let end = conduct(command, "assignment", patience, &mut |message| {
             if let Message::Began(id) = message {
                 heard.push(id.clone());

@@ -121,6 +121,45 @@ mod on_the_emulator {
     }
 }
 
+mod on_a_broken_emulator {
+    use super::*;
+
+    /// The function panics inside the library, which answers CKR_GENERAL_ERROR from then on.
+    fn broken(function: &str) -> Transcript {
+        let output = harness()
+            .env("LUNA_EMULATOR_PANIC_IN", function)
+            .args(["okv", "--json"])
+            .output()
+            .unwrap();
+        let transcript: Transcript = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(code(&output), Some(1), "{transcript:#?}");
+        assert!(!transcript.held);
+        transcript
+    }
+
+    #[test]
+    fn the_step_that_fails_says_why_and_the_rest_is_not_reached() {
+        let transcript = broken("C_GenerateKey");
+        let failed: Vec<_> =
+            transcript.steps.iter().filter(|step| step.verdict == Verdict::Failed).collect();
+        assert_eq!(failed.len(), 1, "{failed:#?}");
+        assert_eq!(failed[0].id, "initialize");
+        assert!(failed[0].reason.as_deref().unwrap().contains("CKR_GENERAL_ERROR"));
+        for id in KILLS {
+            assert_eq!(verdict(&transcript, id), Verdict::NotReached, "{id}");
+        }
+        assert_eq!(verdict(&transcript, "search"), Verdict::Held, "it stands on none of these");
+    }
+
+    #[test]
+    fn a_walk_that_fails_late_keeps_what_was_seen_before() {
+        let transcript = broken("C_Decrypt");
+        assert_eq!(verdict(&transcript, "install"), Verdict::Held);
+        assert_eq!(verdict(&transcript, "initialize"), Verdict::Failed);
+        assert_eq!(verdict(&transcript, "restart"), Verdict::NotReached);
+    }
+}
+
 mod on_somebodys_library {
     use super::*;
 

@@ -18,7 +18,12 @@ pub(super) fn leave(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     if walk.vault.is_none() && walk.told.data.join(okv_sim::Place::Store.relative()).exists() {
         // The worker died; its disk knows what it made.
         let vault = Vault::open(&walk.told.data)?;
-        walk.key_number = vault.status()?.key_number;
+        walk.key_number = vault.status()?.key_number.or_else(|| {
+            // It died inside Initialize: the key may be there, and the vault not yet know it.
+            let traces = vault.traces();
+            let texts = traces.iter().rev().filter_map(|path| std::fs::read_to_string(path).ok());
+            texts.into_iter().find_map(|text| drawn(&text))
+        });
         walk.vault = Some(vault);
     }
     let Some(number) = walk.key_number else {
@@ -43,6 +48,12 @@ pub(super) fn leave(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
         seen.fact(format!("partition contents: {before} object(s), as before"));
     }
     migrated
+}
+
+/// The key number a trace of Initialize says was drawn. It was free on the token then.
+fn drawn(trace: &str) -> Option<KeyNumber> {
+    let number = trace.lines().rev().find_map(|line| line.split_once(": Key number "))?.1;
+    KeyNumber::new(number.trim().parse().ok()?)
 }
 
 fn reverse_migrate(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
@@ -79,4 +90,19 @@ fn remove(walk: &Walk, number: KeyNumber) -> Result<usize> {
     session.logout()?;
     ensure!(left == 0, "{left} objects are still there");
     Ok(ours.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_drawn_is_read_from_the_trace() {
+        let trace = "2026-01-01 00:00:00.001: Beginning trace for hsmclient initialize\n\
+                     2026-01-01 00:00:00.002: Retrieved 0 keys\n\
+                     2026-01-01 00:00:00.003: Key number 281109417\n\
+                     2026-01-01 00:00:00.004: generate the root key\n";
+        assert_eq!(drawn(trace), KeyNumber::new(281_109_417));
+        assert_eq!(drawn("2026-01-01 00:00:00.002: Retrieved 0 keys\n"), None);
+    }
 }

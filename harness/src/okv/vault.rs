@@ -118,6 +118,7 @@ pub(super) fn contents(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
         let found = listed.iter().any(|object| object.label == label && object.kind == kind);
         ensure!(found, "no {kind} is listed as `{label}`");
     }
+    seen.fact(format!("objects: {before} before Initialize, {number} after"));
     let number = walk.key_number.context("no key was made")?;
     let client = walk.client()?;
     let session = officer(walk, &client, Access::ReadOnly)?;
