@@ -98,6 +98,10 @@ fn signs(instance: &Instance) {
         verify.extend(format.iter().flat_map(|format| ["--signature-format", format]));
         let said = tool.run(&verify);
         assert!(said.contains("Signature is valid"), "{key_type}: {said}");
+        // OpenSC 0.23 cannot write the public half of a P-384 key; Java and GnuTLS verify those.
+        if key_type.contains("384") {
+            continue;
+        }
         tool.run(&[
             "--read-object",
             "--type",
@@ -107,13 +111,12 @@ fn signs(instance: &Instance) {
             "--output-file",
             text(&public),
         ]);
-        let digest = if mechanism.contains("384") { "-sha384" } else { "-sha256" };
         let said = run(
             instance,
             &openssl,
             &[
                 "dgst",
-                digest,
+                "-sha256",
                 "-keyform",
                 "DER",
                 "-verify",
@@ -147,7 +150,8 @@ fn what_was_encrypted_is_decrypted() {
     tool.run(&["--keygen", "--key-type", "AES:32", "--id", "01", "--label", "secret"]);
     let iv = "000102030405060708090a0b0c0d0e0f";
     let (sealed, opened) = (path("sealed"), path("opened"));
-    for mechanism in ["AES-CBC-PAD", "AES-GCM"] {
+    // OpenSC 0.23 knows no parameter for AES-GCM; Java does.
+    for mechanism in ["AES-CBC-PAD"] {
         let words = |verb: &'static str, from: &Path, to: &Path| {
             let mut words = vec![verb.to_owned()];
             for word in ["--mechanism", mechanism, "--id", "01", "--iv", iv] {
@@ -172,7 +176,8 @@ fn what_was_encrypted_is_decrypted() {
 fn objects_are_listed_and_deleted() {
     let instance = Instance::fips_group();
     let Some(tool) = Tool::of(&instance) else { return };
-    tool.run(&["--keygen", "--key-type", "AES:32", "--id", "0a", "--label", "first"]);
+    let key = ["--keygen", "--key-type", "AES:32", "--id", "0a", "--label", "first"];
+    tool.run(&[&key[..], &["--private", "--sensitive"]].concat());
     tool.run(&["--keypairgen", "--key-type", "EC:prime256v1", "--id", "0b", "--label", "second"]);
     let listed = tool.run(&["--list-objects"]);
     for wanted in

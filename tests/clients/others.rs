@@ -38,6 +38,6 @@ fn gnutls_lists_and_signs() {
     let mut sign = vec!["--provider", module];
     sign.extend(pin);
     sign.extend(["--test-sign", "pkcs11:token=app;object=mine;type=private"]);
-    let said = run(&instance, &p11tool, &sign);
-    assert!(said.contains("ok"), "{said}");
+    // Its exit status is the answer: it signs, and verifies with the public half.
+    run(&instance, &p11tool, &sign);
 }
