@@ -23,5 +23,11 @@ mod rsa_key;
 mod samples;
 mod token;
 
+mod cross_checks;
+mod gcm;
+mod key_fitness;
+mod known_answers;
+mod operation_order;
 mod operation_parts;
 mod operation_room;
+mod parameters;
