@@ -14,9 +14,9 @@ pub fn directory() -> PathBuf {
     deps.parent().expect("the directory of tests lies in that of the profile").to_owned()
 }
 
-/// The module: the one that `LUNA_TESTED_MODULE` names, or the one cargo built for these tests.
+/// The module: the one that `LUNA_RELEASE_MODULE` names, or the one cargo built for these tests.
 pub fn module() -> PathBuf {
-    if let Some(path) = std::env::var_os("LUNA_TESTED_MODULE") {
+    if let Some(path) = std::env::var_os("LUNA_RELEASE_MODULE") {
         let path = PathBuf::from(path);
         return path.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }

@@ -4,7 +4,7 @@
 //! itself; [`child`] runs a part of a test in another process, so that a crash there is a failed assertion
 //! here. What is true of the module is said in the themes, one folder each; nothing here decides it.
 //!
-//! Environment: `LUNA_TESTED_MODULE` names the module to test instead of the one cargo built with the tests;
+//! Environment: `LUNA_RELEASE_MODULE` names a module to test instead of the one cargo built with the tests;
 //! `LUNA_SEED` repeats a random test; `LUNA_REQUIRE_CLIENTS=1` makes a missing external program a failure.
 
 #![allow(

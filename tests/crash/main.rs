@@ -35,8 +35,8 @@ fn application() {
 /// At the same time on one HSM: more than processors, so that one is killed while it waits for another.
 const AT_ONCE: u64 = 4;
 
-/// Applications that are killed before the objects they left are checked and removed.
-const BATCH: u64 = 100;
+/// Applications that are killed before the objects they left are checked and removed: a partition holds no more.
+const BATCH: u64 = 32;
 
 fn rounds(of: u64) -> u64 {
     let text = std::env::var("LUNA_CRASH_ROUNDS").unwrap_or_else(|_| "1000".into());
@@ -119,7 +119,10 @@ fn kill_one(instance: &Instance, slot: &str, name: &str, chance: &mut Seeded) ->
     if chance.below(8) == 0 {
         std::thread::sleep(Duration::from_micros(chance.below(60_000)));
     } else {
-        told.extend(Some(application.line().expect("it works until it is killed")));
+        let Some(line) = application.line() else {
+            panic!("it works until it is killed: {:?}", application.end());
+        };
+        told.push(line);
         std::thread::sleep(Duration::from_micros(chance.below(15_000)));
     }
     told.extend(application.kill());

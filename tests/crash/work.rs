@@ -12,7 +12,7 @@ pub(crate) const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x0
 
 /// The value of a data object, which its label determines.
 pub(crate) fn value(label: &str) -> Vec<u8> {
-    label.bytes().cycle().take(2000).collect()
+    label.bytes().cycle().take(500).collect()
 }
 
 pub(crate) fn application(words: &[String]) {
