@@ -1,0 +1,68 @@
+//! Two processes on one state directory.
+
+use luna_ck::{CKR_PIN_INCORRECT, CKR_PIN_LOCKED, names};
+use luna_client::{Access, Pin, UserType};
+use luna_tests::child::Child;
+use luna_tests::{CRYPTO_OFFICER, Instance, first_slot, officer};
+
+use crate::{labels, new_key};
+
+fn child(role: &str, words: &[&str], instance: &Instance) -> Child {
+    let mut command = Child::command(role, words, instance.directory());
+    command.env("LUNA_MODULE", instance.module());
+    Child::begin(&mut command)
+}
+
+#[test]
+fn each_sees_what_the_other_makes_and_destroys() {
+    for instance in [Instance::up(&["--partition", "app"]), Instance::fips_group()] {
+        let context = instance.context();
+        let session = officer(&context, first_slot(&context));
+        let own = new_key(&session, "parent").unwrap();
+        let mut other = child("objects", &[], &instance);
+        other.expect("parent");
+        other.expect("made");
+        assert_eq!(labels(&session), ["child", "parent"]);
+        session.destroy(own).unwrap();
+        other.go_on();
+        other.expect("child");
+        other.end().well();
+    }
+}
+
+#[test]
+fn wrong_pins_of_all_processes_are_counted_together() {
+    let instance = Instance::up(&["--partition", "app"]);
+    let children: Vec<Child> =
+        ["3", "2", "2", "2"].map(|count| child("wrong-pins", &[count], &instance)).into();
+    for child in children {
+        for said in child.end().well() {
+            assert_eq!(said, names::ckr(CKR_PIN_INCORRECT));
+        }
+    }
+    // Nine are counted: one is left, and it is the last.
+    let context = instance.context();
+    let slot = first_slot(&context);
+    let state = context.role_state(slot, UserType::CRYPTO_OFFICER).unwrap();
+    assert_eq!(state.login_attempts_left, 1);
+    let session = context.open_session(slot, Access::ReadWrite).unwrap();
+    let login = |pin: &str| session.login(UserType::CRYPTO_OFFICER, &Pin::from(pin)).unwrap_err();
+    assert!(login("wrong-password").is(CKR_PIN_INCORRECT));
+    assert!(login(CRYPTO_OFFICER).is(CKR_PIN_LOCKED), "the right one comes too late");
+    drop(session);
+    drop(context);
+    // A new process finds it locked.
+    let said = child("wrong-pins", &["1"], &instance).end().well();
+    assert_eq!(said, [names::ckr(CKR_PIN_LOCKED)]);
+}
+
+#[test]
+fn the_right_pin_clears_the_count() {
+    let instance = Instance::up(&["--partition", "app"]);
+    child("wrong-pins", &["4"], &instance).end().well();
+    let context = instance.context();
+    let slot = first_slot(&context);
+    drop(officer(&context, slot));
+    let state = context.role_state(slot, UserType::CRYPTO_OFFICER).unwrap();
+    assert_eq!(state.login_attempts_left, 10);
+}
