@@ -155,6 +155,7 @@ pub fn run(request: &Request, face: &mut dyn Face) -> Result<Done> {
         interrupts,
         course: Course::default(),
         running: None,
+        objects_before: None,
         transcript: Transcript::begin("okv", subject(&assignment, &place.directory)),
         face,
     };
@@ -214,6 +215,7 @@ fn prepare(request: &Request, directory: &Path) -> Result<Assignment> {
         lunacm: locate::tool(program, Tool::Lunacm)?,
         instance: None,
         objects: assignment::objects()?,
+        objects_before: None,
         course: Course::default(),
     };
     if let Some(guest) = guest {
@@ -241,6 +243,8 @@ struct Conductor<'a> {
     course: Course,
     /// The step that has begun and not ended.
     running: Option<(String, Instant)>,
+    /// As the worker counted them.
+    objects_before: Option<usize>,
     transcript: Transcript,
     face: &'a mut dyn Face,
 }
@@ -257,6 +261,7 @@ impl Conductor<'_> {
         self.broke_off(&how, assignment.target);
         // What is always done is done by another worker, which knows how far the first came.
         assignment.course = self.course.clone();
+        assignment.objects_before = self.objects_before;
         let before = self.interrupts.load(Ordering::Relaxed);
         let how = match self.worker(&assignment, before)? {
             End::Finished => return Ok(()),
@@ -316,6 +321,7 @@ impl Conductor<'_> {
                     self.face.meets(&self.transcript);
                 }
             }
+            Message::Counted(objects) => self.objects_before = Some(*objects),
             Message::Began(id) => self.running = Some((id.clone(), Instant::now())),
             Message::Ended(record) => {
                 self.running = None;

@@ -32,6 +32,8 @@ pub enum Message {
         /// Slot and token.
         token: String,
     },
+    /// So many objects are on the token before anything is made: for a second worker to compare with.
+    Counted(usize),
     /// The step with this id has begun.
     Began(String),
     /// A step has ended, or will not run.

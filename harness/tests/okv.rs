@@ -351,6 +351,7 @@ mod on_somebodys_library {
         assert_eq!(code, Some(1), "{shown}");
         assert!(shown.contains("SIGKILL"), "{shown}");
         assert!(shown.contains("removed 2 object(s)"), "{shown}");
+        assert!(shown.contains("partition contents: 0 object(s), as before"), "{shown}");
         assert!(shown.lines().last().unwrap().starts_with("FAILED"), "{shown}");
         assert_eq!((softhsm.objects(), softhsm.scratch()), (0, 0));
     }

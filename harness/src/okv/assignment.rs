@@ -43,6 +43,8 @@ pub struct Assignment {
     pub instance: Option<Instance>,
     /// What endpoints store.
     pub objects: Vec<Object>,
+    /// Objects on the token before Initialize, as an earlier worker counted them.
+    pub objects_before: Option<usize>,
     /// Steps that have ended already, under another worker.
     pub course: Course,
 }

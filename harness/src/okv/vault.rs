@@ -14,6 +14,7 @@ use okv_sim::{
 use super::walk::Walk;
 use crate::lunacm::{Conversation, word};
 use crate::transcript::Seen;
+use crate::worker::Message;
 
 pub(super) fn banner(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     let said = walk.lunacm.converse(&[], &["exit".into()])?;
@@ -41,6 +42,7 @@ pub(super) fn before(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     seen.fact(format!("Crypto Officer logged in; {number} object(s) on the token"));
     ensure!(number == 0 || walk.told.instance.is_none(), "a new partition is not empty");
     walk.objects_before = Some(number);
+    Message::Counted(number).send();
     Ok(())
 }
 

@@ -82,13 +82,14 @@ impl Walk {
         context.finalize()?;
         let module = told.instance.is_none().then_some(module);
         let lunacm = Lunacm { program: told.lunacm.clone(), module };
+        let objects_before = told.objects_before;
         let walk = Self {
             told,
             slot,
             lunacm,
             vault: None,
             key_number: None,
-            objects_before: None,
+            objects_before,
             stored: false,
         };
         Ok((walk, introduction))
