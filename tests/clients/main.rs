@@ -3,6 +3,14 @@
 //! A program that is not installed is told of and passed over; under `LUNA_REQUIRE_CLIENTS=1` its absence is
 //! a failure.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of it is part of tests: what fails here fails a test, with its reason"
+)]
+
 mod java;
 mod opensc;
 mod others;

@@ -36,7 +36,7 @@ fn a_wrong_configuration_is_refused_with_file_line_and_key() {
     ] {
         std::fs::write(&file, text).unwrap();
         let module = Module::load(instance.module()).unwrap();
-        let error = module.initialize(init_args(scratch.path())).err().expect("refused");
+        let error = module.initialize(init_args(scratch.path())).expect_err("refused");
         assert!(error.is(CKR_GENERAL_ERROR), "{error}");
         let said = start(scratch.path(), instance.module());
         let said = String::from_utf8_lossy(&said.stderr).into_owned();

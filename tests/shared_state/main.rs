@@ -1,6 +1,14 @@
 //! What processes share: token objects, PIN counters, members that were cut off; and what a damaged or
 //! misconfigured state leads to.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of it is part of tests: what fails here fails a test, with its reason"
+)]
+
 mod bad_input;
 mod members;
 mod processes;
