@@ -38,8 +38,7 @@ fn aes_keys_have_three_sizes() {
 fn generic_secrets() {
     for kind in [Kind::Plain, Kind::Fips] {
         let token = Token::up(kind);
-        let info =
-            token.context.mechanism_info(token.slot, CKM_GENERIC_SECRET_KEY_GEN).unwrap();
+        let info = token.context.mechanism_info(token.slot, CKM_GENERIC_SECRET_KEY_GEN).unwrap();
         let least = if kind.is_fips() { 112 } else { 8 };
         assert_eq!((info.min_key_size, info.max_key_size), (least, 4096));
         for len in [least / 8, 20, 512] {
@@ -92,7 +91,8 @@ fn rsa_messages_at_their_limits() {
     let session = &token.session;
     let (public, private) = keys::rsa(session);
     let pkcs = Mechanism::Plain(CKM_RSA_PKCS);
-    for (mechanism, most) in [(pkcs.clone(), 245), (Mechanism::rsa_oaep(CKM_SHA256).unwrap(), 190)] {
+    for (mechanism, most) in [(pkcs.clone(), 245), (Mechanism::rsa_oaep(CKM_SHA256).unwrap(), 190)]
+    {
         for len in [0, 1, most] {
             let sealed = session.encrypt(&mechanism, public, &vec![1; len]).unwrap();
             assert_eq!(sealed.len(), 256);

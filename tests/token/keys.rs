@@ -117,3 +117,9 @@ pub(crate) fn octets(bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn gcm_made_by_hsm(aad: &[u8]) -> Mechanism {
     Mechanism::AesGcm { iv: Vec::new(), iv_bits: 0, aad: aad.to_vec(), tag_bits: 128 }
 }
+
+/// An AES key that may leave wrapped.
+pub(crate) fn aes_extractable(session: &Session, value: &[u8]) -> ObjectHandle {
+    let template = and(&secret(CKK_AES, value), &[Attribute::bool(CKA_EXTRACTABLE, true)]);
+    session.create_object(&template).unwrap()
+}
