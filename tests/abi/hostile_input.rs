@@ -59,7 +59,7 @@ const BY_CHANCE: usize = 60;
 fn survives(stage: &str) {
     let instance = Instance::up(&["--fips", "off", "--ha", "LUNAHA=OKV,OKV"]);
     let journal = instance.directory().join("last-call");
-    let seed = Seeded::new().next().to_string();
+    let seed = Seeded::new().number().to_string();
     let words = [stage, journal.to_str().unwrap(), instance.module().to_str().unwrap(), &seed];
     let child = luna_tests::child::Child::start("hostile", &words, &instance);
     let ended = child.within(4 * luna_tests::HANG).end();

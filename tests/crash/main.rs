@@ -84,7 +84,7 @@ fn kill_all(
     batch: u64,
     chance: &mut Seeded,
 ) -> Vec<String> {
-    let seeds: Vec<u64> = (0..AT_ONCE).map(|_| chance.next()).collect();
+    let seeds: Vec<u64> = (0..AT_ONCE).map(|_| chance.number()).collect();
     let mut all = Vec::new();
     std::thread::scope(|scope| {
         let killers: Vec<_> = seeds
@@ -94,7 +94,7 @@ fn kill_all(
                 scope.spawn(move || {
                     let mut chance = Seeded::from(seed);
                     let mut told = Vec::new();
-                    for number in (place..batch).step_by(AT_ONCE as usize) {
+                    for number in (0..batch).filter(|number| number % AT_ONCE == place) {
                         let name = format!("application-{}", first + number);
                         told.extend(kill_one(instance, slot, &name, &mut chance));
                     }
