@@ -357,6 +357,18 @@ mod on_somebodys_library {
     }
 
     #[test]
+    fn a_worker_that_dies_while_it_tidies_up_is_followed_by_another() {
+        let Some(softhsm) = SoftHsm::new() else { return };
+        let (child, out) = until(&softhsm, "the disk is searched for plaintext");
+        signal("-KILL", worker_of(child.id()));
+        let (code, shown) = rest(child, out);
+        assert_eq!(code, Some(1), "{shown}");
+        assert!(shown.contains("step `leave` was done again by another process"), "{shown}");
+        assert!(shown.contains("partition contents: 0 object(s), as before"), "{shown}");
+        assert_eq!((softhsm.objects(), softhsm.scratch()), (0, 0));
+    }
+
+    #[test]
     fn a_worker_left_alone_tidies_up() {
         let Some(softhsm) = SoftHsm::new() else { return };
         let (mut child, _out) = until(&softhsm, "Initialize, with token label");

@@ -15,11 +15,11 @@ use super::walk::Walk;
 use crate::transcript::Seen;
 
 pub(super) fn leave(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
-    if walk.vault.is_none() && walk.told.data.join(okv_sim::Place::Store.relative()).exists() {
-        // The worker died; its disk knows what it made.
-        let vault = Vault::open(&walk.told.data)?;
+    if walk.vault.is_none()
+        && let Some(vault) = left_by_another(walk)?
+    {
         walk.key_number = vault.status()?.key_number.or_else(|| {
-            // It died inside Initialize: the key may be there, and the vault not yet know it.
+            // It died inside Initialize, and the vault does not know the key yet; or here, and does no more.
             let traces = vault.traces();
             let texts = traces.iter().rev().filter_map(|path| std::fs::read_to_string(path).ok());
             texts.into_iter().find_map(|text| drawn(&text))
@@ -48,6 +48,15 @@ pub(super) fn leave(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
         seen.fact(format!("partition contents: {before} object(s), as before"));
     }
     migrated
+}
+
+/// The server of a worker that died; its disk knows what it made. `None` when it was not even set up.
+fn left_by_another(walk: &Walk) -> Result<Option<Vault>> {
+    match Vault::open(&walk.told.data) {
+        Ok(vault) => Ok(Some(vault)),
+        Err(error) if error.cause == Cause::NotInstalled => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The key number a trace of Initialize says was drawn. It was free on the token then.
