@@ -20,7 +20,7 @@
 //! | [`mechanisms`] | the registry, one file a family |
 //! | [`object`] | attributes, templates, class rules |
 //! | [`crypto`] | bytes in, bytes out |
-//! | [`env`] | clock, files, process, shared page |
+//! | [`mod@env`] | clock, files, process, shared page |
 
 #![allow(non_snake_case, reason = "the library's file name is the vendor's")]
 

@@ -2,7 +2,7 @@
 //!
 //! A row says what a mechanism does: the function is there or it is not, and the CKF_ flags follow.
 //! What a firmware offers of it, from which size, and what FIPS mode leaves, is profile data
-//! ([`offer`]). To add a mechanism: a row (or a file, and a line in [`REGISTRY`]) and a vector in
+//! ([`offer`]). To add a mechanism: a row (or a file, and a line in `REGISTRY`) and a vector in
 //! the tests; lists, info, policy filters and the README's table follow.
 //!
 //! Knows keys and parameters; nothing of sessions, partitions or clocks.
