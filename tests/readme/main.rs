@@ -1,0 +1,129 @@
+//! The README's commands, run as they stand there.
+//!
+//! Blocks marked `sh` are one session: they run in their order, in one shell, in a scratch directory with the
+//! built programs on the path. Commands that build are the gate's (`.ci/run`) to run; here it is only seen
+//! that it does.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use luna_tests::{artefacts, scratch};
+
+/// What builds: too long for a test, and a test may not build what it is part of.
+const RUN_BY_THE_GATE: [&str; 3] =
+    ["cargo build --release", "cargo run --release", "cargo test --workspace"];
+
+/// Programs of other people that the commands use.
+const CLIENTS: [&str; 2] = ["pkcs11-tool", "python3"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The blocks fenced as `sh`, joined.
+fn session(readme: &str) -> String {
+    let mut blocks = Vec::new();
+    let mut inside = false;
+    for line in readme.lines() {
+        match line.trim_end() {
+            "```sh" => inside = true,
+            "```" => inside = false,
+            line if inside => blocks.push(line),
+            _ => {}
+        }
+    }
+    assert!(!inside, "a block without an end");
+    blocks.join("\n")
+}
+
+/// Every `cargo` command in code, whether fenced or indented.
+fn cargo_commands(readme: &str) -> Vec<&str> {
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for line in readme.lines() {
+        if line.starts_with("```") {
+            fenced = !fenced;
+        } else if fenced || line.starts_with("    ") {
+            found.extend(line.split("&&").filter_map(|part| {
+                let part = part.trim_start().trim_start_matches("- run: ");
+                part.starts_with("cargo ").then(|| part.trim_end())
+            }));
+        }
+    }
+    found
+}
+
+fn installed(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
+    let required = std::env::var("LUNA_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
+    assert!(found || !required, "{name} is not installed, and LUNA_REQUIRE_CLIENTS=1 asks for it");
+    if !found {
+        eprintln!("skipped: {name} is not installed");
+    }
+    found
+}
+
+#[test]
+fn the_session_runs_from_top_to_bottom() {
+    let script = session(&readme());
+    assert!(script.contains("luna-emulator up"), "the README no longer begins as it did");
+    if CLIENTS.iter().any(|client| script.contains(client) && !installed(client)) {
+        return;
+    }
+    let scratch = scratch();
+    let bin = scratch.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    // The programs find the module beside themselves: the one that was built with these tests.
+    for (from, name) in [
+        (artefacts::program("luna-emulator"), "luna-emulator"),
+        (artefacts::program("lunacm"), "lunacm"),
+        (artefacts::module(), "libCryptoki2_64.so"),
+    ] {
+        let to = bin.join(name);
+        if std::fs::hard_link(&from, &to).is_err() {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+    let mut path = vec![bin];
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+    let home = scratch.path().join("work");
+    std::fs::create_dir(&home).unwrap();
+    let done = Command::new("bash")
+        .args(["-euxo", "pipefail", "-c", &script])
+        .current_dir(&home)
+        .env("PATH", std::env::join_paths(path).unwrap())
+        .env_remove("ChrystokiConfigurationPath")
+        .env_remove("LUNA_CO_PASSWORD")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{}\n{errors}", String::from_utf8_lossy(&done.stdout));
+}
+
+#[test]
+fn what_builds_is_run_by_the_gate() {
+    let readme = readme();
+    let commands = cargo_commands(&readme);
+    for needed in ["cargo run --release", "cargo test --workspace"] {
+        assert!(commands.contains(&needed), "the README no longer tells of {needed}");
+    }
+    let gate = std::fs::read_to_string(root().join(".ci/run")).unwrap().replace("--quiet ", "");
+    for command in commands {
+        let known = RUN_BY_THE_GATE.iter().find(|known| command.starts_with(**known));
+        let known = known.unwrap_or_else(|| panic!("nobody runs {command}"));
+        assert!(gate.contains(known), ".ci/run does not run {known}");
+    }
+}
