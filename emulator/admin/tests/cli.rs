@@ -202,7 +202,7 @@ fn down_removes_what_up_made_and_nothing_else() {
     done(&run(&["down", place.path()]));
     let left: Vec<_> =
         std::fs::read_dir(&place.client).unwrap().map(|it| it.unwrap().path()).collect();
-    assert_eq!(left, [note.clone()]);
+    assert_eq!(left, std::slice::from_ref(&note));
     assert_eq!(other.status()["partitions"][0]["state"], "up");
 
     // A second time there is nothing of ours any more.
