@@ -124,6 +124,7 @@ fn left(token: &Token) -> Left {
 
 #[test]
 fn the_matrix() {
+    let mut wrong = Vec::new();
     for role in [PartitionSo, CryptoUser, Nobody, CryptoOfficer] {
         let token = Token::up(Kind::Plain);
         let left = left(&token);
@@ -133,7 +134,6 @@ fn the_matrix() {
             Nobody => token.session.logout().unwrap(),
             CryptoOfficer => {}
         }
-        let mut wrong = Vec::new();
         for (what, request, served) in MATRIX {
             let answer = code(request(&token.session, &left));
             let expected: &[Rv] = match (served.contains(&role), role) {
@@ -155,11 +155,11 @@ fn the_matrix() {
                 ],
             };
             if !expected.contains(&answer) {
-                wrong.push((what, answer));
+                wrong.push((role, what, answer));
             }
         }
-        assert!(wrong.is_empty(), "{role:?}: {wrong:#?}");
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// A Crypto Officer changes no policy, not even one he set his password by; nothing is changed by halves.
