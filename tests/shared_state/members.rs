@@ -1,7 +1,7 @@
 //! Members of an HA group, cut off and let back from another process.
 
-use luna_ck::{CKR_DEVICE_ERROR, CKR_OK, CKR_TOKEN_NOT_PRESENT};
-use luna_client::Module;
+use luna_ck::{CKR_DEVICE_ERROR, CKR_OK, CKR_OPERATION_NOT_INITIALIZED, CKR_TOKEN_NOT_PRESENT};
+use luna_client::{Mechanism, Module};
 use luna_tests::child::Child;
 use luna_tests::{Instance, first_slot, officer};
 
@@ -41,6 +41,39 @@ fn a_member_is_missed_and_found_again_by_the_next_call() {
     instance.member("up", 1);
     assert_eq!(encrypt(&session, key).unwrap(), sealed, "session and login came back");
     assert_eq!(labels(&session), ["before", "meanwhile"]);
+}
+
+#[test]
+fn a_message_in_parts_is_lost_with_its_member_and_begun_again() {
+    let instance = Instance::fips_group();
+    let context = instance.context();
+    let session = officer(&context, first_slot(&context));
+    let key = new_key(&session, "key").unwrap();
+    let whole = encrypt(&session, key).unwrap();
+    let mechanism = Mechanism::aes_cbc_pad([7; 16]);
+    session.encrypt_init(&mechanism, key).unwrap();
+    session.encrypt_update(b"attack").unwrap();
+    instance.member("down", 0);
+    let lost = session.encrypt_update(b" at dawn").unwrap_err();
+    assert!(lost.is(CKR_DEVICE_ERROR), "{lost}");
+    // The operation is over; what was begun elsewhere is not taken for it.
+    let over = session.encrypt_final().unwrap_err();
+    assert!(over.is(CKR_OPERATION_NOT_INITIALIZED), "{over}");
+    session.encrypt_init(&mechanism, key).unwrap();
+    let mut parts = session.encrypt_update(b"attack").unwrap();
+    parts.extend(session.encrypt_update(b" at dawn").unwrap());
+    parts.extend(session.encrypt_final().unwrap());
+    assert_eq!(parts, whole);
+    // One that goes while it has no part of the message is no loss; who took over stays the primary.
+    instance.member("up", 0);
+    let state = context.ha_state(first_slot(&context)).unwrap();
+    assert!(state.members.iter().all(|member| member.status.0 == CKR_OK), "{state:?}");
+    session.encrypt_init(&mechanism, key).unwrap();
+    let mut parts = session.encrypt_update(b"attack").unwrap();
+    instance.member("down", 0);
+    parts.extend(session.encrypt_update(b" at dawn").unwrap());
+    parts.extend(session.encrypt_final().unwrap());
+    assert_eq!(parts, whole);
 }
 
 #[test]
