@@ -1,7 +1,7 @@
 //! Where cargo put what it built: the module, and the programs beside it.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -27,7 +27,8 @@ pub fn module() -> PathBuf {
 
 /// A program of the workspace.
 ///
-/// `cargo test --workspace` builds all of them; when these tests are run alone they are built here, once.
+/// `cargo test --workspace` builds all of them; when these tests are run alone, those that are missing are built
+/// here. Such a run does not notice that a program is older than its source: build it first.
 pub fn program(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(build_programs);
@@ -38,14 +39,14 @@ pub fn program(name: &str) -> PathBuf {
 
 fn build_programs() {
     let directory = directory();
-    let fresh = |name: &str| is_newer(&directory.join(name), &directory.join("deps").join(LIBRARY));
-    if fresh("luna-emulator") && directory.join("lunacm").is_file() {
+    let are_there = || ["luna-emulator", "lunacm"].iter().all(|it| directory.join(it).is_file());
+    if are_there() {
         return;
     }
     // Several test programs may find them missing at the same time.
     let lock = File::create(directory.join("luna-tests.lock")).expect("a lock beside the programs");
     lock.lock().expect("the lock is ours in the end");
-    if fresh("luna-emulator") && directory.join("lunacm").is_file() {
+    if are_there() {
         return;
     }
     let profile = match directory.file_name().and_then(|name| name.to_str()) {
@@ -60,13 +61,4 @@ fn build_programs() {
         .status()
         .expect("cargo runs");
     assert!(status.success(), "cargo could not build the programs");
-}
-
-/// A program older than the module that was built with the tests speaks of another store.
-fn is_newer(program: &Path, library: &Path) -> bool {
-    let time = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
-    match (time(program), time(library)) {
-        (Some(program), Some(library)) => program >= library,
-        (program, _) => program.is_some(),
-    }
 }
