@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::ck::*;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
@@ -442,6 +442,9 @@ impl Request<'_> {
             |operation: &'_ Operation<'_>| -> Result<(Purpose, Option<ObjectHandle>), Error> {
                 Ok((operation.purpose, operation.key.map(object).transpose()?))
             };
+        let named = |handle, cause| {
+            object(handle).map_err(|error| error.recast(Cause::ObjectHandleInvalid, cause))
+        };
         Ok(match self {
             Self::Describe => Request::Describe,
             Self::RoleState(role) => Request::RoleState(*role),
@@ -521,21 +524,21 @@ impl Request<'_> {
             Self::Wrap(_, mechanism, wrapping, key, room) => Request::Wrap(
                 session,
                 Cow::Borrowed(mechanism),
-                object(*wrapping)?,
-                object(*key)?,
+                named(*wrapping, Cause::WrappingKeyHandleInvalid)?,
+                named(*key, Cause::KeyHandleInvalid)?,
                 *room,
             ),
             Self::Unwrap(_, mechanism, unwrapping, wrapped, template) => Request::Unwrap(
                 session,
                 Cow::Borrowed(mechanism),
-                object(*unwrapping)?,
+                named(*unwrapping, Cause::UnwrappingKeyHandleInvalid)?,
                 Cow::Borrowed(wrapped),
                 Cow::Borrowed(template),
             ),
             Self::Derive(_, mechanism, base, template) => Request::Derive(
                 session,
                 Cow::Borrowed(mechanism),
-                object(*base)?,
+                named(*base, Cause::KeyHandleInvalid)?,
                 Cow::Borrowed(template),
             ),
             Self::Random(_, len) => Request::Random(session, *len),

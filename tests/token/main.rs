@@ -48,5 +48,4 @@ mod privacy;
 mod rights;
 mod searches;
 mod templates;
-mod vendor_attributes;
 mod wrapping;

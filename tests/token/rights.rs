@@ -3,7 +3,7 @@
 //! Source: the vendor's table of partition roles (Documented; rows marked there as recalled are not tested).
 
 use luna_ck::*;
-use luna_client::{Attribute, Mechanism, ObjectHandle, Pin, PolicyValue, Rv, Session, UserType};
+use luna_client::{Attribute, Mechanism, ObjectHandle, Pin, Rv, Session, UserType};
 use luna_tests::{CRYPTO_OFFICER, Instance};
 
 use crate::keys::{self, and, on};
@@ -88,11 +88,6 @@ const MATRIX: &[(&str, Request, &[Role])] = &[
     ),
     ("copy a private object", |s, it| s.copy(it.aes, &[]).map(drop), &[CryptoOfficer]),
     (
-        "change a policy",
-        |s, _| s.set_token_policies(s.slot(), &[PolicyValue { id: 20, value: 9 }]),
-        &[PartitionSo],
-    ),
-    (
         "make the Crypto User",
         |s, _| s.init_role_pin(UserType::CRYPTO_USER, &Pin::from("another-one")),
         &[CryptoOfficer],
@@ -160,32 +155,6 @@ fn the_matrix() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-/// A Crypto Officer changes no policy, not even one he set his password by; nothing is changed by halves.
-#[test]
-fn policies_are_the_partition_sos() {
-    let token = Token::up(Kind::Fips);
-    let value = |id| {
-        let policies = token.context.token_policies(token.slot).unwrap();
-        policies.iter().find(|policy| policy.id == id).map(|policy| policy.value)
-    };
-    let change = |pairs: &[(CK_ULONG, CK_ULONG)]| {
-        let policies: Vec<_> = pairs.iter().map(|&(id, value)| PolicyValue { id, value }).collect();
-        code(token.session.set_token_policies(token.slot, &policies))
-    };
-    assert_eq!(change(&[(20, 5)]), Rv(CKR_USER_NOT_AUTHORIZED));
-    token.change_role(UserType::PARTITION_SO, PARTITION_SO);
-    assert_eq!(change(&[(20, 5), (25, 245)]), Rv(CKR_OK));
-    assert_eq!((value(20), value(25)), (Some(5), Some(245)));
-    for wrong in [&[(20, 6), (9999, 1)][..], &[(20, 6), (20, 11)], &[(20, 6), (25, 256)]] {
-        assert_ne!(change(wrong), Rv(CKR_OK), "{wrong:?}");
-        assert_eq!(value(20), Some(5), "{wrong:?}: none of it");
-    }
-    assert_eq!(change(&[(1, 1)]), Rv(CKR_CONFIG_FAILS_DEPENDENCIES), "0 and 1 exclude each other");
-    token.change_role(UserType::CRYPTO_OFFICER, CRYPTO_OFFICER);
-    let set = token.session.set_pin(&CRYPTO_OFFICER.into(), &Pin::from("nine-byte"));
-    assert_eq!(code(set), Rv(CKR_PIN_LEN_RANGE), "policy 25 at 245 wants ten");
 }
 
 /// Policy 28 off: keys are used, and neither made nor destroyed.

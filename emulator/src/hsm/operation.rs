@@ -179,11 +179,17 @@ fn check_key(key: &Object, row: &Row, operation: &Operation<'_>) -> Result<()> {
             Error::new(Cause::KeyFunctionNotPermitted, "the key is not for this").about(usage)
         );
     }
+    check_allowed(key, row.kind)
+}
+
+/// # Errors
+/// `MechanismInvalid` when the key names the mechanisms it allows and this is none of them.
+pub(super) fn check_allowed(key: &Object, kind: CK_MECHANISM_TYPE) -> Result<()> {
     let Some(allowed) = key.attributes().bytes(CKA_ALLOWED_MECHANISMS) else { return Ok(()) };
     let listed = allowed
         .chunks_exact(size_of::<CK_ULONG>())
         .filter_map(|chunk| chunk.try_into().ok().map(CK_ULONG::from_ne_bytes))
-        .any(|kind| kind == row.kind);
+        .any(|allowed| allowed == kind);
     if allowed.is_empty() || listed {
         return Ok(());
     }

@@ -220,6 +220,7 @@ impl Partition {
             return Err(Error::new(Cause::UserNotLoggedIn, "nobody is logged in"));
         }
         session.application.set_login(None);
+        self.sessions.end_key_operations(session.application.id);
         self.forget_private(session.application.id);
         Ok(())
     }

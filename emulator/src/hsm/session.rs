@@ -157,6 +157,14 @@ impl Sessions {
         self.open.read().values().any(|session| session.application.id == id && !session.read_write)
     }
 
+    /// Ends what keys were doing in any session of an application, when it logs out.
+    pub(super) fn end_key_operations(&self, id: ApplicationId) {
+        let open = self.open.read();
+        for session in open.values().filter(|session| session.application.id == id) {
+            session.running.lock().retain(|purpose, _| *purpose == Purpose::Digest);
+        }
+    }
+
     /// Whether anybody is logged in.
     pub(super) fn any_login(&self) -> bool {
         self.applications.lock().values().any(|application| application.role().is_some())

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::{Held, expired, gone};
+use crate::hsm::operation::check_allowed;
 use crate::hsm::partition::Partition;
 use crate::hsm::session::Session;
 use crate::mechanisms::{Functions, Mechanism, Use, keys};
@@ -123,6 +124,15 @@ impl Partition {
                 .recast(Cause::EncryptedDataInvalid, Cause::WrappedKeyInvalid)
                 .recast(Cause::EncryptedDataLenRange, Cause::WrappedKeyLenRange)
         })?;
+        if let Some(len) = keys::wanted_len(class, &template)?
+            && !cipher.fills_up(&plain, len)
+        {
+            return Err(Error::new(
+                Cause::WrappedKeyLenRange,
+                format!("the wrapped key has {} bytes", plain.len()),
+            )
+            .about(CKA_VALUE_LEN));
+        }
         let how = Self::circumstances(session, Origin::Unwrapped, None);
         let attributes = build::complete(&template, class, how)?;
         self.may_add(session, class, &attributes)?;
@@ -215,6 +225,7 @@ impl Partition {
             return Err(Error::new(Cause::KeyFunctionNotPermitted, "the key is not for this")
                 .about(carrier.usage));
         }
+        check_allowed(&held.object, mechanism.kind)?;
         let limits = offer.limits(carrier.function);
         if offer.row.key.is_some() {
             limits

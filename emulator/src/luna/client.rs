@@ -199,8 +199,7 @@ impl Client {
     pub fn logout(&self, session: SessionHandle) -> Result<()> {
         let session = self.session(session)?;
         session.call(&Request::Logout(NONE))?;
-        session.pending.lock().clear();
-        *session.search.lock() = None;
+        self.sessions.end_key_operations(session.slot.id);
         Ok(())
     }
 

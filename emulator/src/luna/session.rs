@@ -149,6 +149,15 @@ impl AppSessions {
         }
     }
 
+    /// Ends what keys were doing, and searches, in every session of a slot: it was logged out of.
+    pub(super) fn end_key_operations(&self, slot: SlotId) {
+        let open = self.open.read();
+        for session in open.values().filter(|session| session.slot.id == slot) {
+            session.pending.lock().retain(|_, pending| pending.key.is_none());
+            *session.search.lock() = None;
+        }
+    }
+
     /// Some session of a slot.
     pub(super) fn any_of(&self, slot: SlotId) -> Option<Arc<AppSession>> {
         self.open.read().values().find(|session| session.slot.id == slot).cloned()

@@ -96,6 +96,12 @@ pub(super) fn zero_padded(plain: &[u8], class: CK_OBJECT_CLASS) -> Result<Zeroiz
     Ok(padded)
 }
 
+/// Whether a key of `len` bytes was filled up to these with zeros.
+pub(super) fn is_zero_padded(plain: &[u8], len: usize) -> bool {
+    len.next_multiple_of(BLOCK) == plain.len()
+        && plain.get(len..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+}
+
 /// Bytes after PKCS#7 padding.
 fn padded_len(len: usize) -> usize {
     (len / BLOCK + 1).saturating_mul(BLOCK)
@@ -150,6 +156,10 @@ impl Cipher for Cbc {
         let mut data = input.to_vec();
         key.cbc_decrypt(&mut iv, &mut data).map_err(broken)?;
         Ok(data)
+    }
+
+    fn fills_up(&self, plain: &[u8], len: usize) -> bool {
+        !self.padded && is_zero_padded(plain, len) || plain.len() == len
     }
 
     fn padded_for_wrapping(

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::ck::*;
 use crate::crypto::aes::{AesKey, CtrState};
 use crate::error::{Cause, Error, Result};
-use crate::mechanisms::aes::{BLOCK, check_size, length_error, zero_padded};
+use crate::mechanisms::aes::{BLOCK, check_size, is_zero_padded, length_error, zero_padded};
 use crate::mechanisms::{
     Cipher, NOTHING, Params, Row, Shape, Stream, Use, broken, keys, wrong_params,
 };
@@ -40,6 +40,10 @@ impl Cipher for Ecb {
         let run = if using.forward { AesKey::ecb_encrypt } else { AesKey::ecb_decrypt };
         run(&*keys::aes(&using.key)?, &mut data).map_err(broken)?;
         Ok(data)
+    }
+
+    fn fills_up(&self, plain: &[u8], len: usize) -> bool {
+        is_zero_padded(plain, len)
     }
 
     fn padded_for_wrapping(
@@ -99,7 +103,7 @@ fn counter(using: &Use) -> Result<([u8; BLOCK], u32)> {
 fn blocks_left(block: [u8; BLOCK], bits: u32) -> u128 {
     let value = u128::from_be_bytes(block);
     if bits == 128 {
-        return u128::MAX - value;
+        return (u128::MAX - value).saturating_add(1);
     }
     let modulus = 1_u128 << bits;
     modulus - (value & (modulus - 1))
@@ -174,7 +178,7 @@ mod tests {
     fn a_counter_says_how_far_it_goes() {
         let mut block = [0xff; BLOCK];
         assert_eq!(blocks_left(block, 8), 1);
-        assert_eq!(blocks_left(block, 128), 0);
+        assert_eq!(blocks_left(block, 128), 1);
         block[15] = 0;
         assert_eq!(blocks_left(block, 8), 256);
         assert_eq!(blocks_left([0; BLOCK], 16), 65536);

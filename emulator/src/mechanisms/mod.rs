@@ -172,6 +172,12 @@ pub trait Cipher: Sync {
         Ok(Zeroizing::new(plain.to_vec()))
     }
 
+    /// Whether an unwrapped key may be `len` bytes long: the length it came with, unless the
+    /// mechanism filled it up with zeros.
+    fn fills_up(&self, plain: &[u8], len: usize) -> bool {
+        plain.len() == len
+    }
+
     /// Begins a message in parts. Mechanisms that see the whole message first collect it.
     ///
     /// # Errors

@@ -256,7 +256,7 @@ const RSA_PUBLIC: &[Rule] = &[
 
 const RSA_PRIVATE: &[Rule] = &[
     row(CKA_MODULUS, Bytes, (Must, Never), Fixed, Computed),
-    row(CKA_PUBLIC_EXPONENT, Bytes, (May, Never), Fixed, Computed),
+    row(CKA_PUBLIC_EXPONENT, Bytes, (Must, Never), Fixed, Computed),
     secret(CKA_PRIVATE_EXPONENT, Must, Never),
     secret(CKA_PRIME_1, May, Never),
     secret(CKA_PRIME_2, May, Never),

@@ -97,7 +97,9 @@ impl Attribute {
 
     /// Whether the shape of the value fits the type: bytes offered for a template would be read as pointers.
     pub(crate) fn is_well_formed(&self) -> bool {
-        let holds_template = self.kind & CKF_ARRAY_ATTRIBUTE != 0;
+        // An array too, but of numbers: there is nothing in it to follow.
+        let holds_template =
+            self.kind & CKF_ARRAY_ATTRIBUTE != 0 && self.kind != luna_ck::CKA_ALLOWED_MECHANISMS;
         match &self.value {
             Value::Bytes(bytes) => !holds_template || bytes.is_empty(),
             Value::Template(inner) => holds_template && inner.iter().all(Self::is_well_formed),

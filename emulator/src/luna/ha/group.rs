@@ -33,6 +33,9 @@ pub struct Group {
     /// Objects are made one after the other, so that every member has them in one order; held
     /// across calls, and nothing else is taken under it but what a call takes.
     making: Mutex<()>,
+    /// Who hears that somebody has logged in already may rely on it on every member; held across
+    /// calls, as `making`.
+    logging_in: Mutex<()>,
     pub(super) recovering: Mutex<()>,
     /// All members were lost and the mode is activeBasic: sessions and logins are gone.
     pub(super) stranded: AtomicBool,
@@ -83,6 +86,7 @@ impl Group {
             next_session: AtomicU64::new(0),
             login: Mutex::new(None),
             making: Mutex::new(()),
+            logging_in: Mutex::new(()),
             recovering: Mutex::new(()),
             stranded: AtomicBool::new(false),
         }
@@ -202,6 +206,10 @@ impl Group {
         match request.audience() {
             Audience::Any => self.ask_any(session, request, false),
             Audience::Pinned => self.ask_pinned(session, request),
+            Audience::All if matches!(request, Request::Login(..) | Request::Logout(_)) => {
+                let _one_at_a_time = self.logging_in.lock();
+                self.tell_all(session, request)
+            }
             Audience::All => self.tell_all(session, request),
             Audience::Primary => {
                 let _one_at_a_time = self.making.lock();
@@ -538,7 +546,13 @@ impl Group {
 }
 
 fn lacks(error: &Error) -> bool {
-    matches!(error.cause(), Cause::ObjectHandleInvalid | Cause::KeyHandleInvalid)
+    matches!(
+        error.cause(),
+        Cause::ObjectHandleInvalid
+            | Cause::KeyHandleInvalid
+            | Cause::WrappingKeyHandleInvalid
+            | Cause::UnwrappingKeyHandleInvalid
+    )
 }
 
 fn already(error: &Error) -> bool {
