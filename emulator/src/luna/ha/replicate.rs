@@ -106,6 +106,12 @@ impl Group {
         }
     }
 
+    fn was_destroyed(&self, session: &GroupSession, place: usize, found: Found) -> bool {
+        let Ok(own) = self.member_session(session, place) else { return false };
+        let asked = self.member(place).map(|it| it.call(&Request::Locate(own, found.ouid)));
+        matches!(asked, Ok(Err(Fault::Refused(error))) if error.cause() == Cause::ObjectHandleInvalid)
+    }
+
     /// Token objects of one member that another lacks, carried over.
     pub(super) fn synchronize_member(
         &self,
@@ -126,6 +132,13 @@ impl Group {
         for found in list(source).map_err(Carry::Source)? {
             if found.token && !theirs.contains(&found.ouid) {
                 let copy = self.carry(session, source, target, found)?;
+                if self.was_destroyed(session, source, found) {
+                    // Another process destroyed it while it travelled, before the copy was there.
+                    let own = self.member_session(session, target).map_err(Carry::Target)?;
+                    let taker = self.member(target).map_err(|e| Carry::Target(e.into()))?;
+                    let _ = taker.call(&Request::Destroy(own, copy.handle));
+                    continue;
+                }
                 let handle = self.meet(source, found, None);
                 self.meet(target, copy, None);
                 debug_assert_eq!(self.handles.on(handle, target), Some(copy.handle));
