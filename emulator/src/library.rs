@@ -15,7 +15,7 @@ use crate::error::{Cause, Error, Result};
 use crate::host::{self, Host};
 use crate::luna::log::Log;
 use crate::luna::{Client, ClientConfig};
-use crate::mechanisms::Mechanism;
+use crate::mechanisms::{Mechanism, current};
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 use crate::profile::Profile;
@@ -316,6 +316,7 @@ impl Library {
     /// # Errors
     /// `MechanismInvalid` for one the token does not list.
     pub fn mechanism_info(&self, slot: SlotId, kind: CK_MECHANISM_TYPE) -> Result<MechanismInfo> {
+        let kind = current(kind);
         self.describe(slot)?
             .mechanisms
             .into_iter()

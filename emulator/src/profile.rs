@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::ck::CK_MECHANISM_TYPE;
-use crate::mechanisms::Functions;
 use crate::mechanisms::offer::Datum;
+use crate::mechanisms::{Functions, current};
 
 /// The default: the integration guide's own HSM.
 pub const DEFAULT: &str = "luna-7.4.0";
@@ -157,11 +157,7 @@ struct OfferTable {
 struct MechanismRow {
     name: String,
     kind: CK_MECHANISM_TYPE,
-    #[serde(default)]
-    #[allow(
-        dead_code,
-        reason = "the number older clients use; served with the mechanism families"
-    )]
+    /// The number older clients use; `mechanisms::current` knows it, or the profile is wrong.
     old: Option<CK_MECHANISM_TYPE>,
     functions: String,
     min: u64,
@@ -248,6 +244,11 @@ impl Profile {
                 fips_min_bits,
                 fips_legacy_min_bits: row.fips_legacy_min.unwrap_or(fips_min_bits),
             };
+            if let Some(old) = row.old
+                && current(old) != row.kind
+            {
+                return Err(wrong(format!("{}: no client calls it {old:#x}", row.name)));
+            }
             if mechanisms.insert(row.kind, datum).is_some() {
                 return Err(wrong(format!("{} stands there twice", row.name)));
             }

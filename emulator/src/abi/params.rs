@@ -13,6 +13,9 @@ use crate::mechanisms::params::{Mechanism, Params, Shape};
 /// ours, far above what any mechanism of an HSM takes.
 pub(super) const PIECE_BYTES_MAX: CK_ULONG = 16 << 20;
 
+/// Bytes of the vector that is the whole parameter of GMAC.
+const GMAC_IV: CK_ULONG = 12;
+
 /// `CK_GCM_PARAMS` of PKCS#11 2.20 amendment 3 and early 2.40 headers, without `ulIvBits`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -32,7 +35,7 @@ fn invalid(rule: &'static str) -> Error {
     Error::new(Cause::MechanismParamInvalid, rule)
 }
 
-/// The caller's mechanism, owned.
+/// The caller's mechanism, owned, and by the number it has today.
 ///
 /// # Errors
 /// `ArgumentsBad` when the pointer is null; `MechanismParamInvalid` when the parameter is not as
@@ -45,7 +48,7 @@ fn invalid(rule: &'static str) -> Error {
 pub(super) unsafe fn read(at: *const CK_MECHANISM) -> Result<Mechanism> {
     // SAFETY: passed on.
     let given = unsafe { ptr::read(at, "the mechanism is null")? };
-    let kind = given.mechanism;
+    let kind = mechanisms::current(given.mechanism);
     let params = match mechanisms::shape(kind) {
         None => Params::Unread,
         // SAFETY: passed on.
@@ -108,6 +111,13 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::Gcm => unsafe { gcm(given) },
+        Shape::Gmac if given.ulParameterLen == GMAC_IV => {
+            // SAFETY: passed on.
+            let iv = unsafe { piece(given.pParameter.cast(), given.ulParameterLen)? };
+            Ok(Params::Iv(iv.to_vec()))
+        }
+        // SAFETY: passed on.
+        Shape::Gmac => unsafe { gcm(given) },
         Shape::Pss => {
             // SAFETY: passed on.
             let pss: CK_RSA_PKCS_PSS_PARAMS = unsafe { structure(given)? };

@@ -95,6 +95,10 @@ owner!(
     AeadCtx, sys::EVP_AEAD_CTX, sys::EVP_AEAD_CTX_free
 );
 owner!(
+    /// A keyed cipher, running.
+    CipherCtx, sys::EVP_CIPHER_CTX, sys::EVP_CIPHER_CTX_free
+);
+owner!(
     /// A running digest.
     MdCtx, sys::EVP_MD_CTX, sys::EVP_MD_CTX_free
 );

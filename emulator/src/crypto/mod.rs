@@ -14,6 +14,7 @@
 //! | [`hash`] | aws-lc | SHA-224, SHA-3 and MD5 are not in ring; SHA-1 is 5 ×, SHA-256 of 64 bytes 1.7 × faster |
 //! | [`hmac`] | aws-lc | one keyed context for every hash above; level with ring where ring has the hash |
 //! | [`aes`] | aws-lc | ring has no CBC, CTR, ECB, key wrap, AES-192, other IV or tag sizes |
+//! | [`cipher`] | aws-lc | modes and ciphers its safe interface leaves out |
 //! | [`cmac`] | aws-lc | not in ring |
 //! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
 //! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |
@@ -43,6 +44,7 @@
 //! the caller should.
 
 pub mod aes;
+pub mod cipher;
 pub mod cmac;
 pub mod ec;
 mod foreign;
@@ -54,7 +56,7 @@ pub mod random;
 pub mod rsa;
 pub mod seal;
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
 /// Why an operation gave no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,5 +101,6 @@ mod tests {
         movable::<super::hash::Digest>();
         movable::<super::hmac::HmacStream>();
         movable::<super::aes::CtrState>();
+        movable::<super::cipher::Running>();
     }
 }

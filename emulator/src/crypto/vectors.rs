@@ -6,27 +6,27 @@
 use std::collections::BTreeMap;
 
 /// One case: its fields by name.
-pub(super) struct Case(BTreeMap<String, String>);
+pub(crate) struct Case(BTreeMap<String, String>);
 
 impl Case {
     /// The text of a field.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.0.get(name).unwrap_or_else(|| panic!("no field {name} in {:?}", self.0))
     }
 
     /// The bytes of a hexadecimal field; an empty field is no bytes.
-    pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         hex(self.text(name))
     }
 
     /// The names of all fields.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 }
 
 /// All cases of a file; a file without any is a mistake.
-pub(super) fn cases(file: &str) -> Vec<Case> {
+pub(crate) fn cases(file: &str) -> Vec<Case> {
     let mut all = Vec::new();
     let mut current = BTreeMap::new();
     for line in file.lines().chain([""]) {
@@ -50,7 +50,7 @@ pub(super) fn cases(file: &str) -> Vec<Case> {
 }
 
 /// Bytes of a hexadecimal string.
-pub(super) fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "odd number of digits: {text}");
     (0..text.len())
         .step_by(2)

@@ -2,7 +2,7 @@
 
 use crate::ck::*;
 use crate::crypto::hash::Hash;
-use crate::mechanisms::{NOTHING, Row};
+use crate::mechanisms::{NOTHING, Row, current};
 
 const fn row(kind: CK_MECHANISM_TYPE, hash: Hash) -> Row {
     Row { kind, digest: Some(hash), ..NOTHING }
@@ -19,5 +19,6 @@ pub static ROWS: &[Row] = &[
 
 /// The hash a `CKM_` number names, as PSS and OAEP parameters name theirs.
 pub fn hash_of(kind: CK_MECHANISM_TYPE) -> Option<Hash> {
+    let kind = current(kind);
     ROWS.iter().find(|row| row.kind == kind).and_then(|row| row.digest)
 }

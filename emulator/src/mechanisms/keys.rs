@@ -40,6 +40,14 @@ pub fn aes(object: &Object) -> Result<Arc<AesKey>> {
     })
 }
 
+/// The bytes of a secret key, for ciphers whose key schedule is not worth keeping.
+///
+/// # Errors
+/// `TemplateIncomplete` for an object that has none.
+pub fn value(object: &Object) -> Result<&[u8]> {
+    need(object.attributes(), CKA_VALUE)
+}
+
 /// The CMAC key of an object.
 ///
 /// # Errors

@@ -26,6 +26,8 @@ pub enum Shape {
     Ecdh,
     /// `CK_AES_GCM_PARAMS`, with or without `ulIvBits`: 48 or 40 bytes.
     Gcm,
+    /// A vector of 12 bytes, or what [`Shape::Gcm`] takes.
+    Gmac,
     /// `CK_RSA_PKCS_PSS_PARAMS`.
     Pss,
     /// `CK_RSA_PKCS_OAEP_PARAMS`.

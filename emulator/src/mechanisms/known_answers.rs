@@ -1,0 +1,133 @@
+//! Every mechanism of the families below against published answers, through its row: whole, in
+//! parts, back again, and a wrong signature refused. A row without an answer fails.
+//!
+//! A case has `mechanism`, `key` (hexadecimal), `type` (`CKK_` name), one of `iv`, `length` (of a
+//! MAC in bytes) or neither, `data`, and `result` (ciphertext or MAC).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::ck::*;
+use crate::crypto::vectors::{Case, cases};
+use crate::error::Cause;
+use crate::mechanisms::{
+    Cipher, Limits, Params, Row, Signature, Use, aes_feedback, aes_gmac, cbc_mac, rows,
+};
+use crate::object::held::Object;
+use crate::object::rules::Class;
+use crate::object::{Attribute, Template};
+
+const FIELDS: [&str; 7] = ["mechanism", "key", "type", "iv", "length", "data", "result"];
+
+/// A family and its answers.
+static FAMILIES: &[(&[Row], &str)] = &[
+    (aes_feedback::ROWS, include_str!("vectors/aes_feedback.txt")),
+    (aes_gmac::ROWS, include_str!("vectors/aes_gmac.txt")),
+    (cbc_mac::ROWS, include_str!("vectors/cbc_mac.txt")),
+];
+
+fn using(case: &Case, forward: bool) -> Use {
+    let key_type = match case.text("type") {
+        "CKK_AES" => CKK_AES,
+        other => panic!("no key type {other}"),
+    };
+    let class = Class { class: CKO_SECRET_KEY, key_type: Some(key_type) };
+    let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, case.bytes("key"))]);
+    let has = |name| case.names().any(|field| field == name);
+    let params = if has("iv") {
+        Params::Iv(case.bytes("iv"))
+    } else if has("length") {
+        Params::Length(case.text("length").parse().unwrap())
+    } else {
+        Params::None
+    };
+    let limits = Limits { min_bits: 8, max_bits: 512, fips: false };
+    Use { key: Arc::new(Object::new(class, attributes)), params, limits, forward }
+}
+
+fn in_parts(cipher: &'static dyn Cipher, using: Use, input: &[u8], part: usize) -> Vec<u8> {
+    let mut stream = cipher.start(using).unwrap();
+    let mut out = Vec::new();
+    for chunk in input.chunks(part) {
+        let bound = stream.update_bound(chunk.len());
+        let more = stream.update(chunk).unwrap();
+        assert!(more.len() <= bound);
+        out.extend(more);
+    }
+    let rest = stream.finish().unwrap();
+    assert!(rest.len() <= stream.finish_bound().unwrap());
+    out.extend(rest);
+    out
+}
+
+fn ciphers(cipher: &'static dyn Cipher, case: &Case) {
+    let (data, result) = (case.bytes("data"), case.bytes("result"));
+    for (forward, from, into) in [(true, &data, &result), (false, &result, &data)] {
+        let using = using(case, forward);
+        cipher.prepare(&using).unwrap();
+        let (least, most) = cipher.bounds(&using, from.len()).unwrap();
+        assert!((least..=most).contains(&into.len()));
+        assert_eq!(&cipher.once(&using, from).unwrap(), into);
+        for part in [1, 7, 16, 33] {
+            assert_eq!(&in_parts(cipher, using.clone(), from, part), into, "parts of {part}");
+        }
+    }
+}
+
+fn signs(signature: &'static dyn Signature, case: &Case) {
+    let (data, result, using) = (case.bytes("data"), case.bytes("result"), using(case, true));
+    signature.prepare(&using).unwrap();
+    assert_eq!(signature.len(&using).unwrap(), result.len());
+    for part in [1, 7, 16, 4096] {
+        let mut feed = signature.feed(&using).unwrap();
+        data.chunks(part).for_each(|chunk| feed.update(chunk).unwrap());
+        let fed = feed.finish().unwrap();
+        assert_eq!(signature.sign(&using, &fed).unwrap(), result, "parts of {part}");
+        signature.verify(&using, &fed, &result).unwrap();
+        let mut wrong = result.clone();
+        wrong[0] ^= 1;
+        let refused = signature.verify(&using, &fed, &wrong).unwrap_err();
+        assert_eq!(refused.cause(), Cause::SignatureInvalid);
+        let refused = signature.verify(&using, &fed, &wrong[1..]).unwrap_err();
+        assert_eq!(refused.cause(), Cause::SignatureLenRange);
+    }
+}
+
+#[test]
+fn every_row_gives_the_published_answers() {
+    for (family, file) in FAMILIES {
+        let mut answered = HashSet::new();
+        for case in cases(file) {
+            assert!(case.names().all(|name| FIELDS.contains(&name)), "a field nobody reads");
+            let name = case.text("mechanism");
+            let row = family
+                .iter()
+                .find(|row| names::ckm(row.kind) == name)
+                .unwrap_or_else(|| panic!("{name} is no row of the family"));
+            answered.insert(row.kind);
+            if let Some(cipher) = row.cipher {
+                ciphers(cipher, &case);
+            }
+            if let Some(signature) = row.signature {
+                signs(signature, &case);
+            }
+        }
+        for row in family.iter().filter(|row| row.cipher.is_some() || row.signature.is_some()) {
+            assert!(answered.contains(&row.kind), "{} has no answer", names::ckm(row.kind));
+            assert!(rows().any(|listed| listed.kind == row.kind), "the family is not listed");
+        }
+    }
+}
+
+#[test]
+fn a_vector_of_another_length_is_refused() {
+    let case = cases(include_str!("vectors/aes_feedback.txt")).remove(0);
+    for row in aes_feedback::ROWS {
+        let mut using = using(&case, true);
+        using.params = Params::Iv(vec![0; 8]);
+        assert!(row.cipher.unwrap().prepare(&using).is_err());
+        using.params = Params::None;
+        let refused = row.cipher.unwrap().prepare(&using).unwrap_err();
+        assert_eq!(refused.cause(), Cause::MechanismParamInvalid);
+    }
+}
