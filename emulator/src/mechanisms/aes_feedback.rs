@@ -1,6 +1,6 @@
 //! AES in cipher feedback (8 and 128 bits) and output feedback.
 //!
-//! Source: PKCS#11 v3.0 Current Mechanisms, section 2.10 (CFB and OFB take a vector of one block);
+//! Source: PKCS#11 v3.0 Current Mechanisms (CFB and OFB take a vector of one block);
 //! SP 800-38A for the modes. They carry no keys (the vendor's table of functions, Assumed).
 
 use crate::ck::*;

@@ -1,6 +1,6 @@
 //! GMAC: the tag GCM gives a message that is authenticated and not encrypted.
 //!
-//! Source: SP 800-38D; PKCS#11 v2.40 Current Mechanisms, section 2.13.5 (parameter: a vector of 12
+//! Source: SP 800-38D; PKCS#11 v2.40 Current Mechanisms, AES-GMAC (parameter: a vector of 12
 //! bytes, tag of 16). That the structure of GCM is taken too, its tag length with it and its
 //! additional data empty, is Assumed from the vendor's bindings.
 

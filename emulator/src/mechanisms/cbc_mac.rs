@@ -1,6 +1,6 @@
 //! CBC-MAC with AES: half a block, or as much as the parameter of the general form says.
 //!
-//! Source: PKCS#11 v2.40 Current Mechanisms, sections 2.10.6 and 2.10.7; FIPS 113 for filling the
+//! Source: PKCS#11 v2.40 Current Mechanisms, AES-MAC; FIPS 113 for filling the
 //! last block up with zeros (Assumed for an empty message: one block of zeros).
 
 use std::sync::Arc;

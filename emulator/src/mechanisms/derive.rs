@@ -11,7 +11,7 @@ use crate::error::{Cause, Error, Result};
 use crate::mechanisms::aes::BLOCK;
 use crate::mechanisms::{Derive, NOTHING, Params, Row, Shape, Use, broken, keys, wrong_params};
 
-const fn digest(kind: CK_MECHANISM_TYPE, derive: Derive) -> Row {
+pub(super) const fn digest(kind: CK_MECHANISM_TYPE, derive: Derive) -> Row {
     Row { kind, derive: Some(derive), ..NOTHING }
 }
 
@@ -30,7 +30,7 @@ pub static ROWS: &[Row] = &[
     encrypt(CKM_AES_CBC_ENCRYPT_DATA, Shape::IvAndData(BLOCK)),
 ];
 
-fn by_digest(using: &Use, hash: Hash) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn by_digest(using: &Use, hash: Hash) -> Result<Zeroizing<Vec<u8>>> {
     let value = keys::to_bytes(&using.key)?;
     hash::digest(hash, &value).map(Zeroizing::new).map_err(broken)
 }

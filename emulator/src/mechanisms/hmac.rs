@@ -13,21 +13,21 @@ use crate::mechanisms::{
 use crate::object::{Attribute, Template};
 
 /// An HMAC; in its general form the parameter says how much of it is used.
-struct Hmac {
+pub(super) struct Hmac {
     hash: Hash,
     general: bool,
 }
 
-const fn row(kind: CK_MECHANISM_TYPE, mac: &'static Hmac) -> Row {
+pub(super) const fn row(kind: CK_MECHANISM_TYPE, mac: &'static Hmac) -> Row {
     let shape = if mac.general { Shape::Length } else { Shape::None };
     Row { kind, key: Some(CKK_GENERIC_SECRET), shape, signature: Some(mac), ..NOTHING }
 }
 
-const fn whole(hash: Hash) -> Hmac {
+pub(super) const fn whole(hash: Hash) -> Hmac {
     Hmac { hash, general: false }
 }
 
-const fn general(hash: Hash) -> Hmac {
+pub(super) const fn general(hash: Hash) -> Hmac {
     Hmac { hash, general: true }
 }
 

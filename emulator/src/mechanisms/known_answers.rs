@@ -2,7 +2,7 @@
 //! parts, back again, and a wrong signature refused. A row without an answer fails.
 //!
 //! A case has `mechanism`, `key` (hexadecimal), `type` (`CKK_` name), one of `iv`, `length` (of a
-//! MAC in bytes) or neither, `data`, and `result` (ciphertext or MAC).
+//! MAC in bytes) or neither, `data`, and `result` (ciphertext, MAC or derived key).
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::ck::*;
 use crate::crypto::vectors::{Case, cases};
 use crate::error::Cause;
 use crate::mechanisms::{
-    Cipher, Limits, Params, Row, Signature, Use, aes_feedback, aes_gmac, cbc_mac, rows,
+    Cipher, Limits, Params, Row, Signature, Use, aes_feedback, aes_gmac, cbc_mac, md5, rows,
 };
 use crate::object::held::Object;
 use crate::object::rules::Class;
@@ -24,11 +24,13 @@ static FAMILIES: &[(&[Row], &str)] = &[
     (aes_feedback::ROWS, include_str!("vectors/aes_feedback.txt")),
     (aes_gmac::ROWS, include_str!("vectors/aes_gmac.txt")),
     (cbc_mac::ROWS, include_str!("vectors/cbc_mac.txt")),
+    (md5::ROWS, include_str!("vectors/md5.txt")),
 ];
 
 fn using(case: &Case, forward: bool) -> Use {
     let key_type = match case.text("type") {
         "CKK_AES" => CKK_AES,
+        "CKK_GENERIC_SECRET" => CKK_GENERIC_SECRET,
         other => panic!("no key type {other}"),
     };
     let class = Class { class: CKO_SECRET_KEY, key_type: Some(key_type) };
@@ -111,8 +113,14 @@ fn every_row_gives_the_published_answers() {
             if let Some(signature) = row.signature {
                 signs(signature, &case);
             }
+            if let Some(derive) = row.derive {
+                assert!(case.bytes("data").is_empty(), "derived from the key alone");
+                let derived = derive(&using(&case, true), None).unwrap();
+                assert_eq!(*derived, case.bytes("result"));
+            }
         }
-        for row in family.iter().filter(|row| row.cipher.is_some() || row.signature.is_some()) {
+        for row in family.iter().filter(|row| row.generate.is_none() && row.generate_pair.is_none())
+        {
             assert!(answered.contains(&row.kind), "{} has no answer", names::ckm(row.kind));
             assert!(rows().any(|listed| listed.kind == row.kind), "the family is not listed");
         }

@@ -23,6 +23,7 @@ pub mod hmac;
 pub mod keys;
 #[cfg(test)]
 mod known_answers;
+pub mod md5;
 pub mod offer;
 pub mod params;
 pub mod rsa;
@@ -50,6 +51,7 @@ static REGISTRY: &[&[Row]] = &[
     rsa::ROWS,
     digest::ROWS,
     hmac::ROWS,
+    md5::ROWS,
     ec::ROWS,
     ecdh::ROWS,
     aes::ROWS,

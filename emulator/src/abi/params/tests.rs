@@ -143,3 +143,30 @@ fn oaep_takes_a_label_or_none() {
     params.ulSourceDataLen = CK_ULONG::MAX;
     assert_refused(&given(&mut params, 40), Shape::Oaep);
 }
+
+#[test]
+fn gmac_takes_a_bare_vector_or_the_structure_of_gcm() {
+    let mut iv = [7_u8; 12];
+    assert_eq!(read_as(&given(&mut iv, 12), Shape::Gmac).unwrap(), Params::Iv(iv.to_vec()));
+    assert_refused(&bare(0, 12), Shape::Gmac);
+    assert_refused(&bare(1, 11), Shape::Gmac);
+    let mut params = CK_GCM_PARAMS {
+        pIv: iv.as_mut_ptr(),
+        ulIvLen: 12,
+        ulIvBits: 0,
+        pAAD: std::ptr::null_mut(),
+        ulAADLen: 0,
+        ulTagBits: 96,
+    };
+    let wanted = Params::Gcm { iv: Some(iv.to_vec()), aad: Vec::new(), tag_bits: 96 };
+    assert_eq!(read_as(&given(&mut params, 48), Shape::Gmac).unwrap(), wanted);
+}
+
+#[test]
+fn an_old_number_is_read_as_the_present_one() {
+    let mut iv = [3_u8; 16];
+    let old = CK_MECHANISM { mechanism: 0x8000_0118, ..given(&mut iv, 16) };
+    // SAFETY: the parameter is this test's own memory.
+    let read = unsafe { read(&raw const old) }.unwrap();
+    assert_eq!(read, Mechanism { kind: CKM_AES_CFB8, params: Params::Iv(iv.to_vec()) });
+}
