@@ -105,6 +105,9 @@ pub(crate) fn cipher(kind: MechanismType, token: Kind, keys: &Keys) -> Sample {
             Sample { repeats: false, ..aes(keys::gcm_made_by_hsm(b"aad"), &text) }
         }
         CKM_AES_GCM => aes(Mechanism::aes_gcm(&[1; 12], b"aad", 128), &text),
+        CKM_AES_CFB8 | CKM_AES_CFB128 | CKM_AES_OFB => {
+            aes(Mechanism::Bytes(kind, vec![7; 16]), &text)
+        }
         CKM_AES_KW => aes(Mechanism::Plain(kind), &text[..96]),
         CKM_AES_KWP => aes(Mechanism::Plain(kind), &text),
         CKM_RSA_PKCS => rsa(Mechanism::Plain(kind), &text, false),
@@ -163,6 +166,11 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         | CKM_SHA256_HMAC_GENERAL
         | CKM_SHA384_HMAC_GENERAL
         | CKM_SHA512_HMAC_GENERAL => mac(Mechanism::ulong(kind, 10), keys.generic),
+        CKM_MD5_HMAC => mac(Mechanism::Plain(kind), keys.generic),
+        CKM_MD5_HMAC_GENERAL => mac(Mechanism::ulong(kind, 10), keys.generic),
+        CKM_AES_MAC => mac(Mechanism::Plain(kind), keys.aes),
+        CKM_AES_MAC_GENERAL => mac(Mechanism::ulong(kind, 8), keys.aes),
+        CKM_AES_GMAC => mac(Mechanism::Bytes(kind, vec![7; 12]), keys.aes),
         CKM_AES_CMAC => mac(Mechanism::Plain(kind), keys.aes),
         CKM_AES_CMAC_GENERAL => mac(Mechanism::ulong(kind, 8), keys.aes),
         _ => panic!("{} signs: give it a row", names::ckm(kind)),

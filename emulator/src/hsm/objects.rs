@@ -324,7 +324,8 @@ impl Partition {
         let how = Self::circumstances(session, Origin::Generated, Some(mechanism));
         let mut attributes = build::complete(template, class, how)?;
         self.may_add(session, class, &attributes)?;
-        for attribute in generate(template, offer.limits(Functions::GENERATE))?.0 {
+        for attribute in generate(template, &mechanism.params, offer.limits(Functions::GENERATE))?.0
+        {
             attributes.set(attribute);
         }
         self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
@@ -353,7 +354,7 @@ impl Partition {
             halves.push((class, attributes));
         }
         let limits = offer.limits(Functions::GENERATE_PAIR);
-        let (public, private) = generate(public, private, limits)?;
+        let (public, private) = generate(public, private, &mechanism.params, limits)?;
         for ((_, attributes), made) in halves.iter_mut().zip([public, private]) {
             for attribute in made.0 {
                 attributes.set(attribute);

@@ -164,9 +164,9 @@ impl Partition {
 /// Class, type, usage and allowed mechanisms, in that order.
 fn check_key(key: &Object, row: &Row, operation: &Operation<'_>) -> Result<()> {
     let class = key.class();
-    let symmetric = matches!(row.key, Some(CKK_AES | CKK_GENERIC_SECRET));
-    let wanted = if symmetric { CKO_SECRET_KEY } else { operation.purpose.asymmetric_class() };
-    if class.class != wanted || class.key_type != row.key {
+    let wanted =
+        if row.is_symmetric() { CKO_SECRET_KEY } else { operation.purpose.asymmetric_class() };
+    if class.class != wanted || !row.takes(class.key_type) {
         return Err(Error::new(
             Cause::KeyTypeInconsistent,
             format!("{} wants another kind of key", names::ckm(row.kind)),

@@ -215,7 +215,7 @@ impl Partition {
             CKO_PRIVATE_KEY
         };
         let any_secret = offer.row.key.is_none() && class.class == CKO_SECRET_KEY;
-        if !any_secret && (class.class != wanted || class.key_type != offer.row.key) {
+        if !any_secret && (class.class != wanted || !offer.row.takes(class.key_type)) {
             return Err(Error::new(
                 carrier.type_inconsistent,
                 format!("{} wants another kind of key", names::ckm(mechanism.kind)),

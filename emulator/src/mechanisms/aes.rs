@@ -13,9 +13,8 @@ use crate::crypto::random;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::stream::Collect;
 use crate::mechanisms::{
-    Cipher, Limits, NOTHING, Params, Row, Shape, Stream, Use, broken, keys, wrong_params,
+    Cipher, NOTHING, Params, Row, Shape, Stream, Use, broken, keys, wrong_params,
 };
-use crate::object::{Attribute, Template};
 
 pub(super) const BLOCK: usize = 16;
 
@@ -33,30 +32,16 @@ const fn row(kind: CK_MECHANISM_TYPE, shape: Shape, cipher: &'static dyn Cipher)
 
 /// AES as this module serves it.
 pub static ROWS: &[Row] = &[
-    Row { kind: CKM_AES_KEY_GEN, key: Some(CKK_AES), generate: Some(generate), ..NOTHING },
+    Row {
+        kind: CKM_AES_KEY_GEN,
+        key: Some(CKK_AES),
+        generate: Some(|template, _, limits| keys::secret::generate(CKK_AES, template, limits)),
+        ..NOTHING
+    },
     row(CKM_AES_CBC, Shape::Iv(BLOCK), &Cbc { padded: false }),
     row(CKM_AES_CBC_PAD, Shape::Iv(BLOCK), &Cbc { padded: true }),
     row(CKM_AES_GCM, Shape::Gcm, &Gcm),
 ];
-
-fn generate(template: &Template, limits: Limits) -> Result<Template> {
-    let len = template.number(CKA_VALUE_LEN).ok_or_else(|| {
-        Error::new(Cause::TemplateIncomplete, "the length of the key is wanted")
-            .about(CKA_VALUE_LEN)
-    })?;
-    let len = match len {
-        16 => 16,
-        24 => 24,
-        32 => 32,
-        _ => {
-            return Err(Error::new(Cause::KeySizeRange, "an AES key has 16, 24 or 32 bytes")
-                .about(CKA_VALUE_LEN));
-        }
-    };
-    limits.check(len as u64 * 8)?;
-    let value = random::bytes(len).map_err(broken)?;
-    Ok(Template::from_iter([Attribute::bytes(CKA_VALUE, value.to_vec())]))
-}
 
 pub(super) fn check_size(using: &Use) -> Result<()> {
     using.limits.check(keys::bits(&using.key)?)

@@ -9,7 +9,7 @@ use crate::crypto::ec::{Curve, EcPrivateKey};
 use crate::crypto::hash::Hash;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::stream::Hashed;
-use crate::mechanisms::{Feed, Limits, NOTHING, Row, Signature, Use, broken, keys};
+use crate::mechanisms::{Feed, Limits, NOTHING, Params, Row, Signature, Use, broken, keys};
 use crate::object::{Attribute, Template};
 
 struct Ecdsa(Option<Hash>);
@@ -91,6 +91,7 @@ fn check_curve(curve: Curve, limits: Limits) -> Result<()> {
 fn generate_pair(
     public: &Template,
     _private: &Template,
+    _params: &Params,
     limits: Limits,
 ) -> Result<(Template, Template)> {
     let curve = keys::curve(public)?;

@@ -5,12 +5,10 @@
 use crate::ck::*;
 use crate::crypto::hash::Hash;
 use crate::crypto::hmac::{HmacStream, same};
-use crate::crypto::random;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::{
-    Feed, Limits, NOTHING, Params, Row, Shape, Signature, Use, broken, keys, wrong_params,
+    Feed, NOTHING, Params, Row, Shape, Signature, Use, broken, keys, wrong_params,
 };
-use crate::object::{Attribute, Template};
 
 /// An HMAC; in its general form the parameter says how much of it is used.
 pub(super) struct Hmac {
@@ -46,7 +44,9 @@ pub static ROWS: &[Row] = &[
     Row {
         kind: CKM_GENERIC_SECRET_KEY_GEN,
         key: Some(CKK_GENERIC_SECRET),
-        generate: Some(generate),
+        generate: Some(|template, _, limits| {
+            keys::secret::generate(CKK_GENERIC_SECRET, template, limits)
+        }),
         ..NOTHING
     },
 ];
@@ -108,16 +108,4 @@ impl Feed for Running {
     fn finish(self: Box<Self>) -> Result<Vec<u8>> {
         self.0.finish().map_err(broken)
     }
-}
-
-fn generate(template: &Template, limits: Limits) -> Result<Template> {
-    let len = template.number(CKA_VALUE_LEN).ok_or_else(|| {
-        Error::new(Cause::TemplateIncomplete, "the length of the key is wanted")
-            .about(CKA_VALUE_LEN)
-    })?;
-    limits.check(len.saturating_mul(8))?;
-    let len = usize::try_from(len)
-        .map_err(|_| Error::new(Cause::KeySizeRange, "longer than this machine can hold"))?;
-    let value = random::bytes(len).map_err(broken)?;
-    Ok(Template::from_iter([Attribute::bytes(CKA_VALUE, value.to_vec())]))
 }

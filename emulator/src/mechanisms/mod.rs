@@ -68,8 +68,10 @@ static REGISTRY: &[&[Row]] = &[
 pub struct Row {
     /// `CKM_` number.
     pub kind: CK_MECHANISM_TYPE,
-    /// The key it wants, or makes; none for a digest.
+    /// The key it wants, or makes; none for a digest, and where any secret key will do.
     pub key: Option<CK_KEY_TYPE>,
+    /// Key types it takes besides.
+    pub also: &'static [CK_KEY_TYPE],
     /// How its parameter lies in memory.
     pub shape: Shape,
     /// The partition policy that can switch it off.
@@ -94,6 +96,7 @@ pub struct Row {
 pub const NOTHING: Row = Row {
     kind: 0,
     key: None,
+    also: &[],
     shape: Shape::None,
     policy: None,
     cipher: None,
@@ -108,11 +111,11 @@ pub const NOTHING: Row = Row {
 /// Derives the bytes of a key: as many as are wanted, or as many as the mechanism gives.
 pub type Derive = fn(&Use, Option<usize>) -> Result<Zeroizing<Vec<u8>>>;
 
-/// Makes a secret key: from a complete template to the attributes the token adds.
-pub type GenerateKey = fn(&Template, Limits) -> Result<Template>;
+/// Makes a secret key or domain parameters: from a template to the attributes the token adds.
+pub type GenerateKey = fn(&Template, &Params, Limits) -> Result<Template>;
 
 /// Makes a key pair: what the token adds to the public and to the private template.
-pub type GeneratePair = fn(&Template, &Template, Limits) -> Result<(Template, Template)>;
+pub type GeneratePair = fn(&Template, &Template, &Params, Limits) -> Result<(Template, Template)>;
 
 /// Sizes a key must have here and now, in bits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -246,13 +249,24 @@ impl Row {
 
     /// Whether one secret key does both directions.
     pub fn is_symmetric(&self) -> bool {
-        !matches!(self.key, Some(CKK_RSA | CKK_EC))
+        self.key.is_none_or(is_secret)
+    }
+
+    /// Whether it takes keys of that type.
+    pub fn takes(&self, key_type: Option<CK_KEY_TYPE>) -> bool {
+        self.key == key_type || key_type.is_some_and(|given| self.also.contains(&given))
     }
 
     /// The classes a key pair or key made by this row has.
     pub fn makes(&self, class: CK_OBJECT_CLASS) -> Class {
         Class { class, key_type: self.key }
     }
+}
+
+/// Whether keys of a type are secret keys, as against pairs.
+pub fn is_secret(key_type: CK_KEY_TYPE) -> bool {
+    let class = Class { class: CKO_SECRET_KEY, key_type: Some(key_type) };
+    class.tables().is_some()
 }
 
 /// The row of a mechanism.

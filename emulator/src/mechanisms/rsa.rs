@@ -420,6 +420,7 @@ fn bad_exponent(rule: &'static str) -> Error {
 fn generate_pair(
     public: &Template,
     _private: &Template,
+    _params: &Params,
     limits: Limits,
 ) -> Result<(Template, Template)> {
     let bits = public.number(CKA_MODULUS_BITS).ok_or_else(|| {

@@ -3,25 +3,30 @@
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::RwLock;
+
 use crate::ck::*;
 use crate::object::Template;
 use crate::object::rules::Class;
 
-/// Places for parsed keys: parsing an RSA key costs more than a signature, so it is done once.
-const PARSED_PLACES: usize = 16;
+/// What a mechanism parsed from an object, and the place it is known by.
+type Parsed = (usize, Arc<dyn Any + Send + Sync>);
 
 /// Attributes, secrets among them, in memory only and zeroed when dropped.
 #[derive(Debug)]
 pub struct Object {
     class: Class,
     attributes: Template,
-    parsed: [OnceLock<Arc<dyn Any + Send + Sync>>; PARSED_PLACES],
+    /// Parsing an RSA key costs more than a signature, so it is done once. Nearly every key has one
+    /// use only; who has more shares the list.
+    first: OnceLock<Parsed>,
+    others: RwLock<Vec<Parsed>>,
 }
 
 impl Object {
     /// An object of a class, its attributes complete.
     pub fn new(class: Class, attributes: Template) -> Self {
-        Self { class, attributes, parsed: [const { OnceLock::new() }; PARSED_PLACES] }
+        Self { class, attributes, first: OnceLock::new(), others: RwLock::default() }
     }
 
     /// Its class and key type.
@@ -59,17 +64,23 @@ impl Object {
         place: usize,
         parse: impl FnOnce(&Template) -> Result<T, E>,
     ) -> Result<Arc<T>, E> {
-        if let Some(kept) = self.parsed.get(place).and_then(OnceLock::get)
-            && let Ok(kept) = Arc::clone(kept).downcast::<T>()
-        {
+        if let Some(kept) = self.kept(place).and_then(|kept| kept.downcast::<T>().ok()) {
             return Ok(kept);
         }
         let fresh = Arc::new(parse(&self.attributes)?);
-        if let Some(cell) = self.parsed.get(place) {
-            let kept: Arc<dyn Any + Send + Sync> = fresh.clone();
-            // Losing the race to another thread costs one parse more, nothing else.
-            let _ = cell.set(kept);
+        // Losing a race to another thread costs one parse more, nothing else.
+        if let Err(second) = self.first.set((place, fresh.clone())) {
+            self.others.write().push(second);
         }
         Ok(fresh)
+    }
+
+    fn kept(&self, place: usize) -> Option<Arc<dyn Any + Send + Sync>> {
+        let first = self.first.get()?;
+        if first.0 == place {
+            return Some(Arc::clone(&first.1));
+        }
+        let others = self.others.read();
+        others.iter().find(|(own, _)| *own == place).map(|(_, kept)| Arc::clone(kept))
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod held;
+pub(crate) mod key_types;
 pub mod rules;
 pub mod template;
 

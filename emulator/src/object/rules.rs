@@ -1,11 +1,13 @@
 //! What attributes an object of each class has, who may set them when, and what they are otherwise.
 //!
-//! One row an attribute; a class is a few tables of rows. Sources: PKCS#11 v2.40 sections 4.4 to
+//! One row an attribute; a class is a few tables of rows. What each type of key adds stands in
+//! [`key_types`]. Sources: PKCS#11 v2.40 sections 4.4 to
 //! 4.10 and the tables of each key type in the Current Mechanisms document; the vendor's defaults
 //! from "Key Attribute Defaults" (Documented); vendor attributes from pycryptoki's
 //! `attributes.py` (Documented).
 
 use crate::ck::*;
+use crate::object::key_types;
 
 /// What a value looks like in memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,7 +114,7 @@ impl Rule {
     }
 }
 
-const fn row(
+pub(super) const fn row(
     kind: CK_ATTRIBUTE_TYPE,
     form: Form,
     (created, made): (Given, Given),
@@ -122,7 +124,7 @@ const fn row(
     Rule { kind, form, created, made, change, default, secret: false }
 }
 
-const fn secret(kind: CK_ATTRIBUTE_TYPE, created: Given, made: Given) -> Rule {
+pub(super) const fn secret(kind: CK_ATTRIBUTE_TYPE, created: Given, made: Given) -> Rule {
     Rule {
         kind,
         form: Form::Bytes,
@@ -139,11 +141,11 @@ use Change::{BySo, Free, Never as Fixed, OnCopy, OnlyOff, OnlyOn};
 use Form::{Bytes, Date, Flag, Mechanisms, Number};
 use Given::{Echo, May, Must, Never};
 
-const ANY: (Given, Given) = (May, May);
-const NONE: (Given, Given) = (Never, Never);
+pub(super) const ANY: (Given, Given) = (May, May);
+pub(super) const NONE: (Given, Given) = (Never, Never);
 
 /// Every storage object.
-const STORAGE: &[Rule] = &[
+pub(super) const STORAGE: &[Rule] = &[
     row(CKA_CLASS, Number, (Must, May), Fixed, Computed),
     row(CKA_TOKEN, Flag, ANY, OnCopy, Off),
     // The vendor: true if a Crypto Officer is logged in, else false (Documented).
@@ -184,7 +186,7 @@ const CERTIFICATE: &[Rule] = &[
     row(CKA_NAME_HASH_ALGORITHM, Number, (May, Never), Fixed, Absent),
 ];
 
-const KEY: &[Rule] = &[
+pub(super) const KEY: &[Rule] = &[
     row(CKA_KEY_TYPE, Number, (Must, May), Fixed, Computed),
     row(CKA_ID, Bytes, ANY, Free, Empty),
     row(CKA_START_DATE, Date, ANY, Free, Empty),
@@ -196,7 +198,7 @@ const KEY: &[Rule] = &[
     row(CKA_EKM_UID, Bytes, ANY, Free, Empty),
 ];
 
-const PUBLIC: &[Rule] = &[
+pub(super) const PUBLIC: &[Rule] = &[
     row(CKA_SUBJECT, Bytes, ANY, Free, Empty),
     row(CKA_ENCRYPT, Flag, ANY, Free, Off),
     row(CKA_VERIFY, Flag, ANY, Free, Off),
@@ -209,7 +211,7 @@ const PUBLIC: &[Rule] = &[
     row(CKA_SIGN, Flag, (Echo, Echo), Fixed, Absent),
 ];
 
-const PRIVATE: &[Rule] = &[
+pub(super) const PRIVATE: &[Rule] = &[
     row(CKA_SUBJECT, Bytes, ANY, Free, Empty),
     row(CKA_SENSITIVE, Flag, ANY, OnlyOn, Computed),
     row(CKA_DECRYPT, Flag, ANY, Free, Off),
@@ -227,7 +229,7 @@ const PRIVATE: &[Rule] = &[
     row(CKA_VERIFY, Flag, (Echo, Echo), Fixed, Absent),
 ];
 
-const SECRET: &[Rule] = &[
+pub(super) const SECRET: &[Rule] = &[
     row(CKA_SENSITIVE, Flag, ANY, OnlyOn, Computed),
     row(CKA_ENCRYPT, Flag, ANY, Free, Off),
     row(CKA_DECRYPT, Flag, ANY, Free, Off),
@@ -248,32 +250,6 @@ const SECRET: &[Rule] = &[
     row(CKA_VALUE_LEN, Number, (Echo, May), Fixed, Computed),
 ];
 
-const RSA_PUBLIC: &[Rule] = &[
-    row(CKA_MODULUS, Bytes, (Must, Never), Fixed, Computed),
-    row(CKA_MODULUS_BITS, Number, (Echo, Must), Fixed, Computed),
-    row(CKA_PUBLIC_EXPONENT, Bytes, (Must, May), Fixed, Computed),
-];
-
-const RSA_PRIVATE: &[Rule] = &[
-    row(CKA_MODULUS, Bytes, (Must, Never), Fixed, Computed),
-    row(CKA_PUBLIC_EXPONENT, Bytes, (Must, Never), Fixed, Computed),
-    secret(CKA_PRIVATE_EXPONENT, Must, Never),
-    secret(CKA_PRIME_1, May, Never),
-    secret(CKA_PRIME_2, May, Never),
-    secret(CKA_EXPONENT_1, May, Never),
-    secret(CKA_EXPONENT_2, May, Never),
-    secret(CKA_COEFFICIENT, May, Never),
-    row(CKA_MODULUS_BITS, Number, (Echo, Echo), Fixed, Absent),
-];
-
-const EC_PUBLIC: &[Rule] = &[
-    row(CKA_EC_PARAMS, Bytes, (Must, Must), Fixed, Computed),
-    row(CKA_EC_POINT, Bytes, (Must, Never), Fixed, Computed),
-];
-
-const EC_PRIVATE: &[Rule] =
-    &[row(CKA_EC_PARAMS, Bytes, (Must, Echo), Fixed, Computed), secret(CKA_VALUE, Must, Never)];
-
 /// A class of object, as finely as the rules differ.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Class {
@@ -286,16 +262,12 @@ pub struct Class {
 impl Class {
     /// The tables of the class, none where the module has no such class or key type.
     pub fn tables(self) -> Option<&'static [&'static [Rule]]> {
-        Some(match (self.class, self.key_type) {
-            (CKO_DATA, None) => &[STORAGE, DATA],
-            (CKO_CERTIFICATE, None) => &[STORAGE, CERTIFICATE],
-            (CKO_PUBLIC_KEY, Some(CKK_RSA)) => &[STORAGE, KEY, PUBLIC, RSA_PUBLIC],
-            (CKO_PRIVATE_KEY, Some(CKK_RSA)) => &[STORAGE, KEY, PRIVATE, RSA_PRIVATE],
-            (CKO_PUBLIC_KEY, Some(CKK_EC)) => &[STORAGE, KEY, PUBLIC, EC_PUBLIC],
-            (CKO_PRIVATE_KEY, Some(CKK_EC)) => &[STORAGE, KEY, PRIVATE, EC_PRIVATE],
-            (CKO_SECRET_KEY, Some(CKK_AES | CKK_GENERIC_SECRET)) => &[STORAGE, KEY, SECRET],
-            _ => return None,
-        })
+        match (self.class, self.key_type) {
+            (CKO_DATA, None) => Some(&[STORAGE, DATA]),
+            (CKO_CERTIFICATE, None) => Some(&[STORAGE, CERTIFICATE]),
+            (class, Some(key_type)) => key_types::tables(class, key_type),
+            _ => None,
+        }
     }
 
     /// Every rule of the class.
@@ -322,21 +294,8 @@ impl Class {
 /// Whether any class of this module has the attribute: decides between "not for this class" and
 /// "never heard of".
 pub fn is_known(kind: CK_ATTRIBUTE_TYPE) -> bool {
-    [
-        STORAGE,
-        DATA,
-        CERTIFICATE,
-        KEY,
-        PUBLIC,
-        PRIVATE,
-        SECRET,
-        RSA_PUBLIC,
-        RSA_PRIVATE,
-        EC_PUBLIC,
-        EC_PRIVATE,
-    ]
-    .iter()
-    .any(|table| table.iter().any(|rule| rule.kind == kind))
+    let own = [STORAGE, DATA, CERTIFICATE].into_iter();
+    own.chain(key_types::all()).any(|table| table.iter().any(|rule| rule.kind == kind))
 }
 
 #[cfg(test)]
@@ -345,16 +304,13 @@ mod tests {
 
     #[test]
     fn no_class_names_an_attribute_twice() {
-        for (class, key_type) in [
-            (CKO_DATA, None),
-            (CKO_CERTIFICATE, None),
-            (CKO_PUBLIC_KEY, Some(CKK_RSA)),
-            (CKO_PRIVATE_KEY, Some(CKK_RSA)),
-            (CKO_PUBLIC_KEY, Some(CKK_EC)),
-            (CKO_PRIVATE_KEY, Some(CKK_EC)),
-            (CKO_SECRET_KEY, Some(CKK_AES)),
-        ] {
-            let class = Class { class, key_type };
+        let mut classes = vec![
+            Class { class: CKO_DATA, key_type: None },
+            Class { class: CKO_CERTIFICATE, key_type: None },
+        ];
+        classes.extend(key_types::classes());
+        assert!(classes.len() > 7);
+        for class in classes {
             let mut seen = std::collections::HashSet::new();
             for rule in class.rules() {
                 assert!(seen.insert(rule.kind), "{class:?} has {} twice", names::cka(rule.kind));
@@ -365,12 +321,9 @@ mod tests {
 
     #[test]
     fn secrets_are_never_in_a_template_for_a_made_key() {
-        for class in [CKO_PRIVATE_KEY, CKO_SECRET_KEY] {
-            for key_type in [CKK_RSA, CKK_EC, CKK_AES] {
-                let class = Class { class, key_type: Some(key_type) };
-                for rule in class.rules().filter(|rule| rule.secret) {
-                    assert_eq!(rule.given(Origin::Generated), Given::Never);
-                }
+        for class in key_types::classes() {
+            for rule in class.rules().filter(|rule| rule.secret) {
+                assert_eq!(rule.given(Origin::Generated), Given::Never);
             }
         }
     }

@@ -1,0 +1,78 @@
+//! Types of keys: which attributes each adds to those every key has.
+//!
+//! To add a type: its tables and a row of `KEY_TYPES` here, its file or line in
+//! `mechanisms::keys`. Source: the tables of each key type in PKCS#11 v2.40 Current Mechanisms and
+//! Historical Mechanisms.
+
+use crate::ck::*;
+use crate::object::rules::Change::Never as Fixed;
+#[cfg(test)]
+use crate::object::rules::Class;
+use crate::object::rules::Default::{Absent, Computed};
+use crate::object::rules::Form::{Bytes, Number};
+use crate::object::rules::Given::{Echo, May, Must, Never};
+use crate::object::rules::{KEY, PRIVATE, PUBLIC, Rule, SECRET, STORAGE, row, secret};
+
+const RSA_PUBLIC: &[Rule] = &[
+    row(CKA_MODULUS, Bytes, (Must, Never), Fixed, Computed),
+    row(CKA_MODULUS_BITS, Number, (Echo, Must), Fixed, Computed),
+    row(CKA_PUBLIC_EXPONENT, Bytes, (Must, May), Fixed, Computed),
+];
+
+const RSA_PRIVATE: &[Rule] = &[
+    row(CKA_MODULUS, Bytes, (Must, Never), Fixed, Computed),
+    row(CKA_PUBLIC_EXPONENT, Bytes, (Must, Never), Fixed, Computed),
+    secret(CKA_PRIVATE_EXPONENT, Must, Never),
+    secret(CKA_PRIME_1, May, Never),
+    secret(CKA_PRIME_2, May, Never),
+    secret(CKA_EXPONENT_1, May, Never),
+    secret(CKA_EXPONENT_2, May, Never),
+    secret(CKA_COEFFICIENT, May, Never),
+    row(CKA_MODULUS_BITS, Number, (Echo, Echo), Fixed, Absent),
+];
+
+const EC_PUBLIC: &[Rule] = &[
+    row(CKA_EC_PARAMS, Bytes, (Must, Must), Fixed, Computed),
+    row(CKA_EC_POINT, Bytes, (Must, Never), Fixed, Computed),
+];
+
+const EC_PRIVATE: &[Rule] =
+    &[row(CKA_EC_PARAMS, Bytes, (Must, Echo), Fixed, Computed), secret(CKA_VALUE, Must, Never)];
+
+/// A class of keys of one type, and its tables.
+type KeyType = (CK_KEY_TYPE, CK_OBJECT_CLASS, &'static [&'static [Rule]]);
+
+/// Every type of key this module has, a row a class.
+static KEY_TYPES: &[KeyType] = &[
+    (CKK_RSA, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, RSA_PUBLIC]),
+    (CKK_RSA, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, RSA_PRIVATE]),
+    (CKK_EC, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, EC_PUBLIC]),
+    (CKK_EC, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
+    secret_key(CKK_AES),
+    secret_key(CKK_GENERIC_SECRET),
+];
+
+/// Secret keys differ in the lengths they may have, not in their attributes.
+const fn secret_key(key_type: CK_KEY_TYPE) -> KeyType {
+    (key_type, CKO_SECRET_KEY, &[STORAGE, KEY, SECRET])
+}
+
+/// The tables of a class of keys.
+pub(super) fn tables(
+    class: CK_OBJECT_CLASS,
+    key_type: CK_KEY_TYPE,
+) -> Option<&'static [&'static [Rule]]> {
+    let found = KEY_TYPES.iter().find(|(kind, of, _)| (*kind, *of) == (key_type, class));
+    found.map(|(_, _, tables)| *tables)
+}
+
+/// Every table of every type, many of them more than once.
+pub(super) fn all() -> impl Iterator<Item = &'static [Rule]> {
+    KEY_TYPES.iter().flat_map(|(_, _, tables)| tables.iter().copied())
+}
+
+/// Every class of keys.
+#[cfg(test)]
+pub(super) fn classes() -> impl Iterator<Item = Class> {
+    KEY_TYPES.iter().map(|(kind, class, _)| Class { class: *class, key_type: Some(*kind) })
+}
