@@ -35,7 +35,7 @@ impl Pair for EcPair {
         ec_private(key)?.to_pkcs8().map_err(|_| formless())
     }
 
-    fn from_pkcs8(&self, bytes: &[u8]) -> Result<Template> {
+    fn parse_pkcs8(&self, bytes: &[u8]) -> Result<Template> {
         match pkcs8::parse(bytes) {
             Ok(PrivateKey::Ec(key)) => Ok(Template::from_iter([
                 Attribute::bytes(CKA_EC_PARAMS, key.curve().oid_der().to_vec()),

@@ -55,7 +55,7 @@ pub trait Pair: Sync {
     ///
     /// # Errors
     /// `WrappedKeyInvalid` for bytes that are no such key.
-    fn from_pkcs8(&self, bytes: &[u8]) -> Result<Template>;
+    fn parse_pkcs8(&self, bytes: &[u8]) -> Result<Template>;
 }
 
 /// Every type of key pair.
@@ -112,7 +112,7 @@ pub fn from_bytes(class: Class, bytes: &[u8], template: &Template) -> Result<Tem
     if class.class == CKO_SECRET_KEY {
         return secret::from_bytes(bytes, wanted_len(class, template)?);
     }
-    pair(class).ok_or_else(not_such_a_key)?.from_pkcs8(bytes)
+    pair(class).ok_or_else(not_such_a_key)?.parse_pkcs8(bytes)
 }
 
 /// The length a template asks of a secret key, in bytes; the only length of its type where the

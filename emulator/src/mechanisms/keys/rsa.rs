@@ -35,7 +35,7 @@ impl Pair for RsaPair {
         rsa_private(key)?.to_pkcs8().map_err(|_| formless())
     }
 
-    fn from_pkcs8(&self, bytes: &[u8]) -> Result<Template> {
+    fn parse_pkcs8(&self, bytes: &[u8]) -> Result<Template> {
         match pkcs8::parse(bytes) {
             Ok(PrivateKey::Rsa(key)) => rsa_private_attributes(&key).map_err(broken),
             _ => Err(not_such_a_key()),
