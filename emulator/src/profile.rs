@@ -1,7 +1,10 @@
 //! What a firmware and client version does, as data.
 //!
 //! A profile is a TOML file; the built-in ones lie in `emulator/profiles`. Every datum there says
-//! how far it can be trusted. This room parses; others decide by it.
+//! how far it can be trusted. One may extend another by name and then says only what differs.
+//! [`file`] parses; others decide by what comes of it.
+
+mod file;
 
 use std::collections::HashMap;
 
@@ -9,12 +12,15 @@ use serde::Deserialize;
 
 use crate::ck::CK_MECHANISM_TYPE;
 use crate::mechanisms::offer::Datum;
-use crate::mechanisms::{Functions, current};
 
 /// The default: the integration guide's own HSM.
 pub const DEFAULT: &str = "luna-7.4.0";
 
-static BUILT_IN: &[(&str, &str)] = &[(DEFAULT, include_str!("../profiles/luna-7.4.0.toml"))];
+static BUILT_IN: &[(&str, &str)] = &[
+    (DEFAULT, include_str!("../profiles/luna-7.4.0.toml")),
+    ("luna-7.8.4", include_str!("../profiles/luna-7.8.4.toml")),
+    ("luna-7.9.0", include_str!("../profiles/luna-7.9.0.toml")),
+];
 
 /// One firmware with one client.
 #[derive(Debug)]
@@ -37,52 +43,83 @@ pub struct Profile {
     pub mechanisms: HashMap<CK_MECHANISM_TYPE, Datum>,
 }
 
-/// Texts a client sees.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Strings {
-    /// `CK_TOKEN_INFO.model` of a partition.
-    pub token_model: String,
-    /// The same of an HA group.
-    pub group_model: String,
-    /// `CK_SLOT_INFO.slotDescription` of a partition.
-    pub slot_description: String,
-    /// The same of an HA group.
-    pub group_slot_description: String,
-    /// `CK_SLOT_INFO.manufacturerID`.
-    pub slot_manufacturer: String,
-    /// `CK_TOKEN_INFO.manufacturerID`.
-    pub token_manufacturer: String,
-    /// `CK_INFO.manufacturerID`.
-    pub library_manufacturer: String,
-    /// `CK_INFO.libraryDescription`.
-    pub library_description: String,
+/// A table of a profile, and the same table in a file that extends another, where a key that is not
+/// given stays as it was.
+macro_rules! table {
+    ($(#[$doc:meta])* $name:ident, $over:ident { $($(#[$about:meta])* $key:ident: $kind:ty,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            $($(#[$about])* pub $key: $kind,)+
+        }
+
+        #[derive(Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct $over {
+            $($key: Option<$kind>,)+
+        }
+
+        impl $over {
+            /// What is given here, else what the base has; the first key that neither has.
+            fn over(self, base: Option<&$name>) -> Result<$name, &'static str> {
+                Ok($name {
+                    $($key: match (self.$key, base) {
+                        (Some(own), _) => own,
+                        (None, Some(base)) => base.$key.clone(),
+                        (None, None) => return Err(stringify!($key)),
+                    },)+
+                })
+            }
+        }
+    };
 }
 
-/// Version numbers.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Versions {
-    /// Firmware: major, minor, sub-minor.
-    pub firmware: [u8; 3],
-    /// Client: major, minor.
-    pub client: [u8; 2],
-    /// Cryptoki: major, minor.
-    pub cryptoki: [u8; 2],
+table! {
+    /// Texts a client sees.
+    Strings, StringsOver {
+        /// `CK_TOKEN_INFO.model` of a partition.
+        token_model: String,
+        /// The same of an HA group.
+        group_model: String,
+        /// `CK_SLOT_INFO.slotDescription` of a partition.
+        slot_description: String,
+        /// The same of an HA group.
+        group_slot_description: String,
+        /// `CK_SLOT_INFO.manufacturerID`.
+        slot_manufacturer: String,
+        /// `CK_TOKEN_INFO.manufacturerID`.
+        token_manufacturer: String,
+        /// `CK_INFO.manufacturerID`.
+        library_manufacturer: String,
+        /// `CK_INFO.libraryDescription`.
+        library_description: String,
+    }
 }
 
-/// Bounds.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limits {
-    /// Bytes of a partition.
-    pub partition_bytes: u64,
-    /// Sessions of one application on one partition.
-    pub max_sessions: u64,
-    /// Bytes of randomness in one call.
-    pub max_random: u64,
-    /// Wrong Partition SO credentials before the partition is zeroised.
-    pub partition_so_attempts: u32,
+table! {
+    /// Version numbers.
+    Versions, VersionsOver {
+        /// Firmware: major, minor, sub-minor.
+        firmware: [u8; 3],
+        /// Client: major, minor.
+        client: [u8; 2],
+        /// Cryptoki: major, minor.
+        cryptoki: [u8; 2],
+    }
+}
+
+table! {
+    /// Bounds.
+    Limits, LimitsOver {
+        /// Bytes of a partition.
+        partition_bytes: u64,
+        /// Sessions of one application on one partition.
+        max_sessions: u64,
+        /// Bytes of randomness in one call.
+        max_random: u64,
+        /// Wrong Partition SO credentials before the partition is zeroised.
+        partition_so_attempts: u32,
+    }
 }
 
 /// A policy and the capability that bounds it.
@@ -133,42 +170,6 @@ pub enum Provenance {
     Assumed,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    name: String,
-    format: u32,
-    strings: Strings,
-    versions: Versions,
-    limits: Limits,
-    partition_policies: Vec<Policy>,
-    hsm_policies: Vec<Policy>,
-    offer: OfferTable,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfferTable {
-    mechanisms: Vec<MechanismRow>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MechanismRow {
-    name: String,
-    kind: CK_MECHANISM_TYPE,
-    /// The number older clients use; `mechanisms::current` knows it, or the profile is wrong.
-    old: Option<CK_MECHANISM_TYPE>,
-    functions: String,
-    min: u64,
-    max: u64,
-    fips: Option<String>,
-    fips_min: Option<u64>,
-    fips_legacy_min: Option<u64>,
-    #[allow(dead_code, reason = "kept so that a row without it is refused")]
-    source: Provenance,
-}
-
 /// Why a profile cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
@@ -214,73 +215,56 @@ impl Profile {
     /// A profile from the text of its file; `origin` names it in errors.
     ///
     /// # Errors
-    /// `Syntax` with line and column, `Wrong` naming the row.
+    /// `Syntax` with line and column, `Wrong` naming the row, `Unknown` for a base nobody knows.
     pub fn parse(origin: &str, text: &str) -> Result<Self, ProfileError> {
-        let file: File = toml::from_str(text).map_err(|source| ProfileError::Syntax {
-            name: origin.to_owned(),
-            source: Box::new(source),
-        })?;
-        let wrong = |what: String| ProfileError::Wrong { name: origin.to_owned(), what };
-        if file.format != 1 {
-            return Err(wrong(format!("format {}; this release knows 1", file.format)));
-        }
-        let mut order = Vec::new();
-        let mut mechanisms = HashMap::new();
-        for row in &file.offer.mechanisms {
-            let functions = |words: &str| {
-                Functions::parse(words).ok_or_else(|| {
-                    wrong(format!(
-                        "{}: `{words}` is no list of functions (encrypt|decrypt|...)",
-                        row.name
-                    ))
-                })
-            };
-            let fips_min_bits = row.fips_min.unwrap_or(row.min);
-            let datum = Datum {
-                functions: functions(&row.functions)?,
-                fips_functions: row.fips.as_deref().map(functions).transpose()?,
-                min_bits: row.min,
-                max_bits: row.max,
-                fips_min_bits,
-                fips_legacy_min_bits: row.fips_legacy_min.unwrap_or(fips_min_bits),
-            };
-            if let Some(old) = row.old
-                && current(old) != row.kind
-            {
-                return Err(wrong(format!("{}: no client calls it {old:#x}", row.name)));
-            }
-            if mechanisms.insert(row.kind, datum).is_some() {
-                return Err(wrong(format!("{} stands there twice", row.name)));
-            }
-            order.push(row.kind);
-        }
-        Ok(Self {
-            name: file.name,
-            strings: file.strings,
-            versions: file.versions,
-            limits: file.limits,
-            partition_policies: file.partition_policies,
-            hsm_policies: file.hsm_policies,
-            order,
-            mechanisms,
-        })
+        file::parse(origin, text)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ck::*;
 
     #[test]
     fn built_in_profiles_parse_and_offer_what_the_registry_serves() {
-        for name in super::names() {
-            let profile = Profile::built_in(name).unwrap();
+        let profiles: Vec<_> =
+            names().into_iter().map(|name| Profile::built_in(name).unwrap()).collect();
+        for (profile, name) in profiles.iter().zip(names()) {
             assert_eq!(profile.name, name);
-            for row in crate::mechanisms::rows() {
-                let kind = luna_ck::names::ckm(row.kind);
-                assert!(profile.mechanisms.contains_key(&row.kind), "{name} lacks {kind}");
-            }
         }
+        for row in crate::mechanisms::rows() {
+            let offered = profiles.iter().any(|profile| profile.mechanisms.contains_key(&row.kind));
+            assert!(offered, "no profile offers {}", luna_ck::names::ckm(row.kind));
+        }
+    }
+
+    #[test]
+    fn a_profile_that_extends_another_says_only_what_differs() {
+        let text = "name = 'mine'\nformat = 1\nextends = 'luna-7.4.0'\n\
+            [versions]\nfirmware = [7, 7, 1]\n\
+            [[partition_policies]]\nid = 43\ntext = 'non-FIPS algorithms'\n\
+            capability = 1\npolicy = 0\ndestructive = 'off-on'\nsource = 'documented'\n\
+            [offer]\ngone = ['CKM_MD2']\nmechanisms = [{ name = 'CKM_SHA_1', kind = 0x220, \
+            functions = 'digest', min = 0, max = 0, source = 'assumed' }]\n";
+        let base = Profile::built_in(DEFAULT).unwrap();
+        let mine = Profile::parse("mine.toml", text).unwrap();
+        assert_eq!((mine.versions.firmware, mine.versions.client), ([7, 7, 1], [10, 2]));
+        assert_eq!(mine.partition_policies.len(), base.partition_policies.len() + 1);
+        assert_eq!(mine.mechanisms.len(), base.mechanisms.len() - 1);
+        assert!(mine.mechanisms[&CKM_SHA_1].fips_functions.is_none());
+        assert!(base.mechanisms[&CKM_SHA_1].fips_functions.is_some());
+        for (wrong, about) in [
+            ("gone = ['CKM_NONE']", "CKM_NONE"),
+            ("gone = ['CKM_MD2'], other = 1", "expected newline"),
+        ] {
+            let text = text.replace("gone = ['CKM_MD2']", wrong);
+            let error = Profile::parse("mine.toml", &text).unwrap_err().to_string();
+            assert!(error.contains(about), "{error}");
+        }
+        let lonely = text.replace("extends = 'luna-7.4.0'\n", "");
+        let error = Profile::parse("mine.toml", &lonely).unwrap_err().to_string();
+        assert!(error.contains("mine.toml") && error.contains("strings.token_model"), "{error}");
     }
 
     #[test]

@@ -29,6 +29,10 @@ bitflags! {
         const UNWRAP = CKF_UNWRAP;
         /// `C_DeriveKey`.
         const DERIVE = CKF_DERIVE;
+        /// `CA_EncapsulateKey`; `CKF_ENCAPSULATE` of PKCS#11 v3.2.
+        const ENCAPSULATE = 0x1000_0000;
+        /// `CA_DecapsulateKey`; `CKF_DECAPSULATE` of PKCS#11 v3.2.
+        const DECAPSULATE = 0x2000_0000;
     }
 }
 
@@ -50,6 +54,8 @@ impl Functions {
                 "wrap" => Self::WRAP,
                 "unwrap" => Self::UNWRAP,
                 "derive" => Self::DERIVE,
+                "encapsulate" => Self::ENCAPSULATE,
+                "decapsulate" => Self::DECAPSULATE,
                 _ => return None,
             }))
         })
