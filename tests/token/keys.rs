@@ -3,6 +3,7 @@
 use luna_ck::*;
 use luna_client::{Attribute, Mechanism, ObjectHandle, Result, Session};
 
+use crate::groups::Group;
 use crate::rsa_key;
 use crate::token::hex;
 
@@ -105,6 +106,25 @@ pub(crate) fn ec(session: &Session, curve: &str) -> Result<(ObjectHandle, Object
         and(&on(&[CKA_VERIFY, CKA_DERIVE]), &[Attribute::bytes(CKA_EC_PARAMS, hex(curve))]);
     let private = on(&[CKA_SIGN, CKA_DERIVE]);
     session.generate_key_pair(&Mechanism::Plain(CKM_EC_KEY_PAIR_GEN), &public, &private)
+}
+
+/// A fresh pair in a group of numbers: public, private.
+pub(crate) fn in_group(
+    session: &Session,
+    mechanism: CK_MECHANISM_TYPE,
+    group: &Group,
+    more: &[Attribute],
+) -> Result<(ObjectHandle, ObjectHandle)> {
+    let mut public = on(&[CKA_VERIFY]);
+    public.extend([
+        Attribute::bytes(CKA_PRIME, hex(group.p)),
+        Attribute::bytes(CKA_BASE, hex(group.g)),
+    ]);
+    if mechanism != CKM_DH_PKCS_KEY_PAIR_GEN {
+        public.push(Attribute::bytes(CKA_SUBPRIME, hex(group.q)));
+    }
+    let private = and(&on(&[CKA_SIGN, CKA_DERIVE]), more);
+    session.generate_key_pair(&Mechanism::Plain(mechanism), &public, &private)
 }
 
 /// A DER OCTET STRING around bytes.

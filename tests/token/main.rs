@@ -17,6 +17,7 @@
     reason = "a test"
 )]
 
+mod groups;
 mod keys;
 mod raw;
 mod rsa_key;
@@ -30,6 +31,7 @@ mod copies;
 mod credentials;
 mod cross_checks;
 mod curves;
+mod finite_fields;
 mod gcm;
 mod imports;
 mod initialisation;

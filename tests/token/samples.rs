@@ -5,8 +5,8 @@
 use luna_ck::*;
 use luna_client::{Mechanism, MechanismType, ObjectHandle, Session};
 
-use crate::keys;
 use crate::token::{Kind, Token};
+use crate::{groups, keys};
 
 /// Keys for every family, as session objects.
 pub(crate) struct Keys {
@@ -14,6 +14,7 @@ pub(crate) struct Keys {
     pub(crate) generic: ObjectHandle,
     pub(crate) rsa: (ObjectHandle, ObjectHandle),
     pub(crate) ec: (ObjectHandle, ObjectHandle),
+    pub(crate) dsa: (ObjectHandle, ObjectHandle),
 }
 
 impl Keys {
@@ -24,6 +25,7 @@ impl Keys {
             generic: keys::generic(session, &[0x43; 48]),
             rsa: keys::rsa(session),
             ec: keys::ec(session, keys::P256).unwrap(),
+            dsa: keys::in_group(session, CKM_DSA_KEY_PAIR_GEN, &groups::BITS_2048, &[]).unwrap(),
         }
     }
 }
@@ -138,6 +140,13 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         data: data.to_vec(),
         repeats: false,
     };
+    let dsa = |data: &[u8]| Sample {
+        mechanism: Mechanism::Plain(kind),
+        public: keys.dsa.0,
+        private: keys.dsa.1,
+        data: data.to_vec(),
+        repeats: false,
+    };
     let mac = |mechanism, key| Sample {
         mechanism,
         public: key,
@@ -158,6 +167,9 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         CKM_ECDSA => ec(&text[..32]),
         CKM_ECDSA_SHA1 | CKM_ECDSA_SHA224 | CKM_ECDSA_SHA256 | CKM_ECDSA_SHA384
         | CKM_ECDSA_SHA512 => ec(&text),
+        CKM_DSA => dsa(&text[..32]),
+        CKM_DSA_SHA1 | CKM_DSA_SHA224 | CKM_DSA_SHA256 | CKM_DSA_SHA3_224 | CKM_DSA_SHA3_256
+        | CKM_DSA_SHA3_384 | CKM_DSA_SHA3_512 => dsa(&text),
         CKM_SHA_1_HMAC | CKM_SHA224_HMAC | CKM_SHA256_HMAC | CKM_SHA384_HMAC | CKM_SHA512_HMAC => {
             mac(Mechanism::Plain(kind), keys.generic)
         }

@@ -109,6 +109,27 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             };
             Ok(Params::Ecdh { kdf: ecdh.kdf, shared: shared.to_vec(), public: public.to_vec() })
         }
+        Shape::X942 => {
+            // SAFETY: passed on.
+            let params: CK_X9_42_DH1_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (shared, public) = unsafe {
+                (
+                    piece(params.pOtherInfo, params.ulOtherInfoLen)?,
+                    piece(params.pPublicData, params.ulPublicDataLen)?,
+                )
+            };
+            Ok(Params::Ecdh { kdf: params.kdf, shared: shared.to_vec(), public: public.to_vec() })
+        }
+        Shape::Bytes(most) => {
+            let fits = usize::try_from(given.ulParameterLen).is_ok_and(|len| len <= most);
+            if !fits || given.ulParameterLen == 0 {
+                return Err(invalid("the parameter has another length"));
+            }
+            // SAFETY: passed on.
+            let bytes = unsafe { piece(given.pParameter.cast(), given.ulParameterLen)? };
+            Ok(Params::Bytes(bytes.to_vec()))
+        }
         // SAFETY: passed on.
         Shape::Gcm => unsafe { gcm(given) },
         Shape::Gmac if given.ulParameterLen == GMAC_IV => {

@@ -79,6 +79,18 @@ owner!(
     PkeyCtx, sys::EVP_PKEY_CTX, sys::EVP_PKEY_CTX_free
 );
 owner!(
+    /// A DSA key, public or private.
+    Dsa, sys::DSA, sys::DSA_free
+);
+owner!(
+    /// A DSA signature as two numbers.
+    DsaSig, sys::DSA_SIG, sys::DSA_SIG_free
+);
+owner!(
+    /// A Diffie-Hellman key.
+    Dh, sys::DH, sys::DH_free
+);
+owner!(
     /// An elliptic curve key, public or private.
     EcKey, sys::EC_KEY, sys::EC_KEY_free
 );

@@ -18,6 +18,7 @@
 //! | [`cmac`] | aws-lc | not in ring |
 //! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
 //! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |
+//! | [`dsa`], [`dh`], [`group`] | aws-lc | not in ring |
 //! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
 //!
 //! # Keys
@@ -46,8 +47,11 @@
 pub mod aes;
 pub mod cipher;
 pub mod cmac;
+pub mod dh;
+pub mod dsa;
 pub mod ec;
 mod foreign;
+pub mod group;
 pub mod hash;
 pub mod hmac;
 pub mod kdf;

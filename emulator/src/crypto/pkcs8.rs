@@ -5,8 +5,9 @@
 #![allow(unsafe_code, reason = "aws-lc-rs writes and parses only the keys it can use itself")]
 
 use super::CryptoError;
+use super::dsa::DsaPrivateKey;
 use super::ec::EcPrivateKey;
-use super::foreign::{EcKey, Pkey, Rsa, check, refused};
+use super::foreign::{Dsa, EcKey, Pkey, Rsa, check, refused};
 use super::rsa::RsaPrivateKey;
 use aws_lc_sys as sys;
 use std::mem::MaybeUninit;
@@ -19,6 +20,8 @@ pub enum PrivateKey {
     Rsa(RsaPrivateKey),
     /// A key of an elliptic curve.
     Ec(EcPrivateKey),
+    /// A DSA key.
+    Dsa(DsaPrivateKey),
 }
 
 /// Parses a `PrivateKeyInfo`.
@@ -46,6 +49,10 @@ pub fn parse(der: &[u8]) -> Result<PrivateKey, CryptoError> {
             sys::EVP_PKEY_EC => {
                 let made = sys::EVP_PKEY_get1_EC_KEY(parsed.as_ptr());
                 EcPrivateKey::adopt(EcKey::adopt(made, CryptoError::Key)?).map(PrivateKey::Ec)
+            }
+            sys::EVP_PKEY_DSA => {
+                let dsa = Dsa::adopt(sys::EVP_PKEY_get1_DSA(parsed.as_ptr()), CryptoError::Key)?;
+                DsaPrivateKey::adopt(dsa).map(PrivateKey::Dsa)
             }
             _ => Err(CryptoError::Parameter),
         }
@@ -93,7 +100,7 @@ impl EcPrivateKey {
     }
 }
 
-fn written(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+pub(super) fn written(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
     let mut writer = MaybeUninit::uninit();
     let (mut der, mut len) = (std::ptr::null_mut(), 0);
     // SAFETY: the writer is initialised before anything else sees it and its memory is either

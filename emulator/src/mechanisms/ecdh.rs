@@ -47,7 +47,12 @@ fn derive(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 /// `Hash(Z || counter || shared)`, counter from 1 in four bytes, joined until there is enough.
-fn x963(hash: Hash, secret: &[u8], shared: &[u8], len: usize) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn x963(
+    hash: Hash,
+    secret: &[u8],
+    shared: &[u8],
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>> {
     let mut out = Zeroizing::new(Vec::new());
     for counter in 1_u32.. {
         if out.len() >= len {

@@ -16,7 +16,9 @@ pub mod aes_wrap;
 mod alias;
 pub mod cbc_mac;
 pub mod derive;
+pub mod dh;
 pub mod digest;
+pub mod dsa;
 pub mod ec;
 pub mod ecdh;
 pub mod hmac;
@@ -54,6 +56,8 @@ static REGISTRY: &[&[Row]] = &[
     md5::ROWS,
     ec::ROWS,
     ecdh::ROWS,
+    dsa::ROWS,
+    dh::ROWS,
     aes::ROWS,
     aes_modes::ROWS,
     aes_wrap::ROWS,

@@ -24,6 +24,10 @@ pub enum Shape {
     IvAndData(usize),
     /// `CK_ECDH1_DERIVE_PARAMS`.
     Ecdh,
+    /// `CK_X9_42_DH1_DERIVE_PARAMS`.
+    X942,
+    /// At least one byte and at most so many: the parameter itself.
+    Bytes(usize),
     /// `CK_AES_GCM_PARAMS`, with or without `ulIvBits`: 48 or 40 bytes.
     Gcm,
     /// A vector of 12 bytes, or what [`Shape::Gcm`] takes.
@@ -57,7 +61,9 @@ pub enum Params {
         /// What is encrypted, joined or mixed in.
         data: Vec<u8>,
     },
-    /// ECDH.
+    /// Bytes, as the mechanism defines them.
+    Bytes(Vec<u8>),
+    /// ECDH, and the agreement of X9.42.
     Ecdh {
         /// `CKD_` number of the key derivation function.
         kdf: CK_EC_KDF_TYPE,

@@ -39,6 +39,26 @@ const EC_PUBLIC: &[Rule] = &[
 const EC_PRIVATE: &[Rule] =
     &[row(CKA_EC_PARAMS, Bytes, (Must, Echo), Fixed, Computed), secret(CKA_VALUE, Must, Never)];
 
+const GROUP_PUBLIC: &[Rule] = &[
+    row(CKA_PRIME, Bytes, (Must, Must), Fixed, Absent),
+    row(CKA_BASE, Bytes, (Must, Must), Fixed, Absent),
+    row(CKA_VALUE, Bytes, (Must, Never), Fixed, Computed),
+];
+
+/// Parameters come from the public template when a pair is made.
+const GROUP_PRIVATE: &[Rule] = &[
+    row(CKA_PRIME, Bytes, (Must, Echo), Fixed, Computed),
+    row(CKA_BASE, Bytes, (Must, Echo), Fixed, Computed),
+    secret(CKA_VALUE, Must, Never),
+];
+
+const ORDER_PUBLIC: &[Rule] = &[row(CKA_SUBPRIME, Bytes, (Must, Must), Fixed, Absent)];
+
+const ORDER_PRIVATE: &[Rule] = &[row(CKA_SUBPRIME, Bytes, (Must, Echo), Fixed, Computed)];
+
+/// How long a private value is wanted; pycryptoki sends it (Documented).
+const VALUE_BITS: &[Rule] = &[row(CKA_VALUE_BITS, Number, (Echo, May), Fixed, Computed)];
+
 /// A class of keys of one type, and its tables.
 type KeyType = (CK_KEY_TYPE, CK_OBJECT_CLASS, &'static [&'static [Rule]]);
 
@@ -48,6 +68,12 @@ static KEY_TYPES: &[KeyType] = &[
     (CKK_RSA, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, RSA_PRIVATE]),
     (CKK_EC, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, EC_PUBLIC]),
     (CKK_EC, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
+    (CKK_DSA, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, GROUP_PUBLIC, ORDER_PUBLIC]),
+    (CKK_DSA, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, GROUP_PRIVATE, ORDER_PRIVATE]),
+    (CKK_DH, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, GROUP_PUBLIC]),
+    (CKK_DH, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, GROUP_PRIVATE, VALUE_BITS]),
+    (CKK_X9_42_DH, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, GROUP_PUBLIC, ORDER_PUBLIC]),
+    (CKK_X9_42_DH, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, GROUP_PRIVATE, ORDER_PRIVATE]),
     secret_key(CKK_AES),
     secret_key(CKK_GENERIC_SECRET),
 ];

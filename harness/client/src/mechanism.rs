@@ -168,6 +168,7 @@ const FLAT: &[MechanismType] = &[
     CKM_CAMELLIA_CBC_PAD,
     CKM_SEED_CBC,
     CKM_SEED_CBC_PAD,
+    CKM_DH_PKCS_DERIVE,
 ];
 
 const PSS: &[MechanismType] = &[

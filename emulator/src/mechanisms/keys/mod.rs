@@ -3,6 +3,8 @@
 //! A type of key pair is one file and one line of `PAIRS`; a type of secret key is one line in
 //! [`secret`]. The attributes each type has are rows of `object::key_types`.
 
+mod dh;
+mod dsa;
 mod ec;
 mod rsa;
 pub mod secret;
@@ -15,6 +17,8 @@ use crate::object::Template;
 use crate::object::held::Object;
 use crate::object::rules::Class;
 
+pub use self::dh::{dh_group, dh_private};
+pub use self::dsa::{dsa_group, dsa_private, dsa_public, group_attributes};
 pub(super) use self::ec::unwrap_point;
 pub use self::ec::{curve, ec_private, ec_public, wrap_point};
 pub use self::rsa::{rsa_private, rsa_private_attributes, rsa_public};
@@ -28,6 +32,9 @@ mod place {
     pub(super) const EC_PRIVATE: usize = 3;
     pub(super) const EC_PUBLIC: usize = 4;
     pub(super) const CMAC: usize = 5;
+    pub(super) const DSA_PRIVATE: usize = 6;
+    pub(super) const DSA_PUBLIC: usize = 7;
+    pub(super) const DH_PRIVATE: usize = 8;
     pub(super) const HMAC: usize = 0x100;
 }
 
@@ -59,7 +66,13 @@ pub trait Pair: Sync {
 }
 
 /// Every type of key pair.
-static PAIRS: &[(CK_KEY_TYPE, &dyn Pair)] = &[(CKK_RSA, &rsa::RsaPair), (CKK_EC, &ec::EcPair)];
+static PAIRS: &[(CK_KEY_TYPE, &dyn Pair)] = &[
+    (CKK_RSA, &rsa::RsaPair),
+    (CKK_EC, &ec::EcPair),
+    (CKK_DSA, &dsa::DsaPair),
+    (CKK_DH, &dh::DhPair { ordered: false }),
+    (CKK_X9_42_DH, &dh::DhPair { ordered: true }),
+];
 
 fn pair(class: Class) -> Option<&'static dyn Pair> {
     if !matches!(class.class, CKO_PUBLIC_KEY | CKO_PRIVATE_KEY) {
@@ -164,4 +177,24 @@ fn need(attributes: &Template, kind: CK_ATTRIBUTE_TYPE) -> Result<&[u8]> {
 
 fn invalid(kind: CK_ATTRIBUTE_TYPE, rule: &'static str) -> Error {
     Error::new(Cause::AttributeValueInvalid, rule).about(kind)
+}
+
+/// Bits of a number, big-endian, leading zeros not counted.
+pub fn bit_length(number: &[u8]) -> u64 {
+    let mut digits = number.iter().skip_while(|byte| **byte == 0);
+    digits
+        .next()
+        .map_or(0, |first| u64::from(8 - first.leading_zeros()) + digits.count() as u64 * 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bit_lengths_skip_leading_zeros() {
+        assert_eq!(bit_length(&[0, 0, 1, 0]), 9);
+        assert_eq!(bit_length(&[0x80]), 8);
+        assert_eq!(bit_length(&[]), 0);
+    }
 }

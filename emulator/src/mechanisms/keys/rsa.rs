@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Pair, formless, invalid, need, not_such_a_key, place};
+use super::{Pair, bit_length, formless, invalid, need, not_such_a_key, place};
 use crate::ck::*;
 use crate::crypto::pkcs8::{self, PrivateKey};
 use crate::crypto::rsa::{RsaComponents, RsaPrivateKey, RsaPublicKey};
@@ -103,23 +103,4 @@ fn parse_rsa_private(attributes: &Template) -> Result<RsaPrivateKey> {
 fn parse_rsa_public(attributes: &Template) -> Result<RsaPublicKey> {
     RsaPublicKey::new(need(attributes, CKA_MODULUS)?, need(attributes, CKA_PUBLIC_EXPONENT)?)
         .map_err(|_| invalid(CKA_MODULUS, "modulus and exponent do not make an RSA key"))
-}
-
-fn bit_length(number: &[u8]) -> u64 {
-    let mut digits = number.iter().skip_while(|byte| **byte == 0);
-    digits
-        .next()
-        .map_or(0, |first| u64::from(8 - first.leading_zeros()) + digits.count() as u64 * 8)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bit_lengths_skip_leading_zeros() {
-        assert_eq!(bit_length(&[0, 0, 1, 0]), 9);
-        assert_eq!(bit_length(&[0x80]), 8);
-        assert_eq!(bit_length(&[]), 0);
-    }
 }

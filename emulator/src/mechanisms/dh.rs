@@ -1,0 +1,172 @@
+//! Diffie-Hellman modulo a prime: of PKCS #3, and of X9.42.
+//!
+//! Source: PKCS#11 v2.40 Current Mechanisms, section 2.4; RFC 2631 for the key derivation function.
+
+use zeroize::Zeroizing;
+
+use crate::ck::*;
+use crate::crypto::CryptoError;
+use crate::crypto::dh::DhPrivateKey;
+use crate::crypto::hash::Hash;
+use crate::error::{Cause, Error, Result};
+use crate::mechanisms::ecdh::x963;
+use crate::mechanisms::{
+    Derive, GeneratePair, Limits, NOTHING, Params, Row, Shape, Use, broken, keys, wrong_params,
+};
+use crate::object::{Attribute, Template};
+
+/// The longest public value: of a prime of 10000 bits, as much as any library takes.
+const MOST_PUBLIC: usize = 1250;
+
+const fn pair(kind: CK_MECHANISM_TYPE, key: CK_KEY_TYPE, generate: GeneratePair) -> Row {
+    Row { kind, key: Some(key), generate_pair: Some(generate), ..NOTHING }
+}
+
+const fn agreement(kind: CK_MECHANISM_TYPE, key: CK_KEY_TYPE, shape: Shape, derive: Derive) -> Row {
+    Row { kind, key: Some(key), shape, derive: Some(derive), ..NOTHING }
+}
+
+/// Key pairs, and the secrets two of them share.
+pub static ROWS: &[Row] = &[
+    pair(CKM_DH_PKCS_KEY_PAIR_GEN, CKK_DH, |public, private, _, limits| {
+        generate_pair(public, private, false, limits)
+    }),
+    agreement(CKM_DH_PKCS_DERIVE, CKK_DH, Shape::Bytes(MOST_PUBLIC), plain),
+    pair(CKM_X9_42_DH_KEY_PAIR_GEN, CKK_X9_42_DH, |public, private, _, limits| {
+        generate_pair(public, private, true, limits)
+    }),
+    agreement(CKM_X9_42_DH_DERIVE, CKK_X9_42_DH, Shape::X942, by_function),
+];
+
+fn shared(using: &Use, public: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    keys::dh_private(&using.key)?.agree(public).map_err(|error| match error {
+        CryptoError::Key => wrong_params("the other side's value is none of the group's"),
+        _ => broken(error),
+    })
+}
+
+fn plain(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
+    let Params::Bytes(public) = &using.params else {
+        return Err(wrong_params("the other side's public value is wanted"));
+    };
+    Ok(trailing(shared(using, public)?, wanted))
+}
+
+/// A shorter key is the end of the secret: bytes are taken away from its beginning.
+///
+/// Source: PKCS#11 v2.40 Current Mechanisms, section 2.4.6.
+fn trailing(secret: Zeroizing<Vec<u8>>, wanted: Option<usize>) -> Zeroizing<Vec<u8>> {
+    let start = wanted.and_then(|len| secret.len().checked_sub(len)).unwrap_or(0);
+    Zeroizing::new(secret.get(start..).unwrap_or_default().to_vec())
+}
+
+fn by_function(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
+    let Params::Ecdh { kdf, shared: info, public } = &using.params else {
+        return Err(wrong_params("X9.42 wants its parameter"));
+    };
+    let secret = shared(using, public)?;
+    match *kdf {
+        CKD_NULL if info.is_empty() => Ok(trailing(secret, wanted)),
+        CKD_NULL => Err(wrong_params("the null function takes no other information")),
+        // By concatenation: the same function as X9.63, other information in place of shared data.
+        CKD_SHA1_KDF_CONCATENATE => {
+            x963(Hash::Sha1, &secret, info, wanted.unwrap_or(Hash::Sha1.len()))
+        }
+        _ => Err(wrong_params("no such key derivation function is served")),
+    }
+}
+
+fn generate_pair(
+    public: &Template,
+    private: &Template,
+    ordered: bool,
+    limits: Limits,
+) -> Result<(Template, Template)> {
+    let group = keys::dh_group(public, ordered)?;
+    limits.check(keys::bit_length(&group.p))?;
+    let bits = private.number(CKA_VALUE_BITS).filter(|_| !ordered);
+    let bits = bits.map(|bits| u32::try_from(bits).unwrap_or(u32::MAX));
+    let key = DhPrivateKey::generate(&group, bits).map_err(|error| match error {
+        CryptoError::Key => {
+            Error::new(Cause::DomainParamsInvalid, "prime and base do not make a group")
+                .about(CKA_PRIME)
+        }
+        CryptoError::Length => {
+            Error::new(Cause::AttributeValueInvalid, "a private value is shorter than the prime")
+                .about(CKA_VALUE_BITS)
+        }
+        _ => broken(error),
+    })?;
+    let value = key.value().map_err(broken)?;
+    let mut private = keys::group_attributes(&group);
+    if !ordered {
+        private.set(Attribute::number(CKA_VALUE_BITS, keys::bit_length(&value)));
+    }
+    private.set(Attribute::bytes(CKA_VALUE, value.to_vec()));
+    let value = Attribute::bytes(CKA_VALUE, key.public_value().map_err(broken)?);
+    Ok((Template::from_iter([value]), private))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crypto::vectors::cases;
+    use crate::object::held::Object;
+    use crate::object::rules::Class;
+
+    #[test]
+    fn published_secrets_are_shared() {
+        for case in cases(include_str!("vectors/dh.txt")) {
+            for (key_type, params) in [
+                (
+                    CKK_X9_42_DH,
+                    Params::Ecdh {
+                        kdf: CKD_NULL,
+                        shared: Vec::new(),
+                        public: case.bytes("public"),
+                    },
+                ),
+                (CKK_DH, Params::Bytes(case.bytes("public"))),
+            ] {
+                let class = Class { class: CKO_PRIVATE_KEY, key_type: Some(key_type) };
+                let attributes = Template::from_iter([
+                    Attribute::bytes(CKA_PRIME, case.bytes("p")),
+                    Attribute::bytes(CKA_SUBPRIME, case.bytes("q")),
+                    Attribute::bytes(CKA_BASE, case.bytes("g")),
+                    Attribute::bytes(CKA_VALUE, case.bytes("x")),
+                ]);
+                keys::admit(class, &attributes).unwrap();
+                let using = Use {
+                    key: Arc::new(Object::new(class, attributes)),
+                    params,
+                    limits: Limits { min_bits: 512, max_bits: 4096, fips: false },
+                    forward: true,
+                };
+                let result = case.bytes("result");
+                let named = |row: &&Row| row.key == Some(key_type) && row.derive.is_some();
+                let derive = ROWS.iter().find(named).unwrap().derive.unwrap();
+                assert_eq!(*derive(&using, None).unwrap(), result);
+                let end = derive(&using, Some(16)).unwrap();
+                assert_eq!(*end, result[result.len() - 16..]);
+            }
+        }
+    }
+
+    #[test]
+    fn values_outside_the_group_are_refused() {
+        let case = &cases(include_str!("vectors/dh.txt"))[0];
+        let class = Class { class: CKO_PUBLIC_KEY, key_type: Some(CKK_X9_42_DH) };
+        for bad in [vec![], vec![0], vec![1], case.bytes("p"), vec![5; 400]] {
+            let attributes = Template::from_iter([
+                Attribute::bytes(CKA_PRIME, case.bytes("p")),
+                Attribute::bytes(CKA_SUBPRIME, case.bytes("q")),
+                Attribute::bytes(CKA_BASE, case.bytes("g")),
+                Attribute::bytes(CKA_VALUE, bad.clone()),
+            ]);
+            let refused = keys::admit(class, &attributes).unwrap_err();
+            assert_eq!(refused.cause(), Cause::AttributeValueInvalid, "{bad:?}");
+        }
+    }
+}
