@@ -154,7 +154,7 @@ impl DsaPrivateKey {
     }
 
     /// Takes over a key that aws-lc parsed.
-    pub(super) fn adopt(key: Dsa) -> Result<Self, CryptoError> {
+    pub(super) fn adopt(key: &Dsa) -> Result<Self, CryptoError> {
         let (mut p, mut q, mut g) = (std::ptr::null(), std::ptr::null(), std::ptr::null());
         let mut private = std::ptr::null();
         // SAFETY: numbers of a live key.

@@ -52,7 +52,7 @@ pub fn parse(der: &[u8]) -> Result<PrivateKey, CryptoError> {
             }
             sys::EVP_PKEY_DSA => {
                 let dsa = Dsa::adopt(sys::EVP_PKEY_get1_DSA(parsed.as_ptr()), CryptoError::Key)?;
-                DsaPrivateKey::adopt(dsa).map(PrivateKey::Dsa)
+                DsaPrivateKey::adopt(&dsa).map(PrivateKey::Dsa)
             }
             _ => Err(CryptoError::Parameter),
         }

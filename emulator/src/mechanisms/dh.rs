@@ -49,13 +49,13 @@ fn plain(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
     let Params::Bytes(public) = &using.params else {
         return Err(wrong_params("the other side's public value is wanted"));
     };
-    Ok(trailing(shared(using, public)?, wanted))
+    Ok(trailing(&shared(using, public)?, wanted))
 }
 
 /// A shorter key is the end of the secret: bytes are taken away from its beginning.
 ///
 /// Source: PKCS#11 v2.40 Current Mechanisms, section 2.4.6.
-fn trailing(secret: Zeroizing<Vec<u8>>, wanted: Option<usize>) -> Zeroizing<Vec<u8>> {
+fn trailing(secret: &[u8], wanted: Option<usize>) -> Zeroizing<Vec<u8>> {
     let start = wanted.and_then(|len| secret.len().checked_sub(len)).unwrap_or(0);
     Zeroizing::new(secret.get(start..).unwrap_or_default().to_vec())
 }
@@ -66,7 +66,7 @@ fn by_function(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>>
     };
     let secret = shared(using, public)?;
     match *kdf {
-        CKD_NULL if info.is_empty() => Ok(trailing(secret, wanted)),
+        CKD_NULL if info.is_empty() => Ok(trailing(&secret, wanted)),
         CKD_NULL => Err(wrong_params("the null function takes no other information")),
         // By concatenation: the same function as X9.63, other information in place of shared data.
         CKD_SHA1_KDF_CONCATENATE => {
