@@ -19,7 +19,7 @@ use crate::mechanisms::{Mechanism, current};
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 use crate::profile::Profile;
-use crate::wire::{ApplicationId, Description, Pin, PolicyState};
+use crate::wire::{ApplicationId, Counting, Description, Pin, PolicyState};
 
 /// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
 const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
@@ -377,10 +377,7 @@ impl Library {
     ) -> Result<()> {
         let client = self.running()?;
         if user == CKU_CONTEXT_SPECIFIC {
-            return Err(Error::new(
-                Cause::OperationNotInitialized,
-                "no operation asks for a login of its own",
-            ));
+            return client.login_for_operation(session, password(pin)?);
         }
         client.login(session, role(user)?, password(pin)?)
     }
@@ -502,6 +499,25 @@ impl Library {
     pub fn set_application_id(&self, major: CK_ULONG, minor: CK_ULONG) -> Result<()> {
         self.running()?.set_application_id(ApplicationId { major, minor });
         Ok(())
+    }
+
+    /// `CA_ModifyUsageCount`: command 1 adds, 2 sets (Documented: pycryptoki's `defines.py`).
+    ///
+    /// # Errors
+    /// `KeyHandleInvalid`, `ArgumentsBad` for another command (Assumed), those of the role.
+    pub fn modify_usage_count(
+        &self,
+        session: SessionHandle,
+        key: ObjectHandle,
+        command: CK_ULONG,
+        value: CK_ULONG,
+    ) -> Result<()> {
+        let counting = match command {
+            CK_MODIFY_USAGE_COUNT_COMMAND_TYPE_INCREMENT => Counting::Add(value),
+            CK_MODIFY_USAGE_COUNT_COMMAND_TYPE_SET => Counting::Set(value),
+            _ => return Err(Error::new(Cause::ArgumentsBad, "a count is added to (1) or set (2)")),
+        };
+        self.running()?.modify_usage_count(session, key, counting)
     }
 
     /// `CA_GetTokenObjectUID`, for Cryptoki objects.

@@ -80,6 +80,8 @@ pub enum Request<'a> {
     SessionState(SessionHandle),
     /// Logs a role in, for all sessions of the application.
     Login(SessionHandle, Role, Pin),
+    /// Whether this is the PIN of the role that is logged in, for a key that asks at each use.
+    Reauthenticate(SessionHandle, Pin),
     /// Logs out, for all sessions of the application.
     Logout(SessionHandle),
     /// Creates a role's credential: the Partition SO the Crypto Officer's, he the others'.
@@ -105,6 +107,8 @@ pub enum Request<'a> {
     Attributes(SessionHandle, ObjectHandle, Cow<'a, [CK_ATTRIBUTE_TYPE]>),
     /// `C_SetAttributeValue`.
     SetAttributes(SessionHandle, ObjectHandle, Cow<'a, Template>),
+    /// Makes a key count uses: `CA_ModifyUsageCount`, or those another member served.
+    Count(SessionHandle, ObjectHandle, Counting),
     /// `C_FindObjects`, all at once.
     Find(SessionHandle, Cow<'a, Template>),
     /// The object of that permanent identity.
@@ -183,6 +187,36 @@ pub struct Operation<'a> {
     pub mechanism: Cow<'a, Mechanism>,
     /// With which key; none for a digest.
     pub key: Option<ObjectHandle>,
+    /// The PIN, for a key that asks for it at each use.
+    pub pin: Option<Cow<'a, Pin>>,
+}
+
+impl Operation<'_> {
+    /// See [`Request::addressed`].
+    fn addressed(
+        &self,
+        session: SessionHandle,
+        object: &dyn Fn(ObjectHandle) -> Result<ObjectHandle, Error>,
+    ) -> Result<Operation<'_>, Error> {
+        Ok(Operation {
+            session,
+            purpose: self.purpose,
+            mechanism: Cow::Borrowed(&*self.mechanism),
+            key: self.key.map(object).transpose()?,
+            pin: self.pin.as_deref().map(Cow::Borrowed),
+        })
+    }
+}
+
+/// What becomes of the count of a key's uses.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Counting {
+    /// So many uses by another member of a group.
+    Used(u64),
+    /// So many more, by `CA_ModifyUsageCount`.
+    Add(u64),
+    /// So many, by `CA_ModifyUsageCount`.
+    Set(u64),
 }
 
 /// An object as a member names it.
@@ -223,6 +257,20 @@ pub enum Reply {
     Output(Output),
     /// To `Random` and `Extract`.
     Bytes(Vec<u8>),
+    /// To `Check` of a key that asks for the PIN at each use.
+    PinWanted,
+    /// The reply to a use of a key that counts them: every member of a group must count this one.
+    Counted(Box<Reply>),
+}
+
+impl Reply {
+    /// The reply without the mark of a counted use, and whether it had one.
+    pub fn uncounted(self) -> (Self, bool) {
+        match self {
+            Self::Counted(reply) => (*reply, true),
+            reply => (reply, false),
+        }
+    }
 }
 
 /// What a partition says of itself.
@@ -311,7 +359,8 @@ impl Request<'_> {
             | Self::ObjectSize(..)
             | Self::Find(..)
             | Self::SessionState(_)
-            | Self::SeedRandom(..) => Audience::Any,
+            | Self::SeedRandom(..)
+            | Self::Reauthenticate(..) => Audience::Any,
             Self::Begin(_)
             | Self::Update { .. }
             | Self::Finish { .. }
@@ -322,7 +371,8 @@ impl Request<'_> {
             | Self::Login(..)
             | Self::Logout(_)
             | Self::Destroy(..)
-            | Self::SetAttributes(..) => Audience::All,
+            | Self::SetAttributes(..)
+            | Self::Count(_, _, Counting::Add(_) | Counting::Set(_)) => Audience::All,
             Self::Create(..)
             | Self::Copy(..)
             | Self::Unwrap(..)
@@ -334,6 +384,7 @@ impl Request<'_> {
             | Self::InitToken { .. }
             | Self::InitPin(..)
             | Self::SetPin { .. }
+            | Self::Count(_, _, Counting::Used(_))
             | Self::Locate(..)
             | Self::Extract(..)
             | Self::Insert(..)
@@ -361,15 +412,18 @@ impl Request<'_> {
             | Self::Random(..)
             | Self::SeedRandom(..)
             | Self::Extract(..)
+            | Self::Count(_, _, Counting::Set(_))
             | Self::Inventory(_) => true,
             // Two sessions, two wrong PINs counted, two keys, a part fed twice.
             Self::InitToken { .. }
             | Self::OpenSession { .. }
             | Self::CloseSession(_)
             | Self::Login(..)
+            | Self::Reauthenticate(..)
             | Self::Logout(_)
             | Self::InitPin(..)
             | Self::SetPin { .. }
+            | Self::Count(_, _, Counting::Used(_) | Counting::Add(_))
             | Self::Create(..)
             | Self::Copy(..)
             | Self::Destroy(..)
@@ -438,10 +492,6 @@ impl Request<'_> {
         session: SessionHandle,
         object: &dyn Fn(ObjectHandle) -> Result<ObjectHandle, Error>,
     ) -> Result<Request<'_>, Error> {
-        let operation =
-            |operation: &'_ Operation<'_>| -> Result<(Purpose, Option<ObjectHandle>), Error> {
-                Ok((operation.purpose, operation.key.map(object).transpose()?))
-            };
         let named = |handle, cause| {
             object(handle).map_err(|error| error.recast(Cause::ObjectHandleInvalid, cause))
         };
@@ -459,6 +509,7 @@ impl Request<'_> {
             Self::CloseSession(_) => Request::CloseSession(session),
             Self::SessionState(_) => Request::SessionState(session),
             Self::Login(_, role, pin) => Request::Login(session, *role, pin.clone()),
+            Self::Reauthenticate(_, pin) => Request::Reauthenticate(session, pin.clone()),
             Self::Logout(_) => Request::Logout(session),
             Self::InitPin(_, role, pin) => Request::InitPin(session, *role, pin.clone()),
             Self::SetPin { old, new, .. } => {
@@ -476,28 +527,19 @@ impl Request<'_> {
             Self::SetAttributes(_, target, template) => {
                 Request::SetAttributes(session, object(*target)?, Cow::Borrowed(template))
             }
+            Self::Count(_, target, counting) => {
+                Request::Count(session, object(*target)?, *counting)
+            }
             Self::Find(_, template) => Request::Find(session, Cow::Borrowed(template)),
             Self::Locate(_, ouid) => Request::Locate(session, *ouid),
-            Self::Check(asked) => {
-                let (purpose, key) = operation(asked)?;
-                let mechanism = Cow::Borrowed(&*asked.mechanism);
-                Request::Check(Operation { session, purpose, mechanism, key })
-            }
-            Self::Perform { operation: asked, input, signature, room } => {
-                let (purpose, key) = operation(asked)?;
-                let mechanism = Cow::Borrowed(&*asked.mechanism);
-                Request::Perform {
-                    operation: Operation { session, purpose, mechanism, key },
-                    input: Cow::Borrowed(input),
-                    signature: signature.as_deref().map(Cow::Borrowed),
-                    room: *room,
-                }
-            }
-            Self::Begin(asked) => {
-                let (purpose, key) = operation(asked)?;
-                let mechanism = Cow::Borrowed(&*asked.mechanism);
-                Request::Begin(Operation { session, purpose, mechanism, key })
-            }
+            Self::Check(operation) => Request::Check(operation.addressed(session, object)?),
+            Self::Perform { operation, input, signature, room } => Request::Perform {
+                operation: operation.addressed(session, object)?,
+                input: Cow::Borrowed(input),
+                signature: signature.as_deref().map(Cow::Borrowed),
+                room: *room,
+            },
+            Self::Begin(operation) => Request::Begin(operation.addressed(session, object)?),
             Self::Update { purpose, input, room, .. } => Request::Update {
                 session,
                 purpose: *purpose,
@@ -547,6 +589,17 @@ impl Request<'_> {
             Self::Insert(_, blob) => Request::Insert(session, Cow::Borrowed(blob)),
             Self::Inventory(_) => Request::Inventory(session),
         })
+    }
+
+    /// The key a request uses.
+    pub fn key(&self) -> Option<ObjectHandle> {
+        match self {
+            Self::Perform { operation, .. } | Self::Begin(operation) => operation.key,
+            Self::Wrap(_, _, key, ..)
+            | Self::Unwrap(_, _, key, ..)
+            | Self::Derive(_, _, key, _) => Some(*key),
+            _ => None,
+        }
     }
 
     /// The purpose of a request on a message in parts.

@@ -457,7 +457,10 @@ macro_rules! with_functions {
                 CA_LKMReceiverResponse() => unserved();
                 CA_LKMInitiatorComplete() => unserved();
                 CA_LKMReceiverComplete() => unserved();
-                CA_ModifyUsageCount() => unserved();
+                CA_ModifyUsageCount(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, command: CK_ULONG,
+                    value: CK_ULONG
+                ) => guarded(vendor::modify_usage_count);
                 CA_EnableUnauthTokenInsertion() => unserved();
                 CA_GetUnauthTokenInsertionStatus() => unserved();
                 CA_DisableUnauthTokenInsertion() => unserved();

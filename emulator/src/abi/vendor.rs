@@ -277,3 +277,15 @@ pub(super) unsafe fn destroy_multiple_objects(
     }
     Ok(())
 }
+
+/// # Safety
+/// None of its own.
+pub(super) unsafe fn modify_usage_count(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    key: CK_OBJECT_HANDLE,
+    command: CK_ULONG,
+    value: CK_ULONG,
+) -> Result<()> {
+    library.modify_usage_count(SessionHandle(session), ObjectHandle(key), command, value)
+}

@@ -9,6 +9,7 @@
 //! | a right of a role | `role::Rights` |
 //! | a kind of object | a table in `crate::object::rules` |
 //! | a mechanism | `crate::mechanisms` |
+//! | a condition on each use of a key | `usage::Asks` |
 //! | something a store must keep | `store` |
 
 pub mod appliance;
@@ -21,6 +22,7 @@ mod role;
 mod session;
 pub mod store;
 mod transport;
+mod usage;
 
 pub use self::appliance::{Appliance, Blueprint, PartitionBlueprint, Roles};
 pub use self::partition::Partition;

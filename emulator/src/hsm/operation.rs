@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::ck::*;
 use crate::crypto::hash::{self, Digest, Hash};
 use crate::error::{Cause, Error, Result};
-use crate::hsm::objects::expired;
+use crate::hsm::objects::{Held, expired};
 use crate::hsm::partition::{Partition, done};
 use crate::hsm::role::{self, Right};
 use crate::hsm::session::Session;
+use crate::hsm::usage::{Stage, told};
 use crate::mechanisms::{
     Cipher, Feed, Functions, Params, Row, Signature, Stream, Use, broken, current, wrong_params,
 };
@@ -65,19 +66,28 @@ impl Partition {
         match request {
             Request::Check(operation) => {
                 let session = self.sessions.find(operation.session)?;
-                self.ready(&session, operation)?;
-                Ok(Reply::Done)
+                let (_, held) = self.ready(&session, operation, Stage::Init)?;
+                let pin = held.is_some_and(|held| held.asks.pin());
+                Ok(if pin { Reply::PinWanted } else { Reply::Done })
             }
             Request::Perform { operation, input, signature, room } => {
                 let session = self.sessions.find(operation.session)?;
-                let ready = self.ready(&session, operation)?;
-                perform(&ready, input, signature.as_deref(), *room).map(Reply::Output)
+                let (ready, held) = self.ready(&session, operation, run(operation))?;
+                let output = perform(&ready, input, signature.as_deref(), *room)?;
+                match held {
+                    Some(held) => self.count_output(&session.application, &held, output),
+                    None => Ok(Reply::Output(output)),
+                }
             }
             Request::Begin(operation) => {
                 let session = self.sessions.find(operation.session)?;
-                let running = begin(self.ready(&session, operation)?)?;
+                let (ready, held) = self.ready(&session, operation, run(operation))?;
+                let running = begin(ready)?;
+                if let Some(held) = &held {
+                    self.count(&session.application, held)?;
+                }
                 session.running.lock().insert(operation.purpose, running);
-                Ok(Reply::Done)
+                Ok(held.map_or(Reply::Done, |held| told(&held, Reply::Done)))
             }
             Request::Update { session, purpose, input, room } => {
                 let session = self.sessions.find(*session)?;
@@ -116,7 +126,13 @@ impl Partition {
         Err(Error::new(Cause::KeyIndigestible, "secret keys can be digested, no others"))
     }
 
-    fn ready(&self, session: &Session, operation: &Operation<'_>) -> Result<Ready> {
+    /// What is to be done, and the key it is done with.
+    fn ready(
+        &self,
+        session: &Session,
+        operation: &Operation<'_>,
+        stage: Stage<'_>,
+    ) -> Result<(Ready, Option<Arc<Held>>)> {
         let state = self.current()?;
         let function = operation.purpose.function();
         let offer = state.offer(operation.mechanism.kind)?;
@@ -131,7 +147,7 @@ impl Partition {
             if operation.mechanism.params != Params::None {
                 return Err(wrong_params("a digest takes no parameter"));
             }
-            return Ok(Ready::Digest(hash));
+            return Ok((Ready::Digest(hash), None));
         };
         let held = self.seen_by(&session.application, handle).map_err(as_key)?;
         if held.private {
@@ -141,6 +157,7 @@ impl Partition {
             return Err(expired());
         }
         check_key(&held.object, offer.row, operation)?;
+        self.may_use(session, &held, stage)?;
         let using = Use {
             key: Arc::clone(&held.object),
             params: operation.mechanism.params.clone(),
@@ -150,15 +167,20 @@ impl Partition {
         match (operation.purpose, offer.row.cipher, offer.row.signature) {
             (Purpose::Encrypt | Purpose::Decrypt, Some(cipher), _) => {
                 cipher.prepare(&using)?;
-                Ok(Ready::Cipher(cipher, using))
+                Ok((Ready::Cipher(cipher, using), Some(held)))
             }
             (Purpose::Sign | Purpose::Verify, _, Some(signature)) => {
                 signature.prepare(&using)?;
-                Ok(Ready::Signature(signature, using))
+                Ok((Ready::Signature(signature, using), Some(held)))
             }
             _ => Err(not_initialized()),
         }
     }
+}
+
+/// A key about to run, with the PIN that came with the request.
+fn run<'a>(operation: &'a Operation<'_>) -> Stage<'a> {
+    Stage::Run(operation.pin.as_deref())
 }
 
 /// Class, type, usage and allowed mechanisms, in that order.

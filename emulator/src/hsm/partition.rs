@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::ck::*;
 use crate::crypto::seal::SealKey;
 use crate::crypto::{kdf, random};
+use crate::env::{Clock, SystemClock};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
@@ -38,6 +39,7 @@ pub struct Partition {
     /// The generation of the store this process has seen.
     seen: AtomicU64,
     refreshing: Mutex<()>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// What a partition is, as of one generation of the store.
@@ -171,6 +173,7 @@ impl Partition {
             state: RwLock::new(Arc::new(state)),
             seen: AtomicU64::new(seen),
             refreshing: Mutex::new(()),
+            clock: Arc::new(SystemClock::new()),
         })
     }
 
@@ -246,6 +249,9 @@ impl Partition {
             Request::Login(session, role, pin) => {
                 self.login(&*self.sessions.find(*session)?, *role, pin).map(done)
             }
+            Request::Reauthenticate(session, pin) => {
+                self.reauthenticate(&*self.sessions.find(*session)?, pin).map(done)
+            }
             Request::Logout(session) => self.logout(&*self.sessions.find(*session)?).map(done),
             Request::InitPin(session, role, pin) => {
                 self.init_pin(&*self.sessions.find(*session)?, *role, pin).map(done)
@@ -276,6 +282,7 @@ impl Partition {
             | Request::ObjectSize(..)
             | Request::Attributes(..)
             | Request::SetAttributes(..)
+            | Request::Count(..)
             | Request::Find(..)
             | Request::Locate(..)
             | Request::GenerateKey(..)

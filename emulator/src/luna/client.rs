@@ -16,7 +16,9 @@ use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
-use crate::wire::{ApplicationId, Description, Link, Ouid, Pin, Reply, Request, RoleState};
+use crate::wire::{
+    ApplicationId, Counting, Description, Link, Ouid, Pin, Reply, Request, RoleState,
+};
 
 /// The client half of the library.
 pub struct Client {
@@ -395,6 +397,22 @@ impl Client {
     ) -> Result<()> {
         let request = Request::SetAttributes(NONE, object, Cow::Borrowed(template));
         self.session(session)?.call(&request).map(drop)
+    }
+
+    /// `CA_ModifyUsageCount`.
+    ///
+    /// # Errors
+    /// `KeyHandleInvalid`, those of the role.
+    pub fn modify_usage_count(
+        &self,
+        session: SessionHandle,
+        key: ObjectHandle,
+        counting: Counting,
+    ) -> Result<()> {
+        self.session(session)?
+            .call(&Request::Count(NONE, key, counting))
+            .map(drop)
+            .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))
     }
 
     /// `C_FindObjectsInit`: what there is is found now.

@@ -5,15 +5,16 @@
 //! with its first part.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::luna::client::Client;
-use crate::luna::session::{AppSession, Pending};
+use crate::luna::session::{AppSession, Pending, PinAtUse};
 use crate::mechanisms::Mechanism;
 use crate::output::{Output, Room};
-use crate::wire::{Operation, Reply, Request};
+use crate::wire::{Operation, Pin, Reply, Request};
 
 impl Client {
     /// `C_EncryptInit` and its kin.
@@ -31,11 +32,49 @@ impl Client {
         if session.pending.lock().contains_key(&purpose) {
             return Err(Error::new(Cause::OperationActive, "such an operation is active"));
         }
-        let pending = Pending { mechanism: Arc::new(mechanism.clone()), key, in_parts: false };
-        session
+        let mut pending = Pending {
+            mechanism: Arc::new(mechanism.clone()),
+            key,
+            in_parts: false,
+            pin: PinAtUse::Needless,
+        };
+        let reply = session
             .call(&Request::Check(operation(&pending, purpose)))
             .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))?;
-        session.pending.lock().insert(purpose, pending);
+        let mut all = session.pending.lock();
+        if matches!(reply, Reply::PinWanted) {
+            pending.pin = PinAtUse::Wanted(last_wanted(&all).map_or(0, |(order, _)| order + 1));
+        }
+        all.insert(purpose, pending);
+        Ok(())
+    }
+
+    /// `C_Login` as `CKU_CONTEXT_SPECIFIC`: the PIN for the operation that was initialised last with
+    /// a key that asks for it. It serves that operation, until it ends.
+    ///
+    /// Source: PKCS#11 v2.40 section 4.9 and `C_Login`.
+    ///
+    /// # Errors
+    /// `OperationNotInitialized` where nothing asks; `PinIncorrect`, which leaves the operation as it
+    /// was; `PinLocked`, after which nobody is logged in.
+    pub fn login_for_operation(&self, session: SessionHandle, pin: Pin) -> Result<()> {
+        let handle = session;
+        let session = self.session(session)?;
+        let (_, purpose) = last_wanted(&session.pending.lock()).ok_or_else(|| {
+            Error::new(Cause::OperationNotInitialized, "no operation asks for a login of its own")
+        })?;
+        match session.call(&Request::Reauthenticate(NONE, pin.clone())) {
+            Ok(_) => {}
+            Err(error) => {
+                if error.cause() == Cause::PinLocked {
+                    self.logout(handle)?;
+                }
+                return Err(error);
+            }
+        }
+        if let Some(pending) = session.pending.lock().get_mut(&purpose) {
+            pending.pin = PinAtUse::Given(pin);
+        }
         Ok(())
     }
 
@@ -142,6 +181,15 @@ impl Client {
     }
 }
 
+/// The operation that was initialised last of those that wait for a PIN.
+fn last_wanted(pending: &HashMap<Purpose, Pending>) -> Option<(u64, Purpose)> {
+    let wanted = pending.iter().filter_map(|(purpose, pending)| match pending.pin {
+        PinAtUse::Wanted(order) => Some((order, *purpose)),
+        _ => None,
+    });
+    wanted.max_by_key(|(order, _)| *order)
+}
+
 /// The handle that `AppSession::call` fills in.
 const NONE: SessionHandle = SessionHandle(0);
 
@@ -151,6 +199,10 @@ fn operation(pending: &Pending, purpose: Purpose) -> Operation<'_> {
         purpose,
         mechanism: Cow::Borrowed(&pending.mechanism),
         key: pending.key,
+        pin: match &pending.pin {
+            PinAtUse::Given(pin) => Some(Cow::Borrowed(pin)),
+            PinAtUse::Needless | PinAtUse::Wanted(_) => None,
+        },
     }
 }
 

@@ -204,6 +204,16 @@ impl Session {
         self.library().set_token_policies(self.handle().0, slot.0, &pairs)
     }
 
+    /// `CA_ModifyUsageCount`: command 1 adds `value` to a key's count of uses, 2 sets it.
+    pub fn modify_usage_count(
+        &self,
+        key: ObjectHandle,
+        command: CK_ULONG,
+        value: CK_ULONG,
+    ) -> Result<()> {
+        self.library().modify_usage_count(self.handle().0, key.0, command, value)
+    }
+
     /// `CA_CloneObject` from this session's token to the other's.
     pub fn clone_object(&self, target: &Session, object: ObjectHandle) -> Result<ObjectHandle> {
         self.library().clone_object(self.handle().0, target.handle().0, object.0).map(ObjectHandle)

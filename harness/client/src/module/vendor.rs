@@ -202,6 +202,16 @@ impl Library {
         call!(self, CA_SetCloningDomain(domain.as_ptr().cast_mut(), ulong(domain.len())))
     }
 
+    pub(crate) fn modify_usage_count(
+        &self,
+        session: CK_SESSION_HANDLE,
+        key: CK_OBJECT_HANDLE,
+        command: CK_ULONG,
+        value: CK_ULONG,
+    ) -> Result<()> {
+        call!(self, CA_ModifyUsageCount(session, key, command, value))
+    }
+
     pub(crate) fn clone_object(
         &self,
         source: CK_SESSION_HANDLE,
