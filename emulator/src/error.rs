@@ -81,6 +81,7 @@ causes! {
     KeyHandleInvalid => CKR_KEY_HANDLE_INVALID, Caller;
     KeyIndigestible => CKR_KEY_INDIGESTIBLE, Caller;
     KeyNotActive => CKR_KEY_NOT_ACTIVE, Caller;
+    KeyNotNeeded => CKR_KEY_NOT_NEEDED, Caller;
     KeyNotWrappable => CKR_KEY_NOT_WRAPPABLE, Caller;
     KeySizeRange => CKR_KEY_SIZE_RANGE, Caller;
     KeyTypeInconsistent => CKR_KEY_TYPE_INCONSISTENT, Caller;

@@ -536,28 +536,23 @@ impl Library {
         self.running()?.object_uid(slot, object)
     }
 
-    /// `C_GetOperationState`: not served yet, and says so.
+    /// `C_SetOperationState`.
     ///
     /// # Errors
-    /// `StateUnsaveable`; `OperationNotInitialized`.
-    pub fn operation_state(&self, session: SessionHandle, _room: Room) -> Result<Output> {
-        self.running()?.session_info(session)?;
-        Err(Error::new(Cause::StateUnsaveable, "operation states are not served yet"))
-    }
-
-    /// `C_SetOperationState`: not served yet, and says so.
-    ///
-    /// # Errors
-    /// `SavedStateInvalid`.
+    /// `SavedStateInvalid`; `KeyNotNeeded` for keys that come with a digest's.
     pub fn set_operation_state(
         &self,
         session: SessionHandle,
-        _state: &[u8],
-        _encryption_key: Option<ObjectHandle>,
-        _authentication_key: Option<ObjectHandle>,
+        state: &[u8],
+        encryption_key: Option<ObjectHandle>,
+        authentication_key: Option<ObjectHandle>,
     ) -> Result<()> {
-        self.running()?.session_info(session)?;
-        Err(Error::new(Cause::SavedStateInvalid, "no state was ever saved by this library"))
+        let client = self.running()?;
+        client.session_info(session)?;
+        if encryption_key.or(authentication_key).is_some() {
+            return Err(Error::new(Cause::KeyNotNeeded, "the state of a digest wants no key"));
+        }
+        client.set_operation_state(session, state)
     }
 
     /// `C_GetSessionInfo`.
@@ -639,6 +634,8 @@ handed_on! {
     verify_final => verify_final(session: SessionHandle, signature: &[u8]) -> ();
     /// `C_DigestKey`.
     digest_key => digest_key(session: SessionHandle, key: ObjectHandle) -> ();
+    /// `C_GetOperationState`.
+    operation_state => operation_state(session: SessionHandle, room: Room) -> Output;
     /// `C_GenerateKey`.
     generate_key => generate_key(session: SessionHandle, mechanism: &Mechanism, template: &Template) -> ObjectHandle;
     /// `C_GenerateKeyPair`.

@@ -152,6 +152,10 @@ pub enum Request<'a> {
     },
     /// Feeds a key to a digest in parts.
     DigestKey(SessionHandle, ObjectHandle),
+    /// The sealed state of a message in parts, which goes on.
+    SaveState(SessionHandle, Purpose),
+    /// Goes on from a saved state, in place of a digest in parts.
+    LoadState(SessionHandle, Cow<'a, [u8]>),
     /// Drops a message in parts.
     Abandon(SessionHandle, Purpose),
     /// `C_GenerateKey`.
@@ -255,8 +259,15 @@ pub enum Reply {
     Answers(Vec<Answer>),
     /// To operations.
     Output(Output),
-    /// To `Random` and `Extract`.
+    /// To `Random`, `Extract` and `SaveState`.
     Bytes(Vec<u8>),
+    /// To `LoadState`.
+    Restored {
+        /// The digest's.
+        mechanism: CK_MECHANISM_TYPE,
+        /// The message was begun, so that it ends with a `Finish`.
+        begun: bool,
+    },
     /// To `Check` of a key that asks for the PIN at each use.
     PinWanted,
     /// The reply to a use of a key that counts them: every member of a group must count this one.
@@ -365,6 +376,8 @@ impl Request<'_> {
             | Self::Update { .. }
             | Self::Finish { .. }
             | Self::DigestKey(..)
+            | Self::SaveState(..)
+            | Self::LoadState(..)
             | Self::Abandon(..) => Audience::Pinned,
             Self::OpenSession { .. }
             | Self::CloseSession(_)
@@ -407,6 +420,8 @@ impl Request<'_> {
             | Self::Check(_)
             | Self::Perform { .. }
             | Self::Begin(_)
+            | Self::SaveState(..)
+            | Self::LoadState(..)
             | Self::Abandon(..)
             | Self::Wrap(..)
             | Self::Random(..)
@@ -553,6 +568,8 @@ impl Request<'_> {
                 room: *room,
             },
             Self::DigestKey(_, key) => Request::DigestKey(session, object(*key)?),
+            Self::SaveState(_, purpose) => Request::SaveState(session, *purpose),
+            Self::LoadState(_, state) => Request::LoadState(session, Cow::Borrowed(state)),
             Self::Abandon(_, purpose) => Request::Abandon(session, *purpose),
             Self::GenerateKey(_, mechanism, template) => {
                 Request::GenerateKey(session, Cow::Borrowed(mechanism), Cow::Borrowed(template))
@@ -607,8 +624,8 @@ impl Request<'_> {
         match self {
             Self::Begin(operation) => Some(operation.purpose),
             Self::Update { purpose, .. } | Self::Finish { purpose, .. } => Some(*purpose),
-            Self::Abandon(_, purpose) => Some(*purpose),
-            Self::DigestKey(..) => Some(Purpose::Digest),
+            Self::Abandon(_, purpose) | Self::SaveState(_, purpose) => Some(*purpose),
+            Self::DigestKey(..) | Self::LoadState(..) => Some(Purpose::Digest),
             _ => None,
         }
     }

@@ -44,6 +44,7 @@ mod logins;
 mod operation_order;
 mod operation_parts;
 mod operation_room;
+mod operation_state;
 mod parameters;
 mod privacy;
 mod rights;

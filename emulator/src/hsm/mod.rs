@@ -19,6 +19,7 @@ mod operation;
 mod partition;
 mod records;
 mod role;
+mod saved;
 mod session;
 pub mod store;
 mod transport;

@@ -20,8 +20,16 @@ use crate::wire::{Operation, Reply, Request};
 /// A message in parts. `settle` alone decides whether it goes on.
 pub(super) enum Running {
     Cipher(Box<dyn Stream>),
-    Digest(Digest),
-    Signature { feed: Box<dyn Feed>, using: Use, signature: &'static dyn Signature },
+    /// A digest, and whether a key was fed to it.
+    Digest {
+        digest: Digest,
+        holds_key: bool,
+    },
+    Signature {
+        feed: Box<dyn Feed>,
+        using: Use,
+        signature: &'static dyn Signature,
+    },
 }
 
 /// An operation whose key and mechanism are found fit for each other.
@@ -101,13 +109,21 @@ impl Partition {
                 let session = self.sessions.find(*session)?;
                 let key = self.digestible(&session, *key)?;
                 step(&session, Purpose::Digest, |running| match running {
-                    Running::Digest(digest) => {
+                    Running::Digest { digest, holds_key } => {
+                        *holds_key = true;
                         let value = key.attributes().bytes(CKA_VALUE).unwrap_or_default();
                         digest.update(value);
                         Ok(Output::Data(Vec::new()))
                     }
                     _ => Err(not_initialized()),
                 })
+            }
+            Request::SaveState(session, purpose) => {
+                let session = self.sessions.find(*session)?;
+                self.save_state(&session, *purpose).map(Reply::Bytes)
+            }
+            Request::LoadState(session, state) => {
+                self.load_state(&*self.sessions.find(*session)?, state)
             }
             Request::Abandon(session, purpose) => {
                 let session = self.sessions.find(*session)?;
@@ -259,7 +275,9 @@ fn perform(ready: &Ready, input: &[u8], signature: Option<&[u8]>, room: Room) ->
 fn begin(ready: Ready) -> Result<Running> {
     Ok(match ready {
         Ready::Cipher(cipher, using) => Running::Cipher(cipher.start(using)?),
-        Ready::Digest(hash) => Running::Digest(Digest::new(hash).map_err(broken)?),
+        Ready::Digest(hash) => {
+            Running::Digest { digest: Digest::new(hash).map_err(broken)?, holds_key: false }
+        }
         Ready::Signature(signature, using) => {
             Running::Signature { feed: signature.feed(&using)?, using, signature }
         }
@@ -291,7 +309,7 @@ fn update(running: &mut Running, input: &[u8], room: Room) -> Result<Output> {
             }
             Ok(Output::Data(stream.update(input)?))
         }
-        Running::Digest(digest) => {
+        Running::Digest { digest, .. } => {
             digest.update(input);
             Ok(Output::Data(Vec::new()))
         }
@@ -312,7 +330,7 @@ fn finish_in(
     let refused = match &running {
         Running::Cipher(stream) if room == Room::Ask => Some(Output::Size(stream.finish_bound()?)),
         Running::Cipher(_) => None,
-        Running::Digest(digest) => {
+        Running::Digest { digest, .. } => {
             let len = digest.hash().len();
             room.refuse(len, len)
         }
@@ -337,7 +355,7 @@ fn finish_in(
 
 fn finish(running: Running, signature: Option<&[u8]>) -> Result<Vec<u8>> {
     match (running, signature) {
-        (Running::Digest(digest), _) => digest.finish().map_err(broken),
+        (Running::Digest { digest, .. }, _) => digest.finish().map_err(broken),
         (Running::Signature { feed, using, signature: row }, Some(signature)) => {
             row.verify(&using, &feed.finish()?, signature)?;
             Ok(Vec::new())
@@ -349,7 +367,7 @@ fn finish(running: Running, signature: Option<&[u8]>) -> Result<Vec<u8>> {
     }
 }
 
-fn not_initialized() -> Error {
+pub(super) fn not_initialized() -> Error {
     Error::new(Cause::OperationNotInitialized, "no such operation is active")
 }
 

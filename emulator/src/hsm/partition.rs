@@ -275,6 +275,8 @@ impl Partition {
             | Request::Update { .. }
             | Request::Finish { .. }
             | Request::DigestKey(..)
+            | Request::SaveState(..)
+            | Request::LoadState(..)
             | Request::Abandon(..) => self.handle_operation(request),
             Request::Create(..)
             | Request::Copy(..)

@@ -12,7 +12,7 @@ use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::luna::client::Client;
 use crate::luna::session::{AppSession, Pending, PinAtUse};
-use crate::mechanisms::Mechanism;
+use crate::mechanisms::{Mechanism, Params};
 use crate::output::{Output, Room};
 use crate::wire::{Operation, Pin, Reply, Request};
 
@@ -171,6 +171,60 @@ impl Client {
             end(&session, Purpose::Digest);
         }
         outcome.map(drop)
+    }
+
+    /// `C_GetOperationState`: of a digest, the only operation of the session.
+    ///
+    /// # Errors
+    /// `OperationNotInitialized`, `StateUnsaveable`.
+    pub fn operation_state(&self, session: SessionHandle, room: Room) -> Result<Output> {
+        let session = self.session(session)?;
+        let (digest, others) = {
+            let pending = session.pending.lock();
+            let others = pending.keys().any(|purpose| *purpose != Purpose::Digest);
+            (pending.get(&Purpose::Digest).cloned(), others)
+        };
+        if others {
+            return Err(Error::new(Cause::StateUnsaveable, "only digests are saved"));
+        }
+        let digest = digest.ok_or_else(|| {
+            Error::new(Cause::OperationNotInitialized, "the session does nothing to be saved")
+        })?;
+        if !digest.in_parts {
+            // A member learns of the digest for as long as it takes to save it.
+            session.call(&Request::Begin(operation(&digest, Purpose::Digest)))?;
+        }
+        let saved = session.call(&Request::SaveState(NONE, Purpose::Digest));
+        if !digest.in_parts {
+            session.call(&Request::Abandon(NONE, Purpose::Digest))?;
+        }
+        match saved? {
+            Reply::Bytes(state) => Ok(room.fit(state)),
+            _ => Err(Error::new(Cause::GeneralError, "a state was wanted")),
+        }
+    }
+
+    /// `C_SetOperationState`: in place of everything the session was doing.
+    ///
+    /// # Errors
+    /// `SavedStateInvalid`, which leaves the session as it was.
+    pub fn set_operation_state(&self, session: SessionHandle, state: &[u8]) -> Result<()> {
+        let session = self.session(session)?;
+        let loaded = session.call(&Request::LoadState(NONE, Cow::Borrowed(state)))?;
+        let Reply::Restored { mechanism, begun } = loaded else {
+            return Err(Error::new(Cause::GeneralError, "a state was to be restored"));
+        };
+        for other in [Purpose::Encrypt, Purpose::Decrypt, Purpose::Sign, Purpose::Verify] {
+            end(&session, other);
+        }
+        let pending = Pending {
+            mechanism: Arc::new(Mechanism { kind: mechanism, params: Params::None }),
+            key: None,
+            in_parts: begun,
+            pin: PinAtUse::Needless,
+        };
+        session.pending.lock().insert(Purpose::Digest, pending);
+        Ok(())
     }
 
     /// Ends an operation after an argument error in a call on it.

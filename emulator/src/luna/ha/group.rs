@@ -426,7 +426,7 @@ impl Group {
 
     /// A message in parts stays with the member it began on; when that is lost, so is the message.
     fn ask_pinned(&self, session: &GroupSession, request: &Request<'_>) -> Result<Reply> {
-        if matches!(request, Request::Begin(_)) {
+        if matches!(request, Request::Begin(_) | Request::LoadState(..)) {
             return self.ask_any(session, request, true);
         }
         let purpose = request.purpose().ok_or_else(strange)?;
@@ -442,7 +442,7 @@ impl Group {
         let goes_on = matches!(&outcome, Ok(Reply::Output(Output::Size(_) | Output::TooSmall(_))))
             || matches!(
                 (&outcome, request),
-                (Ok(_), Request::Update { .. } | Request::DigestKey(..))
+                (Ok(_), Request::Update { .. } | Request::DigestKey(..) | Request::SaveState(..))
             );
         if !goes_on {
             session.pinned.lock().remove(&purpose);
