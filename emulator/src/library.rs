@@ -480,6 +480,14 @@ impl Library {
         self.running()?.init_pin(session, role(user)?, password(pin)?)
     }
 
+    /// `CA_ResetPIN`.
+    ///
+    /// # Errors
+    /// `UserNotAuthorized`, `OperationNotAllowed` while HSM policy 15 is off, `PinLenRange`.
+    pub fn reset_pin(&self, session: SessionHandle, pin: Option<&[u8]>) -> Result<()> {
+        self.running()?.reset_pin(session, password(pin)?)
+    }
+
     /// `CA_SetCloningDomain`: 1 to 128 bytes (roles.md section 3, Documented).
     ///
     /// # Errors
@@ -634,6 +642,8 @@ handed_on! {
     verify_final => verify_final(session: SessionHandle, signature: &[u8]) -> ();
     /// `C_DigestKey`.
     digest_key => digest_key(session: SessionHandle, key: ObjectHandle) -> ();
+    /// `CA_SetTokenPolicies`.
+    set_token_policies => set_token_policies(session: SessionHandle, slot: SlotId, changes: &[(CK_ULONG, CK_ULONG)]) -> ();
     /// `C_GetOperationState`.
     operation_state => operation_state(session: SessionHandle, room: Room) -> Output;
     /// `C_GenerateKey`.

@@ -95,6 +95,8 @@ pub enum Request<'a> {
         /// From then on.
         new: Pin,
     },
+    /// Changes partition policies, all or none: number and value.
+    SetPolicies(SessionHandle, Cow<'a, [(u64, u64)]>),
     /// `C_CreateObject`.
     Create(SessionHandle, Cow<'a, Template>),
     /// `C_CopyObject`.
@@ -397,6 +399,7 @@ impl Request<'_> {
             | Self::InitToken { .. }
             | Self::InitPin(..)
             | Self::SetPin { .. }
+            | Self::SetPolicies(..)
             | Self::Count(_, _, Counting::Used(_))
             | Self::Locate(..)
             | Self::Extract(..)
@@ -438,6 +441,7 @@ impl Request<'_> {
             | Self::Logout(_)
             | Self::InitPin(..)
             | Self::SetPin { .. }
+            | Self::SetPolicies(..)
             | Self::Count(_, _, Counting::Used(_) | Counting::Add(_))
             | Self::Create(..)
             | Self::Copy(..)
@@ -530,6 +534,7 @@ impl Request<'_> {
             Self::SetPin { old, new, .. } => {
                 Request::SetPin { session, old: old.clone(), new: new.clone() }
             }
+            Self::SetPolicies(_, changes) => Request::SetPolicies(session, Cow::Borrowed(changes)),
             Self::Create(_, template) => Request::Create(session, Cow::Borrowed(template)),
             Self::Copy(_, source, template) => {
                 Request::Copy(session, object(*source)?, Cow::Borrowed(template))

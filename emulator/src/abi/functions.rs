@@ -233,7 +233,9 @@ macro_rules! with_functions {
                 CA_WaitForSlotEvent() => unserved();
                 CA_InitIndirectToken() => unserved();
                 CA_InitIndirectPIN() => unserved();
-                CA_ResetPIN() => unserved();
+                CA_ResetPIN(
+                    session: CK_SESSION_HANDLE, pin: CK_CHAR_PTR, len: CK_ULONG
+                ) => guarded(vendor::reset_pin);
                 CA_InitRolePIN(
                     session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: CK_CHAR_PTR, len: CK_ULONG
                 ) => guarded(vendor::init_role_pin);
@@ -342,7 +344,10 @@ macro_rules! with_functions {
                     slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
                     values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
                 ) => guarded(vendor::token_capabilities);
-                CA_SetTokenPolicies() => unserved();
+                CA_SetTokenPolicies(
+                    session: CK_SESSION_HANDLE, slot: CK_SLOT_ID, count: CK_ULONG,
+                    ids: CK_ULONG_PTR, values: CK_ULONG_PTR
+                ) => guarded(vendor::set_token_policies);
                 CA_GetTokenPolicies(
                     slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
                     values: CK_ULONG_PTR, value_count: CK_ULONG_PTR

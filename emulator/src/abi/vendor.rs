@@ -108,6 +108,48 @@ pub(super) unsafe fn token_capabilities(
     put_pairs(&ids, &values, &library.token_capabilities(SlotId(slot))?)
 }
 
+/// More policies than any partition shows. A bound of ours.
+const POLICIES_MAX: CK_ULONG = 1 << 12;
+
+/// Several policies at once, all or none. The order of the arguments: pycryptoki's `func_defs.py`
+/// (Documented).
+///
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn set_token_policies(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    slot: CK_SLOT_ID,
+    count: CK_ULONG,
+    ids: CK_ULONG_PTR,
+    values: CK_ULONG_PTR,
+) -> Result<()> {
+    if count > POLICIES_MAX || (count > 0 && (ids.is_null() || values.is_null())) {
+        return Err(Error::new(Cause::ArgumentsBad, "no such list of policies"));
+    }
+    let (mut id, mut value) = (ids.cast_const(), values.cast_const());
+    let mut changes = Vec::new();
+    for _ in 0..count {
+        // SAFETY: the caller vouches for `count` numbers in either list; they may be unaligned.
+        changes.push(unsafe { (id.read_unaligned(), value.read_unaligned()) });
+        (id, value) = (id.wrapping_add(1), value.wrapping_add(1));
+    }
+    library.set_token_policies(SessionHandle(session), SlotId(slot), &changes)
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn reset_pin(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    pin: CK_CHAR_PTR,
+    len: CK_ULONG,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let pin = unsafe { ptr::credential(pin, len)? };
+    library.reset_pin(SessionHandle(session), pin)
+}
+
 /// Size of the partition, in bytes; the order of the cells is that of the fact pack's list.
 ///
 /// # Safety

@@ -17,6 +17,7 @@ mod clone;
 mod objects;
 mod operation;
 mod partition;
+mod policies;
 mod records;
 mod role;
 mod saved;

@@ -259,6 +259,9 @@ impl Partition {
             Request::SetPin { session, old, new } => {
                 self.set_pin(&*self.sessions.find(*session)?, old, new).map(done)
             }
+            Request::SetPolicies(session, changes) => {
+                self.set_policies(&*self.sessions.find(*session)?, changes).map(done)
+            }
             Request::Random(session, len) => {
                 self.sessions.find(*session)?;
                 self.random(*len).map(Reply::Bytes)

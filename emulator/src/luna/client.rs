@@ -221,6 +221,40 @@ impl Client {
         self.session(session)?.call(&Request::SetPin { session: NONE, old, new }).map(drop)
     }
 
+    /// `CA_SetTokenPolicies`.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid` for another slot than the session's (Assumed); `FunctionNotSupported` on a
+    /// group; those of the role and of the policies.
+    pub fn set_token_policies(
+        &self,
+        session: SessionHandle,
+        slot: SlotId,
+        changes: &[(u64, u64)],
+    ) -> Result<()> {
+        let session = self.session(session)?;
+        if session.slot.id != slot {
+            return Err(Error::new(Cause::SlotIdInvalid, "the session is on another slot"));
+        }
+        session.call(&Request::SetPolicies(NONE, Cow::Borrowed(changes))).map(drop)
+    }
+
+    /// `CA_ResetPIN`: the Partition SO gives the Crypto Officer a new credential.
+    ///
+    /// # Errors
+    /// `UserPinNotInitialized` where there is none yet (Assumed), and those of
+    /// [`Client::init_pin`].
+    pub fn reset_pin(&self, session: SessionHandle, pin: Pin) -> Result<()> {
+        let session = self.session(session)?;
+        if !self.role_state(session.slot.id, Role::CryptoOfficer)?.initialized {
+            return Err(Error::new(
+                Cause::UserPinNotInitialized,
+                "the Crypto Officer has no credential yet",
+            ));
+        }
+        session.call(&Request::InitPin(NONE, Role::CryptoOfficer, pin)).map(drop)
+    }
+
     /// `C_CreateObject`.
     ///
     /// # Errors
