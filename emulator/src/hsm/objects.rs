@@ -12,6 +12,7 @@ use crate::crypto::random;
 use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
 use crate::hsm::partition::{Partition, done};
+use crate::hsm::policies;
 use crate::hsm::records;
 use crate::hsm::role::{self, Right};
 use crate::hsm::session::{Application, Session};
@@ -318,6 +319,7 @@ impl Partition {
         }
         let so = session.application.role() == Some(Role::PartitionSo);
         let class = held.object.class();
+        policies::check_change(&*self.current()?, class, template)?;
         let mut attributes = build::change(held.object.attributes(), class, template, true, so)?;
         attributes.remove(CKA_OUID);
         if held.private && attributes.flag(CKA_PRIVATE) != Some(true) {
@@ -395,6 +397,7 @@ impl Partition {
     ) -> Result<()> {
         let token = attributes.flag(CKA_TOKEN).unwrap_or(false);
         let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
+        policies::check_purposes(&*self.current()?, class, attributes)?;
         if token && !session.read_write {
             return Err(Error::new(
                 Cause::SessionReadOnly,
@@ -551,7 +554,11 @@ impl Partition {
                 return Err(Error::new(Cause::ActionProhibited, "the object is not to be changed")
                     .about(CKA_MODIFIABLE));
             }
-            build::change(held.object.attributes(), held.object.class(), template, false, so)
+            let (class, state) = (held.object.class(), self.current()?);
+            policies::check_change(&state, class, template)?;
+            let changed = build::change(held.object.attributes(), class, template, false, so)?;
+            policies::check_purposes(&state, class, &changed)?;
+            Ok(changed)
         })
     }
 

@@ -6,7 +6,7 @@ use crate::ck::*;
 use crate::crypto::hash::{self, Digest, Hash};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::{Held, expired};
-use crate::hsm::partition::{Partition, done};
+use crate::hsm::partition::{POLICY_FOREIGN_SIGNING, Partition, done};
 use crate::hsm::role::{self, Right};
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
@@ -135,7 +135,12 @@ impl Partition {
     }
 
     fn digestible(&self, session: &Session, key: ObjectHandle) -> Result<Arc<Object>> {
+        const POLICY_DIGEST_KEY: u32 = 9;
         let held = self.seen_by(&session.application, key).map_err(as_key)?;
+        if !self.current()?.allows(POLICY_DIGEST_KEY) {
+            return Err(Error::new(Cause::KeyIndigestible, "keys are not digested (code Assumed)")
+                .by_policy(POLICY_DIGEST_KEY));
+        }
         if held.object.class().class == CKO_SECRET_KEY {
             return Ok(Arc::clone(&held.object));
         }
@@ -173,6 +178,17 @@ impl Partition {
             return Err(expired());
         }
         check_key(&held.object, offer.row, operation)?;
+        if operation.purpose == Purpose::Sign
+            && !state.foreign_keys_sign
+            && !held.object.is(CKA_LOCAL)
+        {
+            return Err(Error::new(
+                Cause::KeyFunctionNotPermitted,
+                "a key that was not made here does not sign (code Assumed)",
+            )
+            .about(CKA_LOCAL)
+            .by_policy(POLICY_FOREIGN_SIGNING));
+        }
         self.may_use(session, &held, stage)?;
         let using = Use {
             key: Arc::clone(&held.object),

@@ -23,6 +23,9 @@ use crate::wire::{Description, Pin, PolicyState, Reply, Request};
 const HSM_POLICY_NON_FIPS: u32 = 12;
 const POLICY_NON_FIPS: u32 = 43;
 
+/// Partition policy 17: "Allow signing with non-local keys" (number Documented, effect recalled).
+pub(super) const POLICY_FOREIGN_SIGNING: u32 = 17;
+
 /// The domain of a partition that was given none (the vendor has a default domain; its text is not
 /// published: Assumed).
 const DEFAULT_DOMAIN: &[u8] = b"default cloning domain";
@@ -51,6 +54,8 @@ pub(super) struct State {
     by_kind: HashMap<CK_MECHANISM_TYPE, usize>,
     roles: [bool; 4],
     locked: [bool; 4],
+    /// Policy 17: keys that came from outside may sign. Asked at every signature.
+    pub(super) foreign_keys_sign: bool,
 }
 
 impl State {
@@ -85,7 +90,17 @@ impl State {
                 *is_locked = role.locked;
             }
         }
-        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, locked })
+        let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
+        Ok(Self {
+            record,
+            policies,
+            hsm_policies,
+            offers,
+            by_kind,
+            roles,
+            locked,
+            foreign_keys_sign,
+        })
     }
 
     /// The value of a partition policy; 0 for one that does not show.

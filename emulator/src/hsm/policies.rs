@@ -1,4 +1,5 @@
-//! Changing partition policies: who may, within which bounds, and what it costs.
+//! Changing partition policies: who may, within which bounds, and what it costs; and what they say
+//! of keys.
 //!
 //! A change is a whole or nothing. Sources: policies.md sections 1, 2 and 6 (that the Partition SO
 //! does it, capabilities as bounds, destructive changes, that 0 and 1 exclude each other:
@@ -11,6 +12,8 @@ use crate::error::{Cause, Error, Result};
 use crate::hsm::partition::{Partition, State};
 use crate::hsm::session::Session;
 use crate::hsm::store::Step;
+use crate::object::rules::Class;
+use crate::object::{Attribute, Template};
 use crate::profile::{Destructive, Policy};
 
 /// Policies with a smallest value other than 0.
@@ -83,6 +86,54 @@ impl Partition {
         rows.find(|row| u64::from(row.id) == id).ok_or_else(|| {
             Error::new(Cause::PolicyIdInvalid, format!("the partition shows no policy {id}"))
         })
+    }
+}
+
+/// What a usage is for: keys of a partition without multipurpose keys serve one family.
+const FAMILIES: &[&[CK_ATTRIBUTE_TYPE]] = &[
+    &[CKA_ENCRYPT, CKA_DECRYPT],
+    &[CKA_SIGN, CKA_SIGN_RECOVER, CKA_VERIFY, CKA_VERIFY_RECOVER],
+    &[CKA_WRAP, CKA_UNWRAP],
+    &[CKA_DERIVE],
+];
+
+/// Policy 10: whether a key may have those usages together.
+///
+/// # Errors
+/// `TemplateInconsistent` (code Assumed).
+pub(super) fn check_purposes(state: &State, class: Class, attributes: &Template) -> Result<()> {
+    const POLICY_MULTIPURPOSE: u32 = 10;
+    if !class.is_key() || state.allows(POLICY_MULTIPURPOSE) {
+        return Ok(());
+    }
+    let serves = |family: &&&[CK_ATTRIBUTE_TYPE]| {
+        family.iter().any(|usage| attributes.flag(*usage) == Some(true))
+    };
+    if FAMILIES.iter().filter(serves).count() <= 1 {
+        return Ok(());
+    }
+    Err(Error::new(Cause::TemplateInconsistent, "a key serves one purpose")
+        .by_policy(POLICY_MULTIPURPOSE))
+}
+
+/// Policy 11: whether a key's usages, and whether it leaves, may change or differ in a copy.
+///
+/// # Errors
+/// `AttributeReadOnly` (code Assumed).
+pub(super) fn check_change(state: &State, class: Class, change: &Template) -> Result<()> {
+    const POLICY_CHANGE_ATTRIBUTES: u32 = 11;
+    if !class.is_key() || state.allows(POLICY_CHANGE_ATTRIBUTES) {
+        return Ok(());
+    }
+    let kept = |it: &&Attribute| {
+        matches!(it.kind, CKA_SENSITIVE | CKA_EXTRACTABLE)
+            || FAMILIES.iter().any(|family| family.contains(&it.kind))
+    };
+    match change.0.iter().find(kept) {
+        None => Ok(()),
+        Some(attribute) => Err(Error::new(Cause::AttributeReadOnly, "keys keep their usages")
+            .about(attribute.kind)
+            .by_policy(POLICY_CHANGE_ATTRIBUTES)),
     }
 }
 
