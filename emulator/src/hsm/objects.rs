@@ -22,7 +22,7 @@ use crate::mechanisms::{Functions, Mechanism, broken, keys, seen};
 use crate::object::build::{self, Circumstances};
 use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
-use crate::object::{Answer, Attribute, Template};
+use crate::object::{Answer, Attribute, Template, Value};
 use crate::wire::{ApplicationId, Found, Ouid, Reply, Request};
 
 /// Session objects have handles from here on, so that they never meet the store's.
@@ -638,8 +638,16 @@ fn answer(object: &Object, kind: CK_ATTRIBUTE_TYPE) -> Answer {
         }
         // A rule without a value is an attribute the object could have: an empty template or list.
         None => match object.class().rule(kind) {
+            // One byte, where an empty template has none (Observed: Mastercard/pkcs11-tools on
+            // private keys of a device; which byte: Assumed).
+            Some(_)
+                if object.class().class == CKO_PRIVATE_KEY
+                    && matches!(kind, CKA_UNWRAP_TEMPLATE | CKA_DERIVE_TEMPLATE) =>
+            {
+                Answer::Value(Value::Bytes(zeroize::Zeroizing::new(vec![0])))
+            }
             Some(rule) if rule.form == crate::object::rules::Form::Template => {
-                Answer::Value(crate::object::Value::Template(Template::new()))
+                Answer::Value(Value::Template(Template::new()))
             }
             _ => Answer::Invalid,
         },
