@@ -111,7 +111,7 @@ fn what_counts() {
     counted("what was refused, or only initialised", 0);
 }
 
-/// Two processes, a restart, a role that may only use keys: one count.
+/// A restart, a role that may only use keys: one count.
 #[test]
 fn the_count_is_kept_and_shared() {
     let token = Token::up(Kind::Plain);
