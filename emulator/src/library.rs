@@ -528,6 +528,23 @@ impl Library {
         self.running()?.modify_usage_count(session, key, counting)
     }
 
+    /// `CA_CheckOperationState`: encrypt 0, decrypt 1, sign 2, verify 3, digest 4 (Documented:
+    /// pycryptoki's `defines.py`).
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`; `ArgumentsBad` for another number (Assumed).
+    pub fn is_operation_active(&self, session: SessionHandle, operation: CK_ULONG) -> Result<bool> {
+        let purpose = match operation {
+            0 => Purpose::Encrypt,
+            1 => Purpose::Decrypt,
+            2 => Purpose::Sign,
+            3 => Purpose::Verify,
+            4 => Purpose::Digest,
+            _ => return Err(Error::new(Cause::ArgumentsBad, "no operation has that number")),
+        };
+        self.running()?.is_active(session, purpose)
+    }
+
     /// `CA_GetTokenObjectUID`, for Cryptoki objects.
     ///
     /// # Errors
@@ -642,6 +659,8 @@ handed_on! {
     verify_final => verify_final(session: SessionHandle, signature: &[u8]) -> ();
     /// `C_DigestKey`.
     digest_key => digest_key(session: SessionHandle, key: ObjectHandle) -> ();
+    /// `CA_GetTokenObjectHandle`.
+    object_by_uid => object_by_uid(slot: SlotId, ouid: [u8; 12]) -> ObjectHandle;
     /// `CA_SetTokenPolicies`.
     set_token_policies => set_token_policies(session: SessionHandle, slot: SlotId, changes: &[(CK_ULONG, CK_ULONG)]) -> ();
     /// `C_GetOperationState`.

@@ -275,3 +275,41 @@ fn a_key_tells_whether_it_is_a_ccm_key() {
     let key = keys::generated_aes(session, &[Attribute::bool(CKA_CCM_PRIVATE, true)]).unwrap();
     assert_eq!(session.attribute(key, CKA_CCM_PRIVATE).unwrap(), Some(vec![1]));
 }
+
+/// From a handle to the 12 bytes and back, on a partition and on a group, for token and session objects.
+#[test]
+fn an_object_is_found_by_its_ouid() {
+    for kind in Kind::ALL {
+        let token = Token::up(kind);
+        for on_token in [true, false] {
+            let key = keys::generated_aes(&token.session, &[Attribute::token(on_token)]).unwrap();
+            let uid = token.context.token_object_uid(token.slot, key).unwrap();
+            assert_eq!(token.session.attribute(key, CKA_OUID).unwrap().unwrap(), uid);
+            assert_eq!(
+                token.context.token_object_handle(token.slot, uid).unwrap(),
+                key,
+                "{kind:?}"
+            );
+            token.session.destroy(key).unwrap();
+            let gone = token.context.token_object_handle(token.slot, uid);
+            refused(gone, CKR_OBJECT_HANDLE_INVALID);
+        }
+    }
+}
+
+#[test]
+fn a_session_tells_what_it_is_doing() {
+    let token = Token::up(Kind::Plain);
+    let session = &token.session;
+    let active = || [0, 1, 2, 3, 4].map(|it| session.is_operation_active(it).unwrap());
+    assert_eq!(active(), [false; 5]);
+    let key = keys::aes(session, &[1; 32]);
+    session.encrypt_init(&cbc(), key).unwrap();
+    session.sign_init(&Mechanism::Plain(CKM_AES_CMAC), key).unwrap();
+    session.digest_init(&Mechanism::Plain(CKM_SHA256)).unwrap();
+    assert_eq!(active(), [true, false, true, false, true]);
+    session.digest_update(b"text").unwrap();
+    session.digest_final().unwrap();
+    assert_eq!(active(), [true, false, true, false, false]);
+    refused(session.is_operation_active(5), CKR_ARGUMENTS_BAD);
+}

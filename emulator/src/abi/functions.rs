@@ -376,7 +376,9 @@ macro_rules! with_functions {
                 CA_GetPedId() => unserved();
                 CA_SpRawRead() => unserved();
                 CA_SpRawWrite() => unserved();
-                CA_CheckOperationState() => unserved();
+                CA_CheckOperationState(
+                    session: CK_SESSION_HANDLE, operation: CK_ULONG, active: *mut CK_BBOOL
+                ) => guarded(vendor::check_operation_state);
                 CA_DestroyMultipleObjects(
                     session: CK_SESSION_HANDLE, count: CK_ULONG, objects: CK_OBJECT_HANDLE_PTR,
                     failed: CK_ULONG_PTR
@@ -409,9 +411,18 @@ macro_rules! with_functions {
                 CA_GetTokenObjectUID(
                     slot: CK_SLOT_ID, object_type: CK_ULONG, object: CK_ULONG, uid: CK_BYTE_PTR
                 ) => guarded(vendor::token_object_uid);
-                CA_GetTokenObjectHandle() => unserved();
-                CA_GetObjectUID() => unserved();
-                CA_GetObjectHandle() => unserved();
+                CA_GetTokenObjectHandle(
+                    slot: CK_SLOT_ID, uid: CK_BYTE_PTR, object_type: CK_ULONG_PTR,
+                    object: CK_ULONG_PTR
+                ) => guarded(vendor::token_object_handle);
+                CA_GetObjectUID(
+                    slot: CK_SLOT_ID, container: CK_ULONG, object_type: CK_ULONG, object: CK_ULONG,
+                    uid: CK_BYTE_PTR
+                ) => guarded(vendor::object_uid);
+                CA_GetObjectHandle(
+                    slot: CK_SLOT_ID, container: CK_ULONG, uid: CK_BYTE_PTR,
+                    object_type: CK_ULONG_PTR, object: CK_ULONG_PTR
+                ) => guarded(vendor::object_handle);
                 CA_DeleteContainer() => unserved();
                 CA_MTKSetStorage() => unserved();
                 CA_MTKRestore() => unserved();

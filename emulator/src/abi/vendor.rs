@@ -291,6 +291,73 @@ pub(super) unsafe fn token_object_uid(
     Ok(())
 }
 
+/// The type, always that of a Cryptoki object, and the handle of the object with an identifier.
+///
+/// # Safety
+/// Pointers as the exported function wants them; the identifier has 12 bytes.
+pub(super) unsafe fn token_object_handle(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    uid: CK_BYTE_PTR,
+    object_type: CK_ULONG_PTR,
+    object: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let uid = unsafe { ptr::read(uid.cast_const().cast::<[u8; 12]>(), "an identifier is wanted")? };
+    // SAFETY: passed on.
+    let places = unsafe { (Place::new(object_type, NOWHERE)?, Place::new(object, NOWHERE)?) };
+    let found = library.object_by_uid(SlotId(slot), uid)?;
+    places.0.put(0);
+    places.1.put(found.0);
+    Ok(())
+}
+
+/// As [`token_object_uid`]. A partition has one container, so its number says nothing (Assumed).
+///
+/// # Safety
+/// As [`token_object_uid`].
+pub(super) unsafe fn object_uid(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    _container: CK_ULONG,
+    object_type: CK_ULONG,
+    object: CK_ULONG,
+    uid: CK_BYTE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    unsafe { token_object_uid(library, slot, object_type, object, uid) }
+}
+
+/// As [`token_object_handle`]. A partition has one container, so its number says nothing (Assumed).
+///
+/// # Safety
+/// As [`token_object_handle`].
+pub(super) unsafe fn object_handle(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    _container: CK_ULONG,
+    uid: CK_BYTE_PTR,
+    object_type: CK_ULONG_PTR,
+    object: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    unsafe { token_object_handle(library, slot, uid, object_type, object) }
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn check_operation_state(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    operation: CK_ULONG,
+    active: *mut CK_BBOOL,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let place = unsafe { Place::new(active, NOWHERE)? };
+    place.put(CK_BBOOL::from(library.is_operation_active(SessionHandle(session), operation)?));
+    Ok(())
+}
+
 /// Destroys one after the other; at the first failure its index is written and the rest stays.
 ///
 /// Source: the index in `ca-functions.csv` of the fact pack (Documented); that those before it are

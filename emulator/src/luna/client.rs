@@ -14,7 +14,7 @@ use crate::luna::log::Log;
 use crate::luna::session::{AppSession, AppSessions, Search};
 use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
-use crate::object::{Answer, Template};
+use crate::object::{Answer, Attribute, Template};
 use crate::output::{Output, Room};
 use crate::wire::{
     ApplicationId, Counting, Description, Link, Ouid, Pin, Reply, Request, RoleState,
@@ -514,9 +514,7 @@ impl Client {
     /// `ObjectHandleInvalid`; `UserNotLoggedIn` when the application has no session there.
     pub fn object_uid(&self, id: SlotId, object: ObjectHandle) -> Result<Ouid> {
         self.slot(id)?;
-        let session = self.sessions.any_of(id).ok_or_else(|| {
-            Error::new(Cause::UserNotLoggedIn, "the application has no session on the slot")
-        })?;
+        let session = self.sessions.any_of(id).ok_or_else(no_session)?;
         let request = Request::Attributes(NONE, object, Cow::Borrowed(&[CKA_OUID]));
         let Reply::Answers(answers) = session.call(&request)? else { return Err(strange()) };
         match answers.first() {
@@ -525,6 +523,30 @@ impl Client {
             }
             _ => Err(strange()),
         }
+    }
+
+    /// `CA_GetTokenObjectHandle`: the object of a permanent identity, seen from a slot.
+    ///
+    /// # Errors
+    /// `ObjectHandleInvalid`; `UserNotLoggedIn` when the application has no session there.
+    pub fn object_by_uid(&self, id: SlotId, ouid: Ouid) -> Result<ObjectHandle> {
+        self.slot(id)?;
+        let session = self.sessions.any_of(id).ok_or_else(no_session)?;
+        let wanted = Template::from_iter([Attribute::bytes(CKA_OUID, ouid)]);
+        match session.call(&Request::Find(NONE, Cow::Owned(wanted)))? {
+            Reply::Objects(found) => found.first().map(|found| found.handle).ok_or_else(|| {
+                Error::new(Cause::ObjectHandleInvalid, "the slot shows no such object")
+            }),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `CA_CheckOperationState`: whether such an operation is active.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn is_active(&self, session: SessionHandle, purpose: Purpose) -> Result<bool> {
+        Ok(self.session(session)?.pending.lock().contains_key(&purpose))
     }
 
     /// The group in a slot.
@@ -547,6 +569,10 @@ impl Client {
 /// The mechanism that is run as another, and that other.
 const REMAPPED: (CK_MECHANISM_TYPE, CK_MECHANISM_TYPE) =
     (CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_RSA_FIPS_186_3_PRIME_KEY_PAIR_GEN);
+
+fn no_session() -> Error {
+    Error::new(Cause::UserNotLoggedIn, "the application has no session on the slot")
+}
 
 fn no_search() -> Error {
     Error::new(Cause::OperationNotInitialized, "no search is active")
