@@ -58,6 +58,7 @@ causes! {
     CloneFailed => CKR_FAILED_TO_CLONE_AN_OBJECT, Caller;
     CloneNotAttempted => CKR_CLONE_NOT_ATTEMPTED, Caller;
     ConfigFailsDependencies => CKR_CONFIG_FAILS_DEPENDENCIES, Caller;
+    ConfigIllegal => CKR_CONFIG_ILLEGAL, Caller;
     ContainerObjectStorageFull => CKR_CONTAINER_OBJECT_STORAGE_FULL, Caller;
     CryptokiAlreadyInitialized => CKR_CRYPTOKI_ALREADY_INITIALIZED, Caller;
     CryptokiNotInitialized => CKR_CRYPTOKI_NOT_INITIALIZED, Caller;
@@ -81,6 +82,7 @@ causes! {
     KeyHandleInvalid => CKR_KEY_HANDLE_INVALID, Caller;
     KeyIndigestible => CKR_KEY_INDIGESTIBLE, Caller;
     KeyNotActive => CKR_KEY_NOT_ACTIVE, Caller;
+    KeyNotNeeded => CKR_KEY_NOT_NEEDED, Caller;
     KeyNotWrappable => CKR_KEY_NOT_WRAPPABLE, Caller;
     KeySizeRange => CKR_KEY_SIZE_RANGE, Caller;
     KeyTypeInconsistent => CKR_KEY_TYPE_INCONSISTENT, Caller;
@@ -98,6 +100,7 @@ causes! {
     PinInvalid => CKR_PIN_INVALID, Caller;
     PinLenRange => CKR_PIN_LEN_RANGE, Caller;
     PinLocked => CKR_PIN_LOCKED, Caller;
+    PolicyIdInvalid => CKR_POLICY_ID_INVALID, Caller;
     RandomNoRng => CKR_RANDOM_NO_RNG, Caller;
     RandomSeedNotSupported => CKR_RANDOM_SEED_NOT_SUPPORTED, Caller;
     SavedStateInvalid => CKR_SAVED_STATE_INVALID, Caller;

@@ -19,7 +19,7 @@ use crate::mechanisms::{Mechanism, current};
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 use crate::profile::Profile;
-use crate::wire::{ApplicationId, Description, Pin, PolicyState};
+use crate::wire::{ApplicationId, Counting, Description, Pin, PolicyState};
 
 /// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
 const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
@@ -377,10 +377,7 @@ impl Library {
     ) -> Result<()> {
         let client = self.running()?;
         if user == CKU_CONTEXT_SPECIFIC {
-            return Err(Error::new(
-                Cause::OperationNotInitialized,
-                "no operation asks for a login of its own",
-            ));
+            return client.login_for_operation(session, password(pin)?);
         }
         client.login(session, role(user)?, password(pin)?)
     }
@@ -483,6 +480,14 @@ impl Library {
         self.running()?.init_pin(session, role(user)?, password(pin)?)
     }
 
+    /// `CA_ResetPIN`.
+    ///
+    /// # Errors
+    /// `UserNotAuthorized`, `OperationNotAllowed` while HSM policy 15 is off, `PinLenRange`.
+    pub fn reset_pin(&self, session: SessionHandle, pin: Option<&[u8]>) -> Result<()> {
+        self.running()?.reset_pin(session, password(pin)?)
+    }
+
     /// `CA_SetCloningDomain`: 1 to 128 bytes (roles.md section 3, Documented).
     ///
     /// # Errors
@@ -504,6 +509,42 @@ impl Library {
         Ok(())
     }
 
+    /// `CA_ModifyUsageCount`: command 1 adds, 2 sets (Documented: pycryptoki's `defines.py`).
+    ///
+    /// # Errors
+    /// `KeyHandleInvalid`, `ArgumentsBad` for another command (Assumed), those of the role.
+    pub fn modify_usage_count(
+        &self,
+        session: SessionHandle,
+        key: ObjectHandle,
+        command: CK_ULONG,
+        value: CK_ULONG,
+    ) -> Result<()> {
+        let counting = match command {
+            CK_MODIFY_USAGE_COUNT_COMMAND_TYPE_INCREMENT => Counting::Add(value),
+            CK_MODIFY_USAGE_COUNT_COMMAND_TYPE_SET => Counting::Set(value),
+            _ => return Err(Error::new(Cause::ArgumentsBad, "a count is added to (1) or set (2)")),
+        };
+        self.running()?.modify_usage_count(session, key, counting)
+    }
+
+    /// `CA_CheckOperationState`: encrypt 0, decrypt 1, sign 2, verify 3, digest 4 (Documented:
+    /// pycryptoki's `defines.py`).
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`; `ArgumentsBad` for another number (Assumed).
+    pub fn is_operation_active(&self, session: SessionHandle, operation: CK_ULONG) -> Result<bool> {
+        let purpose = match operation {
+            0 => Purpose::Encrypt,
+            1 => Purpose::Decrypt,
+            2 => Purpose::Sign,
+            3 => Purpose::Verify,
+            4 => Purpose::Digest,
+            _ => return Err(Error::new(Cause::ArgumentsBad, "no operation has that number")),
+        };
+        self.running()?.is_active(session, purpose)
+    }
+
     /// `CA_GetTokenObjectUID`, for Cryptoki objects.
     ///
     /// # Errors
@@ -520,28 +561,23 @@ impl Library {
         self.running()?.object_uid(slot, object)
     }
 
-    /// `C_GetOperationState`: not served yet, and says so.
+    /// `C_SetOperationState`.
     ///
     /// # Errors
-    /// `StateUnsaveable`; `OperationNotInitialized`.
-    pub fn operation_state(&self, session: SessionHandle, _room: Room) -> Result<Output> {
-        self.running()?.session_info(session)?;
-        Err(Error::new(Cause::StateUnsaveable, "operation states are not served yet"))
-    }
-
-    /// `C_SetOperationState`: not served yet, and says so.
-    ///
-    /// # Errors
-    /// `SavedStateInvalid`.
+    /// `SavedStateInvalid`; `KeyNotNeeded` for keys that come with a digest's.
     pub fn set_operation_state(
         &self,
         session: SessionHandle,
-        _state: &[u8],
-        _encryption_key: Option<ObjectHandle>,
-        _authentication_key: Option<ObjectHandle>,
+        state: &[u8],
+        encryption_key: Option<ObjectHandle>,
+        authentication_key: Option<ObjectHandle>,
     ) -> Result<()> {
-        self.running()?.session_info(session)?;
-        Err(Error::new(Cause::SavedStateInvalid, "no state was ever saved by this library"))
+        let client = self.running()?;
+        client.session_info(session)?;
+        if encryption_key.or(authentication_key).is_some() {
+            return Err(Error::new(Cause::KeyNotNeeded, "the state of a digest wants no key"));
+        }
+        client.set_operation_state(session, state)
     }
 
     /// `C_GetSessionInfo`.
@@ -623,6 +659,12 @@ handed_on! {
     verify_final => verify_final(session: SessionHandle, signature: &[u8]) -> ();
     /// `C_DigestKey`.
     digest_key => digest_key(session: SessionHandle, key: ObjectHandle) -> ();
+    /// `CA_GetTokenObjectHandle`.
+    object_by_uid => object_by_uid(slot: SlotId, ouid: [u8; 12]) -> ObjectHandle;
+    /// `CA_SetTokenPolicies`.
+    set_token_policies => set_token_policies(session: SessionHandle, slot: SlotId, changes: &[(CK_ULONG, CK_ULONG)]) -> ();
+    /// `C_GetOperationState`.
+    operation_state => operation_state(session: SessionHandle, room: Room) -> Output;
     /// `C_GenerateKey`.
     generate_key => generate_key(session: SessionHandle, mechanism: &Mechanism, template: &Template) -> ObjectHandle;
     /// `C_GenerateKeyPair`.

@@ -80,6 +80,8 @@ pub enum Request<'a> {
     SessionState(SessionHandle),
     /// Logs a role in, for all sessions of the application.
     Login(SessionHandle, Role, Pin),
+    /// Whether this is the PIN of the role that is logged in, for a key that asks at each use.
+    Reauthenticate(SessionHandle, Pin),
     /// Logs out, for all sessions of the application.
     Logout(SessionHandle),
     /// Creates a role's credential: the Partition SO the Crypto Officer's, he the others'.
@@ -93,6 +95,8 @@ pub enum Request<'a> {
         /// From then on.
         new: Pin,
     },
+    /// Changes partition policies, all or none: number and value.
+    SetPolicies(SessionHandle, Cow<'a, [(u64, u64)]>),
     /// `C_CreateObject`.
     Create(SessionHandle, Cow<'a, Template>),
     /// `C_CopyObject`.
@@ -105,6 +109,8 @@ pub enum Request<'a> {
     Attributes(SessionHandle, ObjectHandle, Cow<'a, [CK_ATTRIBUTE_TYPE]>),
     /// `C_SetAttributeValue`.
     SetAttributes(SessionHandle, ObjectHandle, Cow<'a, Template>),
+    /// Makes a key count uses: `CA_ModifyUsageCount`, or those another member served.
+    Count(SessionHandle, ObjectHandle, Counting),
     /// `C_FindObjects`, all at once.
     Find(SessionHandle, Cow<'a, Template>),
     /// The object of that permanent identity.
@@ -148,6 +154,10 @@ pub enum Request<'a> {
     },
     /// Feeds a key to a digest in parts.
     DigestKey(SessionHandle, ObjectHandle),
+    /// The sealed state of a message in parts, which goes on.
+    SaveState(SessionHandle, Purpose),
+    /// Goes on from a saved state, in place of a digest in parts.
+    LoadState(SessionHandle, Cow<'a, [u8]>),
     /// Drops a message in parts.
     Abandon(SessionHandle, Purpose),
     /// `C_GenerateKey`.
@@ -183,6 +193,36 @@ pub struct Operation<'a> {
     pub mechanism: Cow<'a, Mechanism>,
     /// With which key; none for a digest.
     pub key: Option<ObjectHandle>,
+    /// The PIN, for a key that asks for it at each use.
+    pub pin: Option<Cow<'a, Pin>>,
+}
+
+impl Operation<'_> {
+    /// See [`Request::addressed`].
+    fn addressed(
+        &self,
+        session: SessionHandle,
+        object: &dyn Fn(ObjectHandle) -> Result<ObjectHandle, Error>,
+    ) -> Result<Operation<'_>, Error> {
+        Ok(Operation {
+            session,
+            purpose: self.purpose,
+            mechanism: Cow::Borrowed(&*self.mechanism),
+            key: self.key.map(object).transpose()?,
+            pin: self.pin.as_deref().map(Cow::Borrowed),
+        })
+    }
+}
+
+/// What becomes of the count of a key's uses.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Counting {
+    /// So many uses by another member of a group.
+    Used(u64),
+    /// So many more, by `CA_ModifyUsageCount`.
+    Add(u64),
+    /// So many, by `CA_ModifyUsageCount`.
+    Set(u64),
 }
 
 /// An object as a member names it.
@@ -221,8 +261,29 @@ pub enum Reply {
     Answers(Vec<Answer>),
     /// To operations.
     Output(Output),
-    /// To `Random` and `Extract`.
+    /// To `Random`, `Extract` and `SaveState`.
     Bytes(Vec<u8>),
+    /// To `LoadState`.
+    Restored {
+        /// The digest's.
+        mechanism: CK_MECHANISM_TYPE,
+        /// The message was begun, so that it ends with a `Finish`.
+        begun: bool,
+    },
+    /// To `Check` of a key that asks for the PIN at each use.
+    PinWanted,
+    /// The reply to a use of a key that counts them: every member of a group must count this one.
+    Counted(Box<Reply>),
+}
+
+impl Reply {
+    /// The reply without the mark of a counted use, and whether it had one.
+    pub fn uncounted(self) -> (Self, bool) {
+        match self {
+            Self::Counted(reply) => (*reply, true),
+            reply => (reply, false),
+        }
+    }
 }
 
 /// What a partition says of itself.
@@ -311,18 +372,22 @@ impl Request<'_> {
             | Self::ObjectSize(..)
             | Self::Find(..)
             | Self::SessionState(_)
-            | Self::SeedRandom(..) => Audience::Any,
+            | Self::SeedRandom(..)
+            | Self::Reauthenticate(..) => Audience::Any,
             Self::Begin(_)
             | Self::Update { .. }
             | Self::Finish { .. }
             | Self::DigestKey(..)
+            | Self::SaveState(..)
+            | Self::LoadState(..)
             | Self::Abandon(..) => Audience::Pinned,
             Self::OpenSession { .. }
             | Self::CloseSession(_)
             | Self::Login(..)
             | Self::Logout(_)
             | Self::Destroy(..)
-            | Self::SetAttributes(..) => Audience::All,
+            | Self::SetAttributes(..)
+            | Self::Count(_, _, Counting::Add(_) | Counting::Set(_)) => Audience::All,
             Self::Create(..)
             | Self::Copy(..)
             | Self::Unwrap(..)
@@ -334,6 +399,8 @@ impl Request<'_> {
             | Self::InitToken { .. }
             | Self::InitPin(..)
             | Self::SetPin { .. }
+            | Self::SetPolicies(..)
+            | Self::Count(_, _, Counting::Used(_))
             | Self::Locate(..)
             | Self::Extract(..)
             | Self::Insert(..)
@@ -356,20 +423,26 @@ impl Request<'_> {
             | Self::Check(_)
             | Self::Perform { .. }
             | Self::Begin(_)
+            | Self::SaveState(..)
+            | Self::LoadState(..)
             | Self::Abandon(..)
             | Self::Wrap(..)
             | Self::Random(..)
             | Self::SeedRandom(..)
             | Self::Extract(..)
+            | Self::Count(_, _, Counting::Set(_))
             | Self::Inventory(_) => true,
             // Two sessions, two wrong PINs counted, two keys, a part fed twice.
             Self::InitToken { .. }
             | Self::OpenSession { .. }
             | Self::CloseSession(_)
             | Self::Login(..)
+            | Self::Reauthenticate(..)
             | Self::Logout(_)
             | Self::InitPin(..)
             | Self::SetPin { .. }
+            | Self::SetPolicies(..)
+            | Self::Count(_, _, Counting::Used(_) | Counting::Add(_))
             | Self::Create(..)
             | Self::Copy(..)
             | Self::Destroy(..)
@@ -438,10 +511,6 @@ impl Request<'_> {
         session: SessionHandle,
         object: &dyn Fn(ObjectHandle) -> Result<ObjectHandle, Error>,
     ) -> Result<Request<'_>, Error> {
-        let operation =
-            |operation: &'_ Operation<'_>| -> Result<(Purpose, Option<ObjectHandle>), Error> {
-                Ok((operation.purpose, operation.key.map(object).transpose()?))
-            };
         let named = |handle, cause| {
             object(handle).map_err(|error| error.recast(Cause::ObjectHandleInvalid, cause))
         };
@@ -459,11 +528,13 @@ impl Request<'_> {
             Self::CloseSession(_) => Request::CloseSession(session),
             Self::SessionState(_) => Request::SessionState(session),
             Self::Login(_, role, pin) => Request::Login(session, *role, pin.clone()),
+            Self::Reauthenticate(_, pin) => Request::Reauthenticate(session, pin.clone()),
             Self::Logout(_) => Request::Logout(session),
             Self::InitPin(_, role, pin) => Request::InitPin(session, *role, pin.clone()),
             Self::SetPin { old, new, .. } => {
                 Request::SetPin { session, old: old.clone(), new: new.clone() }
             }
+            Self::SetPolicies(_, changes) => Request::SetPolicies(session, Cow::Borrowed(changes)),
             Self::Create(_, template) => Request::Create(session, Cow::Borrowed(template)),
             Self::Copy(_, source, template) => {
                 Request::Copy(session, object(*source)?, Cow::Borrowed(template))
@@ -476,28 +547,19 @@ impl Request<'_> {
             Self::SetAttributes(_, target, template) => {
                 Request::SetAttributes(session, object(*target)?, Cow::Borrowed(template))
             }
+            Self::Count(_, target, counting) => {
+                Request::Count(session, object(*target)?, *counting)
+            }
             Self::Find(_, template) => Request::Find(session, Cow::Borrowed(template)),
             Self::Locate(_, ouid) => Request::Locate(session, *ouid),
-            Self::Check(asked) => {
-                let (purpose, key) = operation(asked)?;
-                let mechanism = Cow::Borrowed(&*asked.mechanism);
-                Request::Check(Operation { session, purpose, mechanism, key })
-            }
-            Self::Perform { operation: asked, input, signature, room } => {
-                let (purpose, key) = operation(asked)?;
-                let mechanism = Cow::Borrowed(&*asked.mechanism);
-                Request::Perform {
-                    operation: Operation { session, purpose, mechanism, key },
-                    input: Cow::Borrowed(input),
-                    signature: signature.as_deref().map(Cow::Borrowed),
-                    room: *room,
-                }
-            }
-            Self::Begin(asked) => {
-                let (purpose, key) = operation(asked)?;
-                let mechanism = Cow::Borrowed(&*asked.mechanism);
-                Request::Begin(Operation { session, purpose, mechanism, key })
-            }
+            Self::Check(operation) => Request::Check(operation.addressed(session, object)?),
+            Self::Perform { operation, input, signature, room } => Request::Perform {
+                operation: operation.addressed(session, object)?,
+                input: Cow::Borrowed(input),
+                signature: signature.as_deref().map(Cow::Borrowed),
+                room: *room,
+            },
+            Self::Begin(operation) => Request::Begin(operation.addressed(session, object)?),
             Self::Update { purpose, input, room, .. } => Request::Update {
                 session,
                 purpose: *purpose,
@@ -511,6 +573,8 @@ impl Request<'_> {
                 room: *room,
             },
             Self::DigestKey(_, key) => Request::DigestKey(session, object(*key)?),
+            Self::SaveState(_, purpose) => Request::SaveState(session, *purpose),
+            Self::LoadState(_, state) => Request::LoadState(session, Cow::Borrowed(state)),
             Self::Abandon(_, purpose) => Request::Abandon(session, *purpose),
             Self::GenerateKey(_, mechanism, template) => {
                 Request::GenerateKey(session, Cow::Borrowed(mechanism), Cow::Borrowed(template))
@@ -549,13 +613,24 @@ impl Request<'_> {
         })
     }
 
+    /// The key a request uses.
+    pub fn key(&self) -> Option<ObjectHandle> {
+        match self {
+            Self::Perform { operation, .. } | Self::Begin(operation) => operation.key,
+            Self::Wrap(_, _, key, ..)
+            | Self::Unwrap(_, _, key, ..)
+            | Self::Derive(_, _, key, _) => Some(*key),
+            _ => None,
+        }
+    }
+
     /// The purpose of a request on a message in parts.
     pub fn purpose(&self) -> Option<Purpose> {
         match self {
             Self::Begin(operation) => Some(operation.purpose),
             Self::Update { purpose, .. } | Self::Finish { purpose, .. } => Some(*purpose),
-            Self::Abandon(_, purpose) => Some(*purpose),
-            Self::DigestKey(..) => Some(Purpose::Digest),
+            Self::Abandon(_, purpose) | Self::SaveState(_, purpose) => Some(*purpose),
+            Self::DigestKey(..) | Self::LoadState(..) => Some(Purpose::Digest),
             _ => None,
         }
     }

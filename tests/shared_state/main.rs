@@ -84,6 +84,26 @@ fn application() {
                 say(&luna_ck::names::ckr(error.rv().expect("a code").0));
             }
         }
+        "uses" => {
+            let context = application_context();
+            let session = officer(&context, first_slot(&context));
+            let key = session.find(&[Attribute::label(&words[0])]).expect("a search")[0];
+            for _ in 0..words[1].parse().expect("a number") {
+                say(&match encrypt(&session, key) {
+                    Ok(_) => "served".to_owned(),
+                    Err(error) => luna_ck::names::ckr(error.rv().expect("a code").0),
+                });
+            }
+        }
+        "digest" => {
+            let context = application_context();
+            let slot = first_slot(&context);
+            let session = context.open_session(slot, luna_client::Access::ReadOnly).expect("open");
+            let state: Vec<u8> = words[0].split(',').map(|byte| byte.parse().unwrap()).collect();
+            session.set_operation_state(&state, None, None).expect("a state of another process");
+            session.digest_update(words[1].as_bytes()).expect("a digest");
+            say(&format!("{:?}", session.digest_final().expect("a digest")));
+        }
         "list" => {
             let context = application_context();
             let session = officer(&context, first_slot(&context));

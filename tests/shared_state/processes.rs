@@ -1,7 +1,10 @@
 //! Two processes on one state directory.
 
-use luna_ck::{CKR_PIN_INCORRECT, CKR_PIN_LOCKED, names};
-use luna_client::{Access, Pin, UserType};
+use luna_ck::{
+    CKA_USAGE_COUNT, CKA_USAGE_LIMIT, CKM_SHA512, CKR_KEY_NOT_ACTIVE, CKR_PIN_INCORRECT,
+    CKR_PIN_LOCKED, names,
+};
+use luna_client::{Access, Attribute, Mechanism, Pin, UserType};
 use luna_tests::child::Child;
 use luna_tests::{CRYPTO_OFFICER, Instance, first_slot, officer};
 
@@ -28,6 +31,37 @@ fn each_sees_what_the_other_makes_and_destroys() {
         other.expect("child");
         other.end().well();
     }
+}
+
+/// The last uses of a key are given out once, whichever process comes for them.
+#[test]
+fn uses_of_all_processes_are_counted_together() {
+    let instance = Instance::up(&["--partition", "app"]);
+    let context = instance.context();
+    let session = officer(&context, first_slot(&context));
+    let key = new_key(&session, "counted").unwrap();
+    session.set_attributes(key, &[Attribute::ulong(CKA_USAGE_LIMIT, 25)]).unwrap();
+    let children: Vec<Child> =
+        (0..3).map(|_| child("uses", &["counted", "10"], &instance)).collect();
+    let said: Vec<String> = children.into_iter().flat_map(|child| child.end().well()).collect();
+    let count = |what: &str| said.iter().filter(|said| *said == what).count();
+    assert_eq!((count("served"), count(&names::ckr(CKR_KEY_NOT_ACTIVE))), (25, 5));
+    assert_eq!(session.attribute_ulong(key, CKA_USAGE_COUNT).unwrap(), Some(25));
+}
+
+#[test]
+fn a_digest_goes_on_in_another_process() {
+    let instance = Instance::up(&["--partition", "app"]);
+    let context = instance.context();
+    let session = context.open_session(first_slot(&context), Access::ReadOnly).unwrap();
+    let hash = Mechanism::Plain(CKM_SHA512);
+    let whole = session.digest(&hash, b"one two").unwrap();
+    session.digest_init(&hash).unwrap();
+    session.digest_update(b"one ").unwrap();
+    let state = session.operation_state().unwrap();
+    let state: Vec<String> = state.iter().map(u8::to_string).collect();
+    let said = child("digest", &[&state.join(","), "two"], &instance).end().well();
+    assert_eq!(said, [format!("{whole:?}")]);
 }
 
 #[test]

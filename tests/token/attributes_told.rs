@@ -61,6 +61,24 @@ fn lengths_are_told_without_a_buffer() {
     assert_eq!(raw::attributes(&token.session, key, &[]).0, Rv(CKR_OK), "nothing asked");
 }
 
+/// Templates a key does not impose: empty ones, but one byte on private keys, as a device was seen to answer.
+#[test]
+fn templates_that_were_never_given() {
+    let token = Token::up(Kind::Plain);
+    let secret = labelled(&token.session);
+    let (public, private) = keys::ec(&token.session, keys::P256).unwrap();
+    for (key, kind, len) in [
+        (secret, CKA_WRAP_TEMPLATE, 0),
+        (secret, CKA_UNWRAP_TEMPLATE, 0),
+        (public, CKA_WRAP_TEMPLATE, 0),
+        (private, CKA_UNWRAP_TEMPLATE, 1),
+        (private, CKA_DERIVE_TEMPLATE, 1),
+    ] {
+        let (rv, answers) = raw::attributes(&token.session, key, &[(kind, None)]);
+        assert_eq!((rv, answers[0].0), (Rv(CKR_OK), len), "{}", names::cka(kind));
+    }
+}
+
 /// The same one twice, and a hundred of them.
 #[test]
 fn attributes_may_be_asked_for_again_and_again() {

@@ -78,6 +78,7 @@ without_input! {
     decrypt_final: C_DecryptFinal,
     sign_final: C_SignFinal,
     digest_final: C_DigestFinal,
+    operation_state: C_GetOperationState,
 }
 
 /// `C_Verify`, for an operation begun before.

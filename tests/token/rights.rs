@@ -3,7 +3,7 @@
 //! Source: the vendor's table of partition roles (Documented; rows marked there as recalled are not tested).
 
 use luna_ck::*;
-use luna_client::{Attribute, Mechanism, ObjectHandle, Pin, Rv, Session, UserType};
+use luna_client::{Attribute, Mechanism, ObjectHandle, Pin, PolicyValue, Rv, Session, UserType};
 use luna_tests::{CRYPTO_OFFICER, Instance};
 
 use crate::keys::{self, and, on};
@@ -88,6 +88,11 @@ const MATRIX: &[(&str, Request, &[Role])] = &[
     ),
     ("copy a private object", |s, it| s.copy(it.aes, &[]).map(drop), &[CryptoOfficer]),
     (
+        "change a policy",
+        |s, _| s.set_token_policies(s.slot(), &[PolicyValue { id: 20, value: 9 }]),
+        &[PartitionSo],
+    ),
+    (
         "make the Crypto User",
         |s, _| s.init_role_pin(UserType::CRYPTO_USER, &Pin::from("another-one")),
         &[CryptoOfficer],
@@ -155,6 +160,83 @@ fn the_matrix() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Changes policies as whoever is logged in, and tells the code.
+fn change(token: &Token, pairs: &[(CK_ULONG, CK_ULONG)]) -> Rv {
+    let policies: Vec<_> = pairs.iter().map(|&(id, value)| PolicyValue { id, value }).collect();
+    code(token.session.set_token_policies(token.slot, &policies))
+}
+
+fn policy(token: &Token, id: CK_ULONG) -> Option<CK_ULONG> {
+    let policies = token.context.token_policies(token.slot).unwrap();
+    policies.iter().find(|policy| policy.id == id).map(|policy| policy.value)
+}
+
+/// A Crypto Officer changes no policy, not even one he set his password by; nothing is changed by halves.
+#[test]
+fn policies_are_the_partition_sos() {
+    let token = Token::up(Kind::Fips);
+    assert_eq!(change(&token, &[(20, 5)]), Rv(CKR_USER_NOT_AUTHORIZED));
+    token.change_role(UserType::PARTITION_SO, PARTITION_SO);
+    assert_eq!(change(&token, &[(20, 5), (25, 245)]), Rv(CKR_OK));
+    assert_eq!((policy(&token, 20), policy(&token, 25)), (Some(5), Some(245)));
+    for (wrong, code) in [
+        (&[(20, 6), (9999, 1)][..], CKR_POLICY_ID_INVALID),
+        (&[(20, 6), (20, 11)], CKR_CONFIG_ILLEGAL),
+        (&[(20, 6), (20, 0)], CKR_CONFIG_ILLEGAL),
+        (&[(20, 6), (25, 256)], CKR_CONFIG_ILLEGAL),
+        (&[(20, 6), (39, 2)], CKR_CONFIG_ILLEGAL),
+        (&[(20, 6), (CK_ULONG::MAX, 1)], CKR_POLICY_ID_INVALID),
+    ] {
+        assert_eq!(change(&token, wrong), Rv(code), "{wrong:?}");
+        assert_eq!(policy(&token, 20), Some(5), "{wrong:?}: none of it");
+    }
+    let both = change(&token, &[(1, 1)]);
+    assert_eq!(both, Rv(CKR_CONFIG_FAILS_DEPENDENCIES), "0 and 1 exclude each other");
+    assert_eq!(change(&token, &[]), Rv(CKR_OK), "nothing to change");
+    token.change_role(UserType::CRYPTO_OFFICER, CRYPTO_OFFICER);
+    let set = token.session.set_pin(&CRYPTO_OFFICER.into(), &Pin::from("nine-byte"));
+    assert_eq!(code(set), Rv(CKR_PIN_LEN_RANGE), "policy 25 at 245 wants ten");
+    // It is kept, and another process sees it.
+    let token = token.restart();
+    assert_eq!(policy(&token, 25), Some(245));
+}
+
+/// A destructive change takes the objects, and leaves roles and label.
+#[test]
+fn a_destructive_change_empties_the_partition() {
+    let token = Token::up(Kind::Plain);
+    let on_token = [Attribute::token(true), Attribute::label("mine")];
+    keys::generated_aes(&token.session, &on_token).unwrap();
+    token.change_role(UserType::PARTITION_SO, PARTITION_SO);
+    assert_eq!(change(&token, &[(39, 1)]), Rv(CKR_OK), "on is not destructive");
+    token.change_role(UserType::CRYPTO_OFFICER, CRYPTO_OFFICER);
+    assert_eq!(token.session.find(&on_token).unwrap().len(), 1);
+    token.change_role(UserType::PARTITION_SO, PARTITION_SO);
+    assert_eq!(change(&token, &[(39, 0)]), Rv(CKR_OK), "off is");
+    token.change_role(UserType::CRYPTO_OFFICER, CRYPTO_OFFICER);
+    assert_eq!(token.session.find(&on_token).unwrap(), []);
+    assert_eq!(token.context.token_storage(token.slot).unwrap().objects, 0);
+    keys::generated_aes(&token.session, &on_token).unwrap();
+}
+
+/// Policies are administration: done on the members, one by one.
+#[test]
+fn a_group_has_no_policies_of_its_own() {
+    let token = Token::up(Kind::Group);
+    assert_eq!(change(&token, &[(20, 5)]), Rv(CKR_FUNCTION_NOT_SUPPORTED));
+}
+
+/// HSM policy 15, off by default, is what lets the Partition SO reset a Crypto Officer.
+#[test]
+fn the_partition_so_resets_no_crypto_officer_unless_the_hsm_allows() {
+    let token = Token::up(Kind::Plain);
+    let reset = || code(token.session.reset_pin(&Pin::from("another-one")));
+    assert_eq!(reset(), Rv(CKR_USER_NOT_AUTHORIZED));
+    token.change_role(UserType::PARTITION_SO, PARTITION_SO);
+    assert_eq!(reset(), Rv(CKR_OPERATION_NOT_ALLOWED));
+    token.change_role(UserType::CRYPTO_OFFICER, CRYPTO_OFFICER);
 }
 
 /// Policy 28 off: keys are used, and neither made nor destroyed.

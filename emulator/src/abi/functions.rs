@@ -233,7 +233,9 @@ macro_rules! with_functions {
                 CA_WaitForSlotEvent() => unserved();
                 CA_InitIndirectToken() => unserved();
                 CA_InitIndirectPIN() => unserved();
-                CA_ResetPIN() => unserved();
+                CA_ResetPIN(
+                    session: CK_SESSION_HANDLE, pin: CK_CHAR_PTR, len: CK_ULONG
+                ) => guarded(vendor::reset_pin);
                 CA_InitRolePIN(
                     session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: CK_CHAR_PTR, len: CK_ULONG
                 ) => guarded(vendor::init_role_pin);
@@ -342,7 +344,10 @@ macro_rules! with_functions {
                     slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
                     values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
                 ) => guarded(vendor::token_capabilities);
-                CA_SetTokenPolicies() => unserved();
+                CA_SetTokenPolicies(
+                    session: CK_SESSION_HANDLE, slot: CK_SLOT_ID, count: CK_ULONG,
+                    ids: CK_ULONG_PTR, values: CK_ULONG_PTR
+                ) => guarded(vendor::set_token_policies);
                 CA_GetTokenPolicies(
                     slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
                     values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
@@ -371,7 +376,9 @@ macro_rules! with_functions {
                 CA_GetPedId() => unserved();
                 CA_SpRawRead() => unserved();
                 CA_SpRawWrite() => unserved();
-                CA_CheckOperationState() => unserved();
+                CA_CheckOperationState(
+                    session: CK_SESSION_HANDLE, operation: CK_ULONG, active: *mut CK_BBOOL
+                ) => guarded(vendor::check_operation_state);
                 CA_DestroyMultipleObjects(
                     session: CK_SESSION_HANDLE, count: CK_ULONG, objects: CK_OBJECT_HANDLE_PTR,
                     failed: CK_ULONG_PTR
@@ -404,9 +411,18 @@ macro_rules! with_functions {
                 CA_GetTokenObjectUID(
                     slot: CK_SLOT_ID, object_type: CK_ULONG, object: CK_ULONG, uid: CK_BYTE_PTR
                 ) => guarded(vendor::token_object_uid);
-                CA_GetTokenObjectHandle() => unserved();
-                CA_GetObjectUID() => unserved();
-                CA_GetObjectHandle() => unserved();
+                CA_GetTokenObjectHandle(
+                    slot: CK_SLOT_ID, uid: CK_BYTE_PTR, object_type: CK_ULONG_PTR,
+                    object: CK_ULONG_PTR
+                ) => guarded(vendor::token_object_handle);
+                CA_GetObjectUID(
+                    slot: CK_SLOT_ID, container: CK_ULONG, object_type: CK_ULONG, object: CK_ULONG,
+                    uid: CK_BYTE_PTR
+                ) => guarded(vendor::object_uid);
+                CA_GetObjectHandle(
+                    slot: CK_SLOT_ID, container: CK_ULONG, uid: CK_BYTE_PTR,
+                    object_type: CK_ULONG_PTR, object: CK_ULONG_PTR
+                ) => guarded(vendor::object_handle);
                 CA_DeleteContainer() => unserved();
                 CA_MTKSetStorage() => unserved();
                 CA_MTKRestore() => unserved();
@@ -457,7 +473,10 @@ macro_rules! with_functions {
                 CA_LKMReceiverResponse() => unserved();
                 CA_LKMInitiatorComplete() => unserved();
                 CA_LKMReceiverComplete() => unserved();
-                CA_ModifyUsageCount() => unserved();
+                CA_ModifyUsageCount(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, command: CK_ULONG,
+                    value: CK_ULONG
+                ) => guarded(vendor::modify_usage_count);
                 CA_EnableUnauthTokenInsertion() => unserved();
                 CA_GetUnauthTokenInsertionStatus() => unserved();
                 CA_DisableUnauthTokenInsertion() => unserved();

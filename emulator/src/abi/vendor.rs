@@ -108,6 +108,48 @@ pub(super) unsafe fn token_capabilities(
     put_pairs(&ids, &values, &library.token_capabilities(SlotId(slot))?)
 }
 
+/// More policies than any partition shows. A bound of ours.
+const POLICIES_MAX: CK_ULONG = 1 << 12;
+
+/// Several policies at once, all or none. The order of the arguments: pycryptoki's `func_defs.py`
+/// (Documented).
+///
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn set_token_policies(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    slot: CK_SLOT_ID,
+    count: CK_ULONG,
+    ids: CK_ULONG_PTR,
+    values: CK_ULONG_PTR,
+) -> Result<()> {
+    if count > POLICIES_MAX || (count > 0 && (ids.is_null() || values.is_null())) {
+        return Err(Error::new(Cause::ArgumentsBad, "no such list of policies"));
+    }
+    let (mut id, mut value) = (ids.cast_const(), values.cast_const());
+    let mut changes = Vec::new();
+    for _ in 0..count {
+        // SAFETY: the caller vouches for `count` numbers in either list; they may be unaligned.
+        changes.push(unsafe { (id.read_unaligned(), value.read_unaligned()) });
+        (id, value) = (id.wrapping_add(1), value.wrapping_add(1));
+    }
+    library.set_token_policies(SessionHandle(session), SlotId(slot), &changes)
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn reset_pin(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    pin: CK_CHAR_PTR,
+    len: CK_ULONG,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let pin = unsafe { ptr::credential(pin, len)? };
+    library.reset_pin(SessionHandle(session), pin)
+}
+
 /// Size of the partition, in bytes; the order of the cells is that of the fact pack's list.
 ///
 /// # Safety
@@ -249,6 +291,73 @@ pub(super) unsafe fn token_object_uid(
     Ok(())
 }
 
+/// The type, always that of a Cryptoki object, and the handle of the object with an identifier.
+///
+/// # Safety
+/// Pointers as the exported function wants them; the identifier has 12 bytes.
+pub(super) unsafe fn token_object_handle(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    uid: CK_BYTE_PTR,
+    object_type: CK_ULONG_PTR,
+    object: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let uid = unsafe { ptr::read(uid.cast_const().cast::<[u8; 12]>(), "an identifier is wanted")? };
+    // SAFETY: passed on.
+    let places = unsafe { (Place::new(object_type, NOWHERE)?, Place::new(object, NOWHERE)?) };
+    let found = library.object_by_uid(SlotId(slot), uid)?;
+    places.0.put(0);
+    places.1.put(found.0);
+    Ok(())
+}
+
+/// As [`token_object_uid`]. A partition has one container, so its number says nothing (Assumed).
+///
+/// # Safety
+/// As [`token_object_uid`].
+pub(super) unsafe fn object_uid(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    _container: CK_ULONG,
+    object_type: CK_ULONG,
+    object: CK_ULONG,
+    uid: CK_BYTE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    unsafe { token_object_uid(library, slot, object_type, object, uid) }
+}
+
+/// As [`token_object_handle`]. A partition has one container, so its number says nothing (Assumed).
+///
+/// # Safety
+/// As [`token_object_handle`].
+pub(super) unsafe fn object_handle(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    _container: CK_ULONG,
+    uid: CK_BYTE_PTR,
+    object_type: CK_ULONG_PTR,
+    object: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    unsafe { token_object_handle(library, slot, uid, object_type, object) }
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn check_operation_state(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    operation: CK_ULONG,
+    active: *mut CK_BBOOL,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let place = unsafe { Place::new(active, NOWHERE)? };
+    place.put(CK_BBOOL::from(library.is_operation_active(SessionHandle(session), operation)?));
+    Ok(())
+}
+
 /// Destroys one after the other; at the first failure its index is written and the rest stays.
 ///
 /// Source: the index in `ca-functions.csv` of the fact pack (Documented); that those before it are
@@ -276,4 +385,16 @@ pub(super) unsafe fn destroy_multiple_objects(
         cell = cell.wrapping_add(1);
     }
     Ok(())
+}
+
+/// # Safety
+/// None of its own.
+pub(super) unsafe fn modify_usage_count(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    key: CK_OBJECT_HANDLE,
+    command: CK_ULONG,
+    value: CK_ULONG,
+) -> Result<()> {
+    library.modify_usage_count(SessionHandle(session), ObjectHandle(key), command, value)
 }

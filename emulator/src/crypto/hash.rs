@@ -1,10 +1,11 @@
-//! Message digests, through aws-lc.
+//! Message digests, through aws-lc: which there are, and whole messages.
 #![allow(unsafe_code, reason = "aws-lc-rs offers neither MD5 nor SHA3-224 and panics on failure")]
 
 use super::CryptoError;
-use super::foreign::{MdCtx, check, refused};
+use super::foreign::check;
 use aws_lc_sys as sys;
-use std::fmt;
+
+pub use super::running_digest::Digest;
 
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,87 +159,6 @@ pub fn digest(hash: Hash, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
     Ok(out)
 }
 
-/// A digest in parts.
-pub struct Digest {
-    hash: Hash,
-    context: MdCtx,
-}
-
-// SAFETY: the context is heap memory without ties to a thread, and no method takes `&self` and
-// writes to it.
-unsafe impl Send for Digest {}
-
-impl Digest {
-    /// An empty digest.
-    ///
-    /// # Errors
-    ///
-    /// [`CryptoError::Internal`] when aws-lc has no memory.
-    pub fn new(hash: Hash) -> Result<Self, CryptoError> {
-        // SAFETY: a new context, ours, then set up with a static description.
-        unsafe {
-            let context = MdCtx::adopt(sys::EVP_MD_CTX_new(), CryptoError::Internal)?;
-            check(
-                sys::EVP_DigestInit_ex(context.as_ptr(), hash.evp(), std::ptr::null_mut()),
-                CryptoError::Internal,
-            )?;
-            Ok(Self { hash, context })
-        }
-    }
-
-    /// Which hash this is.
-    #[must_use]
-    pub fn hash(&self) -> Hash {
-        self.hash
-    }
-
-    /// Adds the next bytes.
-    pub fn update(&mut self, data: &[u8]) {
-        // SAFETY: the context is set up and ours alone (`&mut self`). It cannot fail: aws-lc
-        // returns one for every context that is set up and not yet finished.
-        unsafe {
-            sys::EVP_DigestUpdate(self.context.as_ptr(), data.as_ptr().cast(), data.len());
-        }
-    }
-
-    /// The digest of everything added.
-    ///
-    /// # Errors
-    ///
-    /// [`CryptoError::Internal`]; not known to happen.
-    pub fn finish(self) -> Result<Vec<u8>, CryptoError> {
-        let mut out = vec![0; self.hash.len()];
-        // SAFETY: writes exactly `hash.len()` bytes; the size pointer may be null.
-        let returned = unsafe {
-            sys::EVP_DigestFinal_ex(self.context.as_ptr(), out.as_mut_ptr(), std::ptr::null_mut())
-        };
-        check(returned, CryptoError::Internal)?;
-        Ok(out)
-    }
-
-    /// A second digest that goes on from here.
-    ///
-    /// # Errors
-    ///
-    /// [`CryptoError::Internal`] when aws-lc has no memory.
-    pub fn try_clone(&self) -> Result<Self, CryptoError> {
-        // SAFETY: copies between two live contexts, the new one ours.
-        unsafe {
-            let context = MdCtx::adopt(sys::EVP_MD_CTX_new(), CryptoError::Internal)?;
-            if sys::EVP_MD_CTX_copy_ex(context.as_ptr(), self.context.as_ptr()) != 1 {
-                return Err(refused(CryptoError::Internal));
-            }
-            Ok(Self { hash: self.hash, context })
-        }
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest({})", self.hash.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::vectors::cases;
@@ -289,19 +209,6 @@ mod tests {
                 unsafe { (sys::EVP_MD_size(hash.evp()), sys::EVP_MD_block_size(hash.evp())) };
             assert_eq!((hash.len(), hash.block_len()), (len, block), "{}", hash.name());
             assert!(hash.len() <= MAX_LEN);
-        }
-    }
-
-    #[test]
-    fn a_clone_goes_its_own_way() {
-        for hash in Hash::ALL {
-            let mut first = Digest::new(hash).unwrap();
-            first.update(b"shared");
-            let mut second = first.try_clone().unwrap();
-            first.update(b" one");
-            second.update(b" two");
-            assert_eq!(first.finish().unwrap(), digest(hash, b"shared one").unwrap());
-            assert_eq!(second.finish().unwrap(), digest(hash, b"shared two").unwrap());
         }
     }
 }

@@ -58,6 +58,7 @@ pub mod kdf;
 pub mod pkcs8;
 pub mod random;
 pub mod rsa;
+mod running_digest;
 pub mod seal;
 #[cfg(test)]
 pub(crate) mod vectors;

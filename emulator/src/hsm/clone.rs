@@ -98,7 +98,8 @@ impl Partition {
         self.add_all(session, objects)?.pop().ok_or_else(gone)
     }
 
-    fn domain(&self, session: &Session) -> Result<SealKey> {
+    /// The key of the cloning domain, which a login opens.
+    pub(super) fn domain(&self, session: &Session) -> Result<SealKey> {
         let login = session
             .application
             .login()

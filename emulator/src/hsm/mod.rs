@@ -9,6 +9,7 @@
 //! | a right of a role | `role::Rights` |
 //! | a kind of object | a table in `crate::object::rules` |
 //! | a mechanism | `crate::mechanisms` |
+//! | a condition on each use of a key | `usage::Asks` |
 //! | something a store must keep | `store` |
 
 pub mod appliance;
@@ -16,11 +17,14 @@ mod clone;
 mod objects;
 mod operation;
 mod partition;
+mod policies;
 mod records;
 mod role;
+mod saved;
 mod session;
 pub mod store;
 mod transport;
+mod usage;
 
 pub use self::appliance::{Appliance, Blueprint, PartitionBlueprint, Roles};
 pub use self::partition::Partition;

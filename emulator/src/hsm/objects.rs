@@ -12,15 +12,17 @@ use crate::crypto::random;
 use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
 use crate::hsm::partition::{Partition, done};
+use crate::hsm::policies;
 use crate::hsm::records;
 use crate::hsm::role::{self, Right};
 use crate::hsm::session::{Application, Session};
 use crate::hsm::store::{NewObject, Query, StoreError};
-use crate::mechanisms::{Functions, Mechanism, broken, keys};
+use crate::hsm::usage::Asks;
+use crate::mechanisms::{Functions, Mechanism, broken, keys, seen};
 use crate::object::build::{self, Circumstances};
 use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
-use crate::object::{Answer, Attribute, Template};
+use crate::object::{Answer, Attribute, Template, Value};
 use crate::wire::{ApplicationId, Found, Ouid, Reply, Request};
 
 /// Session objects have handles from here on, so that they never meet the store's.
@@ -38,10 +40,30 @@ pub(super) struct Held {
     owner: Option<(ApplicationId, SessionHandle)>,
     /// The store's generation it is of.
     generation: u64,
+    /// What it asks of each use.
+    pub(super) asks: Asks,
     pub(super) object: Arc<Object>,
 }
 
 impl Held {
+    fn new(
+        (handle, ouid): (ObjectHandle, Ouid),
+        owner: Option<(ApplicationId, SessionHandle)>,
+        generation: u64,
+        class: Class,
+        attributes: Template,
+    ) -> Self {
+        Self {
+            handle,
+            ouid,
+            private: attributes.flag(CKA_PRIVATE).unwrap_or(false),
+            owner,
+            generation,
+            asks: Asks::of(class, &attributes),
+            object: Arc::new(Object::new(class, attributes)),
+        }
+    }
+
     fn found(&self) -> Found {
         Found { handle: self.handle, ouid: self.ouid, token: self.owner.is_none() }
     }
@@ -119,6 +141,9 @@ impl Partition {
             Request::SetAttributes(session, object, template) => {
                 self.set_attributes(&*self.sessions.find(*session)?, *object, template).map(done)
             }
+            Request::Count(session, object, counting) => {
+                self.modify_count(&*self.sessions.find(*session)?, *object, *counting).map(done)
+            }
             Request::Find(session, template) => {
                 let session = self.sessions.find(*session)?;
                 let held = self.search(&session.application, template)?;
@@ -148,15 +173,15 @@ impl Partition {
             }
             Request::Wrap(session, mechanism, wrapping, key, room) => {
                 let session = self.sessions.find(*session)?;
-                self.wrap(&session, mechanism, *wrapping, *key, *room).map(Reply::Output)
+                self.wrap(&session, mechanism, *wrapping, *key, *room)
             }
             Request::Unwrap(session, mechanism, unwrapping, wrapped, template) => {
                 let session = self.sessions.find(*session)?;
-                self.unwrap(&session, mechanism, *unwrapping, wrapped, template).map(Reply::Object)
+                self.unwrap(&session, mechanism, *unwrapping, wrapped, template)
             }
             Request::Derive(session, mechanism, base, template) => {
                 let session = self.sessions.find(*session)?;
-                self.derive(&session, mechanism, *base, template).map(Reply::Object)
+                self.derive(&session, mechanism, *base, template)
             }
             Request::Extract(session, object) => {
                 self.extract(&*self.sessions.find(*session)?, *object).map(Reply::Bytes)
@@ -208,14 +233,9 @@ impl Partition {
         }
         let attributes =
             self.with_key(application, record.private, |key| records::attributes(&record, key))?;
-        let held = Arc::new(Held {
-            handle,
-            ouid: record.ouid,
-            private: record.private,
-            owner: None,
-            generation: record.generation,
-            object: Arc::new(Object::new(records::class_of(&attributes)?, attributes)),
-        });
+        let class = records::class_of(&attributes)?;
+        let name = (handle, record.ouid);
+        let held = Arc::new(Held::new(name, None, record.generation, class, attributes));
         self.objects.keep(&held);
         Ok(held)
     }
@@ -287,6 +307,7 @@ impl Partition {
             attributes.set(attribute);
         }
         build::check_echoes(template, &attributes, class, Origin::Created)?;
+        check_value_agrees(template, class, &attributes)?;
         self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
     }
 
@@ -298,6 +319,7 @@ impl Partition {
         }
         let so = session.application.role() == Some(Role::PartitionSo);
         let class = held.object.class();
+        policies::check_change(&*self.current()?, class, template)?;
         let mut attributes = build::change(held.object.attributes(), class, template, true, so)?;
         attributes.remove(CKA_OUID);
         if held.private && attributes.flag(CKA_PRIVATE) != Some(true) {
@@ -375,13 +397,7 @@ impl Partition {
     ) -> Result<()> {
         let token = attributes.flag(CKA_TOKEN).unwrap_or(false);
         let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
-        if attributes.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true) {
-            return Err(Error::new(
-                Cause::AttributeValueInvalid,
-                "keys that ask for the PIN at each use are not served yet",
-            )
-            .about(CKA_ALWAYS_AUTHENTICATE));
-        }
+        policies::check_purposes(&*self.current()?, class, attributes)?;
         if token && !session.read_write {
             return Err(Error::new(
                 Cause::SessionReadOnly,
@@ -488,20 +504,14 @@ impl Partition {
             }
         };
         attributes.set(Attribute::bytes(CKA_OUID, ouid.to_vec()));
-        let held = Held {
-            handle: ObjectHandle(handle),
-            ouid,
-            private: attributes.flag(CKA_PRIVATE).unwrap_or(false),
-            owner: Some((session.application.id, session.handle)),
-            generation: 0,
-            object: Arc::new(Object::new(class, attributes)),
-        };
+        let owner = Some((session.application.id, session.handle));
+        let held = Held::new((ObjectHandle(handle), ouid), owner, 0, class, attributes);
         let found = held.found();
         self.objects.session.write().insert(handle, Arc::new(held));
         Ok(found)
     }
 
-    fn may_change(&self, session: &Session, held: &Held) -> Result<()> {
+    pub(super) fn may_change(&self, session: &Session, held: &Held) -> Result<()> {
         if held.owner.is_none() && !session.read_write {
             return Err(Error::new(
                 Cause::SessionReadOnly,
@@ -536,30 +546,48 @@ impl Partition {
         template: &Template,
     ) -> Result<()> {
         let so = session.application.role() == Some(Role::PartitionSo);
-        loop {
-            let held = self.seen_by(&session.application, handle)?;
-            self.may_change(session, &held)?;
+        self.rewrite(&session.application, handle, &|held| {
+            if !(so && trusts(held, template)) {
+                self.may_change(session, held)?;
+            }
             if !held.object.is(CKA_MODIFIABLE) {
                 return Err(Error::new(Cause::ActionProhibited, "the object is not to be changed")
                     .about(CKA_MODIFIABLE));
             }
-            let class = held.object.class();
-            let attributes = build::change(held.object.attributes(), class, template, false, so)?;
+            let (class, state) = (held.object.class(), self.current()?);
+            policies::check_change(&state, class, template)?;
+            let changed = build::change(held.object.attributes(), class, template, false, so)?;
+            policies::check_purposes(&state, class, &changed)?;
+            Ok(changed)
+        })
+    }
+
+    /// Gives an object other attributes; `change` sees it as it is, again when somebody else changed
+    /// it meanwhile, and nothing happens when it refuses.
+    pub(super) fn rewrite(
+        &self,
+        application: &Application,
+        handle: ObjectHandle,
+        change: &dyn Fn(&Held) -> Result<Template>,
+    ) -> Result<()> {
+        loop {
+            let held = self.seen_by(application, handle)?;
+            let attributes = change(&held)?;
             if held.owner.is_some() {
-                let changed = Held {
-                    handle,
-                    ouid: held.ouid,
-                    private: held.private,
-                    owner: held.owner,
-                    generation: 0,
-                    object: Arc::new(Object::new(class, attributes)),
-                };
-                self.objects.session.write().insert(handle.0, Arc::new(changed));
-                return Ok(());
+                let class = held.object.class();
+                let fresh = Held::new((handle, held.ouid), held.owner, 0, class, attributes);
+                let mut session = self.objects.session.write();
+                match session.get_mut(&handle.0) {
+                    Some(now) if Arc::ptr_eq(now, &held) => {
+                        *now = Arc::new(fresh);
+                        return Ok(());
+                    }
+                    Some(_) => continue,
+                    None => return Err(gone()),
+                }
             }
-            let update = self.with_key(&session.application, held.private, |key| {
-                records::update(&attributes, key)
-            })?;
+            let update =
+                self.with_key(application, held.private, |key| records::update(&attributes, key))?;
             let outcome = self.store.update_object(handle.0, held.generation, &update);
             self.objects.forget(&[handle.0]);
             match outcome {
@@ -571,6 +599,33 @@ impl Partition {
     }
 }
 
+/// Whether a change says no more than that the Partition SO trusts the object or does not. It is his
+/// only right over objects, and over public ones, which alone he sees.
+///
+/// Source: PKCS#11 v2.40 section 4.2 table 10 note 10.
+fn trusts(held: &Held, template: &Template) -> bool {
+    !held.private && matches!(template.0.as_slice(), [only] if only.kind == CKA_TRUSTED)
+}
+
+/// # Errors
+/// `AttributeValueInvalid` for a check value that is another key's.
+///
+/// Source: PKCS#11 v2.40 section 4.10, `CKA_CHECK_VALUE`.
+pub(super) fn check_value_agrees(
+    template: &Template,
+    class: Class,
+    attributes: &Template,
+) -> Result<()> {
+    let Some(given) = template.find(CKA_CHECK_VALUE) else { return Ok(()) };
+    if class.class == CKO_SECRET_KEY
+        && !seen::agrees(&Object::new(class, attributes.clone()), given)
+    {
+        return Err(Error::new(Cause::AttributeValueInvalid, "the key itself says otherwise")
+            .about(CKA_CHECK_VALUE));
+    }
+    Ok(())
+}
+
 /// What `C_GetAttributeValue` says.
 fn answer(object: &Object, kind: CK_ATTRIBUTE_TYPE) -> Answer {
     if object.hides(kind) {
@@ -578,10 +633,21 @@ fn answer(object: &Object, kind: CK_ATTRIBUTE_TYPE) -> Answer {
     }
     match object.attributes().find(kind) {
         Some(attribute) => Answer::Value(attribute.value.clone()),
+        None if let Some(attribute) = seen::attribute(object, kind) => {
+            Answer::Value(attribute.value)
+        }
         // A rule without a value is an attribute the object could have: an empty template or list.
         None => match object.class().rule(kind) {
+            // One byte, where an empty template has none (Observed: Mastercard/pkcs11-tools on
+            // private keys of a device; which byte: Assumed).
+            Some(_)
+                if object.class().class == CKO_PRIVATE_KEY
+                    && matches!(kind, CKA_UNWRAP_TEMPLATE | CKA_DERIVE_TEMPLATE) =>
+            {
+                Answer::Value(Value::Bytes(zeroize::Zeroizing::new(vec![0])))
+            }
             Some(rule) if rule.form == crate::object::rules::Form::Template => {
-                Answer::Value(crate::object::Value::Template(Template::new()))
+                Answer::Value(Value::Template(Template::new()))
             }
             _ => Answer::Invalid,
         },
@@ -589,10 +655,10 @@ fn answer(object: &Object, kind: CK_ATTRIBUTE_TYPE) -> Answer {
 }
 
 /// Whether every attribute of a search template is there and equal. Secrets never match.
-fn matches(object: &Object, wanted: &Template) -> bool {
-    wanted.0.iter().all(|attribute| {
-        !object.hides(attribute.kind)
-            && object.attributes().find(attribute.kind).is_some_and(|own| own == attribute)
+pub(super) fn matches(object: &Object, wanted: &Template) -> bool {
+    wanted.0.iter().all(|attribute| match object.attributes().find(attribute.kind) {
+        Some(own) => own == attribute && !object.hides(attribute.kind),
+        None => seen::attribute(object, attribute.kind).is_some_and(|own| own == *attribute),
     })
 }
 

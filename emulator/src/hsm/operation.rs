@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::ck::*;
 use crate::crypto::hash::{self, Digest, Hash};
 use crate::error::{Cause, Error, Result};
-use crate::hsm::objects::expired;
-use crate::hsm::partition::{Partition, done};
+use crate::hsm::objects::{Held, expired};
+use crate::hsm::partition::{POLICY_FOREIGN_SIGNING, Partition, done};
 use crate::hsm::role::{self, Right};
 use crate::hsm::session::Session;
+use crate::hsm::usage::{Stage, told};
 use crate::mechanisms::{
     Cipher, Feed, Functions, Params, Row, Signature, Stream, Use, broken, current, wrong_params,
 };
@@ -19,8 +20,16 @@ use crate::wire::{Operation, Reply, Request};
 /// A message in parts. `settle` alone decides whether it goes on.
 pub(super) enum Running {
     Cipher(Box<dyn Stream>),
-    Digest(Digest),
-    Signature { feed: Box<dyn Feed>, using: Use, signature: &'static dyn Signature },
+    /// A digest, and whether a key was fed to it.
+    Digest {
+        digest: Digest,
+        holds_key: bool,
+    },
+    Signature {
+        feed: Box<dyn Feed>,
+        using: Use,
+        signature: &'static dyn Signature,
+    },
 }
 
 /// An operation whose key and mechanism are found fit for each other.
@@ -65,19 +74,28 @@ impl Partition {
         match request {
             Request::Check(operation) => {
                 let session = self.sessions.find(operation.session)?;
-                self.ready(&session, operation)?;
-                Ok(Reply::Done)
+                let (_, held) = self.ready(&session, operation, Stage::Init)?;
+                let pin = held.is_some_and(|held| held.asks.pin());
+                Ok(if pin { Reply::PinWanted } else { Reply::Done })
             }
             Request::Perform { operation, input, signature, room } => {
                 let session = self.sessions.find(operation.session)?;
-                let ready = self.ready(&session, operation)?;
-                perform(&ready, input, signature.as_deref(), *room).map(Reply::Output)
+                let (ready, held) = self.ready(&session, operation, run(operation))?;
+                let output = perform(&ready, input, signature.as_deref(), *room)?;
+                match held {
+                    Some(held) => self.count_output(&session.application, &held, output),
+                    None => Ok(Reply::Output(output)),
+                }
             }
             Request::Begin(operation) => {
                 let session = self.sessions.find(operation.session)?;
-                let running = begin(self.ready(&session, operation)?)?;
+                let (ready, held) = self.ready(&session, operation, run(operation))?;
+                let running = begin(ready)?;
+                if let Some(held) = &held {
+                    self.count(&session.application, held)?;
+                }
                 session.running.lock().insert(operation.purpose, running);
-                Ok(Reply::Done)
+                Ok(held.map_or(Reply::Done, |held| told(&held, Reply::Done)))
             }
             Request::Update { session, purpose, input, room } => {
                 let session = self.sessions.find(*session)?;
@@ -91,13 +109,21 @@ impl Partition {
                 let session = self.sessions.find(*session)?;
                 let key = self.digestible(&session, *key)?;
                 step(&session, Purpose::Digest, |running| match running {
-                    Running::Digest(digest) => {
+                    Running::Digest { digest, holds_key } => {
+                        *holds_key = true;
                         let value = key.attributes().bytes(CKA_VALUE).unwrap_or_default();
                         digest.update(value);
                         Ok(Output::Data(Vec::new()))
                     }
                     _ => Err(not_initialized()),
                 })
+            }
+            Request::SaveState(session, purpose) => {
+                let session = self.sessions.find(*session)?;
+                self.save_state(&session, *purpose).map(Reply::Bytes)
+            }
+            Request::LoadState(session, state) => {
+                self.load_state(&*self.sessions.find(*session)?, state)
             }
             Request::Abandon(session, purpose) => {
                 let session = self.sessions.find(*session)?;
@@ -109,14 +135,25 @@ impl Partition {
     }
 
     fn digestible(&self, session: &Session, key: ObjectHandle) -> Result<Arc<Object>> {
+        const POLICY_DIGEST_KEY: u32 = 9;
         let held = self.seen_by(&session.application, key).map_err(as_key)?;
+        if !self.current()?.allows(POLICY_DIGEST_KEY) {
+            return Err(Error::new(Cause::KeyIndigestible, "keys are not digested (code Assumed)")
+                .by_policy(POLICY_DIGEST_KEY));
+        }
         if held.object.class().class == CKO_SECRET_KEY {
             return Ok(Arc::clone(&held.object));
         }
         Err(Error::new(Cause::KeyIndigestible, "secret keys can be digested, no others"))
     }
 
-    fn ready(&self, session: &Session, operation: &Operation<'_>) -> Result<Ready> {
+    /// What is to be done, and the key it is done with.
+    fn ready(
+        &self,
+        session: &Session,
+        operation: &Operation<'_>,
+        stage: Stage<'_>,
+    ) -> Result<(Ready, Option<Arc<Held>>)> {
         let state = self.current()?;
         let function = operation.purpose.function();
         let offer = state.offer(operation.mechanism.kind)?;
@@ -131,7 +168,7 @@ impl Partition {
             if operation.mechanism.params != Params::None {
                 return Err(wrong_params("a digest takes no parameter"));
             }
-            return Ok(Ready::Digest(hash));
+            return Ok((Ready::Digest(hash), None));
         };
         let held = self.seen_by(&session.application, handle).map_err(as_key)?;
         if held.private {
@@ -141,6 +178,18 @@ impl Partition {
             return Err(expired());
         }
         check_key(&held.object, offer.row, operation)?;
+        if operation.purpose == Purpose::Sign
+            && !state.foreign_keys_sign
+            && !held.object.is(CKA_LOCAL)
+        {
+            return Err(Error::new(
+                Cause::KeyFunctionNotPermitted,
+                "a key that was not made here does not sign (code Assumed)",
+            )
+            .about(CKA_LOCAL)
+            .by_policy(POLICY_FOREIGN_SIGNING));
+        }
+        self.may_use(session, &held, stage)?;
         let using = Use {
             key: Arc::clone(&held.object),
             params: operation.mechanism.params.clone(),
@@ -150,15 +199,20 @@ impl Partition {
         match (operation.purpose, offer.row.cipher, offer.row.signature) {
             (Purpose::Encrypt | Purpose::Decrypt, Some(cipher), _) => {
                 cipher.prepare(&using)?;
-                Ok(Ready::Cipher(cipher, using))
+                Ok((Ready::Cipher(cipher, using), Some(held)))
             }
             (Purpose::Sign | Purpose::Verify, _, Some(signature)) => {
                 signature.prepare(&using)?;
-                Ok(Ready::Signature(signature, using))
+                Ok((Ready::Signature(signature, using), Some(held)))
             }
             _ => Err(not_initialized()),
         }
     }
+}
+
+/// A key about to run, with the PIN that came with the request.
+fn run<'a>(operation: &'a Operation<'_>) -> Stage<'a> {
+    Stage::Run(operation.pin.as_deref())
 }
 
 /// Class, type, usage and allowed mechanisms, in that order.
@@ -237,7 +291,9 @@ fn perform(ready: &Ready, input: &[u8], signature: Option<&[u8]>, room: Room) ->
 fn begin(ready: Ready) -> Result<Running> {
     Ok(match ready {
         Ready::Cipher(cipher, using) => Running::Cipher(cipher.start(using)?),
-        Ready::Digest(hash) => Running::Digest(Digest::new(hash).map_err(broken)?),
+        Ready::Digest(hash) => {
+            Running::Digest { digest: Digest::new(hash).map_err(broken)?, holds_key: false }
+        }
         Ready::Signature(signature, using) => {
             Running::Signature { feed: signature.feed(&using)?, using, signature }
         }
@@ -269,7 +325,7 @@ fn update(running: &mut Running, input: &[u8], room: Room) -> Result<Output> {
             }
             Ok(Output::Data(stream.update(input)?))
         }
-        Running::Digest(digest) => {
+        Running::Digest { digest, .. } => {
             digest.update(input);
             Ok(Output::Data(Vec::new()))
         }
@@ -290,7 +346,7 @@ fn finish_in(
     let refused = match &running {
         Running::Cipher(stream) if room == Room::Ask => Some(Output::Size(stream.finish_bound()?)),
         Running::Cipher(_) => None,
-        Running::Digest(digest) => {
+        Running::Digest { digest, .. } => {
             let len = digest.hash().len();
             room.refuse(len, len)
         }
@@ -315,7 +371,7 @@ fn finish_in(
 
 fn finish(running: Running, signature: Option<&[u8]>) -> Result<Vec<u8>> {
     match (running, signature) {
-        (Running::Digest(digest), _) => digest.finish().map_err(broken),
+        (Running::Digest { digest, .. }, _) => digest.finish().map_err(broken),
         (Running::Signature { feed, using, signature: row }, Some(signature)) => {
             row.verify(&using, &feed.finish()?, signature)?;
             Ok(Vec::new())
@@ -327,7 +383,7 @@ fn finish(running: Running, signature: Option<&[u8]>) -> Result<Vec<u8>> {
     }
 }
 
-fn not_initialized() -> Error {
+pub(super) fn not_initialized() -> Error {
     Error::new(Cause::OperationNotInitialized, "no such operation is active")
 }
 

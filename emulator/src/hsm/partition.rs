@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::ck::*;
 use crate::crypto::seal::SealKey;
 use crate::crypto::{kdf, random};
+use crate::env::{Clock, SystemClock};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
@@ -21,6 +22,9 @@ use crate::wire::{Description, Pin, PolicyState, Reply, Request};
 /// HSM policy 12 and partition policy 43: "Allow non-FIPS algorithms" (Documented).
 const HSM_POLICY_NON_FIPS: u32 = 12;
 const POLICY_NON_FIPS: u32 = 43;
+
+/// Partition policy 17: "Allow signing with non-local keys" (number Documented, effect recalled).
+pub(super) const POLICY_FOREIGN_SIGNING: u32 = 17;
 
 /// The domain of a partition that was given none (the vendor has a default domain; its text is not
 /// published: Assumed).
@@ -38,6 +42,7 @@ pub struct Partition {
     /// The generation of the store this process has seen.
     seen: AtomicU64,
     refreshing: Mutex<()>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// What a partition is, as of one generation of the store.
@@ -49,6 +54,8 @@ pub(super) struct State {
     by_kind: HashMap<CK_MECHANISM_TYPE, usize>,
     roles: [bool; 4],
     locked: [bool; 4],
+    /// Policy 17: keys that came from outside may sign. Asked at every signature.
+    pub(super) foreign_keys_sign: bool,
 }
 
 impl State {
@@ -83,7 +90,17 @@ impl State {
                 *is_locked = role.locked;
             }
         }
-        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, locked })
+        let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
+        Ok(Self {
+            record,
+            policies,
+            hsm_policies,
+            offers,
+            by_kind,
+            roles,
+            locked,
+            foreign_keys_sign,
+        })
     }
 
     /// The value of a partition policy; 0 for one that does not show.
@@ -171,6 +188,7 @@ impl Partition {
             state: RwLock::new(Arc::new(state)),
             seen: AtomicU64::new(seen),
             refreshing: Mutex::new(()),
+            clock: Arc::new(SystemClock::new()),
         })
     }
 
@@ -246,12 +264,18 @@ impl Partition {
             Request::Login(session, role, pin) => {
                 self.login(&*self.sessions.find(*session)?, *role, pin).map(done)
             }
+            Request::Reauthenticate(session, pin) => {
+                self.reauthenticate(&*self.sessions.find(*session)?, pin).map(done)
+            }
             Request::Logout(session) => self.logout(&*self.sessions.find(*session)?).map(done),
             Request::InitPin(session, role, pin) => {
                 self.init_pin(&*self.sessions.find(*session)?, *role, pin).map(done)
             }
             Request::SetPin { session, old, new } => {
                 self.set_pin(&*self.sessions.find(*session)?, old, new).map(done)
+            }
+            Request::SetPolicies(session, changes) => {
+                self.set_policies(&*self.sessions.find(*session)?, changes).map(done)
             }
             Request::Random(session, len) => {
                 self.sessions.find(*session)?;
@@ -269,6 +293,8 @@ impl Partition {
             | Request::Update { .. }
             | Request::Finish { .. }
             | Request::DigestKey(..)
+            | Request::SaveState(..)
+            | Request::LoadState(..)
             | Request::Abandon(..) => self.handle_operation(request),
             Request::Create(..)
             | Request::Copy(..)
@@ -276,6 +302,7 @@ impl Partition {
             | Request::ObjectSize(..)
             | Request::Attributes(..)
             | Request::SetAttributes(..)
+            | Request::Count(..)
             | Request::Find(..)
             | Request::Locate(..)
             | Request::GenerateKey(..)

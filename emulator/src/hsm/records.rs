@@ -27,9 +27,7 @@ struct Blob {
 /// The class of a template that is complete.
 pub(super) fn class_of(attributes: &Template) -> Result<Class> {
     let class = attributes.number(CKA_CLASS).ok_or_else(|| damaged("an object without a class"))?;
-    let is_key = matches!(class, CKO_PUBLIC_KEY | CKO_PRIVATE_KEY | CKO_SECRET_KEY);
-    let key_type = if is_key { attributes.number(CKA_KEY_TYPE) } else { None };
-    Ok(Class { class, key_type })
+    Ok(Class::of(class, attributes.number(CKA_KEY_TYPE)))
 }
 
 /// A record of an object about to be stored.

@@ -9,17 +9,18 @@ use zeroize::Zeroizing;
 
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
-use crate::hsm::objects::{Held, expired, gone};
+use crate::hsm::objects::{Held, check_value_agrees, expired, gone, matches};
 use crate::hsm::operation::check_allowed;
 use crate::hsm::partition::Partition;
 use crate::hsm::session::Session;
+use crate::hsm::usage::{Stage, told};
 use crate::mechanisms::{Functions, Mechanism, Use, keys};
 use crate::object::build;
 use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
 use crate::object::{Attribute, Template, Value};
-use crate::output::{Output, Room};
-use crate::wire::Found;
+use crate::output::Room;
+use crate::wire::Reply;
 
 /// A use of a key to carry or make others.
 struct Carrier {
@@ -70,7 +71,7 @@ impl Partition {
         wrapping: ObjectHandle,
         key: ObjectHandle,
         room: Room,
-    ) -> Result<Output> {
+    ) -> Result<Reply> {
         let (using, carrier) = self.carrier(session, &WRAPPING, mechanism, wrapping)?;
         let held = self
             .seen_by(&session.application, key)
@@ -83,13 +84,14 @@ impl Partition {
         let plain = cipher.padded_for_wrapping(&plain, held.object.class().class)?;
         let (certain, bound) = cipher.bounds(&using, plain.len())?;
         if let Some(refused) = room.refuse(certain, bound) {
-            return Ok(refused);
+            return Ok(Reply::Output(refused));
         }
-        Ok(room.fit(
+        let output = room.fit(
             cipher
                 .once(&using, &plain)
                 .map_err(|error| error.recast(Cause::DataLenRange, Cause::KeySizeRange))?,
-        ))
+        );
+        self.count_output(&session.application, &carrier, output)
     }
 
     /// `C_UnwrapKey`.
@@ -104,7 +106,7 @@ impl Partition {
         unwrapping: ObjectHandle,
         wrapped: &[u8],
         template: &Template,
-    ) -> Result<Found> {
+    ) -> Result<Reply> {
         let (using, carrier) = self.carrier(session, &UNWRAPPING, mechanism, unwrapping)?;
         let template = under(&carrier.object, CKA_UNWRAP_TEMPLATE, template)?;
         let class = build::class_of(&template, None)?;
@@ -137,7 +139,7 @@ impl Partition {
         let attributes = build::complete(&template, class, how)?;
         self.may_add(session, class, &attributes)?;
         let parts = keys::from_bytes(class, &plain, &template)?;
-        self.add_made(session, class, attributes, parts)
+        self.add_made(session, &carrier, (class, attributes), parts, &template)
     }
 
     /// `C_DeriveKey`.
@@ -150,7 +152,7 @@ impl Partition {
         mechanism: &Mechanism,
         base: ObjectHandle,
         template: &Template,
-    ) -> Result<Found> {
+    ) -> Result<Reply> {
         let (using, carrier) = self.carrier(session, &DERIVING, mechanism, base)?;
         let template = under(&carrier.object, CKA_DERIVE_TEMPLATE, template)?;
         let row = self.current()?.offer(mechanism.kind)?.row;
@@ -168,23 +170,27 @@ impl Partition {
         ] {
             attributes.set(Attribute::flag(kind, own && carrier.object.is(kind)));
         }
-        self.add_made(session, class, attributes, parts)
+        self.add_made(session, &carrier, (class, attributes), parts, &template)
     }
 
     fn add_made(
         &self,
         session: &Session,
-        class: Class,
-        mut attributes: Template,
+        carrier: &Held,
+        (class, mut attributes): (Class, Template),
         parts: Template,
-    ) -> Result<Found> {
+        template: &Template,
+    ) -> Result<Reply> {
         for part in parts.0 {
             attributes.set(part);
         }
         for part in keys::admit(class, &attributes)?.0 {
             attributes.set(part);
         }
-        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+        check_value_agrees(template, class, &attributes)?;
+        self.count(&session.application, carrier)?;
+        let found = self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)?;
+        Ok(told(carrier, Reply::Object(found)))
     }
 
     /// The key that carries or makes others, found fit for it.
@@ -206,6 +212,8 @@ impl Partition {
         if session.application.login().is_some_and(|login| login.must_change) {
             return Err(expired());
         }
+        // There is no call between finding the key and using it in which the PIN could be given.
+        self.may_use(session, &held, Stage::Run(None))?;
         let class = held.object.class();
         let wanted = if offer.row.is_symmetric() {
             CKO_SECRET_KEY
@@ -258,7 +266,7 @@ impl Partition {
         self.policy_of(key.class(), POLICY_WRAPPING, Cause::KeyNotWrappable)?;
         if let Some(Value::Template(wanted)) =
             by.attributes().find(CKA_WRAP_TEMPLATE).map(|attribute| &attribute.value)
-            && !wanted.0.iter().all(|one| key.attributes().find(one.kind) == Some(one))
+            && !matches(key, wanted)
         {
             return Err(Error::new(
                 Cause::KeyHandleInvalid,

@@ -14,9 +14,11 @@ use crate::luna::log::Log;
 use crate::luna::session::{AppSession, AppSessions, Search};
 use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
-use crate::object::{Answer, Template};
+use crate::object::{Answer, Attribute, Template};
 use crate::output::{Output, Room};
-use crate::wire::{ApplicationId, Description, Link, Ouid, Pin, Reply, Request, RoleState};
+use crate::wire::{
+    ApplicationId, Counting, Description, Link, Ouid, Pin, Reply, Request, RoleState,
+};
 
 /// The client half of the library.
 pub struct Client {
@@ -219,6 +221,40 @@ impl Client {
         self.session(session)?.call(&Request::SetPin { session: NONE, old, new }).map(drop)
     }
 
+    /// `CA_SetTokenPolicies`.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid` for another slot than the session's (Assumed); `FunctionNotSupported` on a
+    /// group; those of the role and of the policies.
+    pub fn set_token_policies(
+        &self,
+        session: SessionHandle,
+        slot: SlotId,
+        changes: &[(u64, u64)],
+    ) -> Result<()> {
+        let session = self.session(session)?;
+        if session.slot.id != slot {
+            return Err(Error::new(Cause::SlotIdInvalid, "the session is on another slot"));
+        }
+        session.call(&Request::SetPolicies(NONE, Cow::Borrowed(changes))).map(drop)
+    }
+
+    /// `CA_ResetPIN`: the Partition SO gives the Crypto Officer a new credential.
+    ///
+    /// # Errors
+    /// `UserPinNotInitialized` where there is none yet (Assumed), and those of
+    /// [`Client::init_pin`].
+    pub fn reset_pin(&self, session: SessionHandle, pin: Pin) -> Result<()> {
+        let session = self.session(session)?;
+        if !self.role_state(session.slot.id, Role::CryptoOfficer)?.initialized {
+            return Err(Error::new(
+                Cause::UserPinNotInitialized,
+                "the Crypto Officer has no credential yet",
+            ));
+        }
+        session.call(&Request::InitPin(NONE, Role::CryptoOfficer, pin)).map(drop)
+    }
+
     /// `C_CreateObject`.
     ///
     /// # Errors
@@ -397,6 +433,22 @@ impl Client {
         self.session(session)?.call(&request).map(drop)
     }
 
+    /// `CA_ModifyUsageCount`.
+    ///
+    /// # Errors
+    /// `KeyHandleInvalid`, those of the role.
+    pub fn modify_usage_count(
+        &self,
+        session: SessionHandle,
+        key: ObjectHandle,
+        counting: Counting,
+    ) -> Result<()> {
+        self.session(session)?
+            .call(&Request::Count(NONE, key, counting))
+            .map(drop)
+            .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))
+    }
+
     /// `C_FindObjectsInit`: what there is is found now.
     ///
     /// # Errors
@@ -462,9 +514,7 @@ impl Client {
     /// `ObjectHandleInvalid`; `UserNotLoggedIn` when the application has no session there.
     pub fn object_uid(&self, id: SlotId, object: ObjectHandle) -> Result<Ouid> {
         self.slot(id)?;
-        let session = self.sessions.any_of(id).ok_or_else(|| {
-            Error::new(Cause::UserNotLoggedIn, "the application has no session on the slot")
-        })?;
+        let session = self.sessions.any_of(id).ok_or_else(no_session)?;
         let request = Request::Attributes(NONE, object, Cow::Borrowed(&[CKA_OUID]));
         let Reply::Answers(answers) = session.call(&request)? else { return Err(strange()) };
         match answers.first() {
@@ -473,6 +523,30 @@ impl Client {
             }
             _ => Err(strange()),
         }
+    }
+
+    /// `CA_GetTokenObjectHandle`: the object of a permanent identity, seen from a slot.
+    ///
+    /// # Errors
+    /// `ObjectHandleInvalid`; `UserNotLoggedIn` when the application has no session there.
+    pub fn object_by_uid(&self, id: SlotId, ouid: Ouid) -> Result<ObjectHandle> {
+        self.slot(id)?;
+        let session = self.sessions.any_of(id).ok_or_else(no_session)?;
+        let wanted = Template::from_iter([Attribute::bytes(CKA_OUID, ouid)]);
+        match session.call(&Request::Find(NONE, Cow::Owned(wanted)))? {
+            Reply::Objects(found) => found.first().map(|found| found.handle).ok_or_else(|| {
+                Error::new(Cause::ObjectHandleInvalid, "the slot shows no such object")
+            }),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `CA_CheckOperationState`: whether such an operation is active.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn is_active(&self, session: SessionHandle, purpose: Purpose) -> Result<bool> {
+        Ok(self.session(session)?.pending.lock().contains_key(&purpose))
     }
 
     /// The group in a slot.
@@ -495,6 +569,10 @@ impl Client {
 /// The mechanism that is run as another, and that other.
 const REMAPPED: (CK_MECHANISM_TYPE, CK_MECHANISM_TYPE) =
     (CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_RSA_FIPS_186_3_PRIME_KEY_PAIR_GEN);
+
+fn no_session() -> Error {
+    Error::new(Cause::UserNotLoggedIn, "the application has no session on the slot")
+}
 
 fn no_search() -> Error {
     Error::new(Cause::OperationNotInitialized, "no search is active")

@@ -5,15 +5,16 @@
 //! with its first part.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::luna::client::Client;
-use crate::luna::session::{AppSession, Pending};
-use crate::mechanisms::Mechanism;
+use crate::luna::session::{AppSession, Pending, PinAtUse};
+use crate::mechanisms::{Mechanism, Params};
 use crate::output::{Output, Room};
-use crate::wire::{Operation, Reply, Request};
+use crate::wire::{Operation, Pin, Reply, Request};
 
 impl Client {
     /// `C_EncryptInit` and its kin.
@@ -31,11 +32,49 @@ impl Client {
         if session.pending.lock().contains_key(&purpose) {
             return Err(Error::new(Cause::OperationActive, "such an operation is active"));
         }
-        let pending = Pending { mechanism: Arc::new(mechanism.clone()), key, in_parts: false };
-        session
+        let mut pending = Pending {
+            mechanism: Arc::new(mechanism.clone()),
+            key,
+            in_parts: false,
+            pin: PinAtUse::Needless,
+        };
+        let reply = session
             .call(&Request::Check(operation(&pending, purpose)))
             .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))?;
-        session.pending.lock().insert(purpose, pending);
+        let mut all = session.pending.lock();
+        if matches!(reply, Reply::PinWanted) {
+            pending.pin = PinAtUse::Wanted(last_wanted(&all).map_or(0, |(order, _)| order + 1));
+        }
+        all.insert(purpose, pending);
+        Ok(())
+    }
+
+    /// `C_Login` as `CKU_CONTEXT_SPECIFIC`: the PIN for the operation that was initialised last with
+    /// a key that asks for it. It serves that operation, until it ends.
+    ///
+    /// Source: PKCS#11 v2.40 section 4.9 and `C_Login`.
+    ///
+    /// # Errors
+    /// `OperationNotInitialized` where nothing asks; `PinIncorrect`, which leaves the operation as it
+    /// was; `PinLocked`, after which nobody is logged in.
+    pub fn login_for_operation(&self, session: SessionHandle, pin: Pin) -> Result<()> {
+        let handle = session;
+        let session = self.session(session)?;
+        let (_, purpose) = last_wanted(&session.pending.lock()).ok_or_else(|| {
+            Error::new(Cause::OperationNotInitialized, "no operation asks for a login of its own")
+        })?;
+        match session.call(&Request::Reauthenticate(NONE, pin.clone())) {
+            Ok(_) => {}
+            Err(error) => {
+                if error.cause() == Cause::PinLocked {
+                    self.logout(handle)?;
+                }
+                return Err(error);
+            }
+        }
+        if let Some(pending) = session.pending.lock().get_mut(&purpose) {
+            pending.pin = PinAtUse::Given(pin);
+        }
         Ok(())
     }
 
@@ -134,12 +173,75 @@ impl Client {
         outcome.map(drop)
     }
 
+    /// `C_GetOperationState`: of a digest, the only operation of the session.
+    ///
+    /// # Errors
+    /// `OperationNotInitialized`, `StateUnsaveable`.
+    pub fn operation_state(&self, session: SessionHandle, room: Room) -> Result<Output> {
+        let session = self.session(session)?;
+        let (digest, others) = {
+            let pending = session.pending.lock();
+            let others = pending.keys().any(|purpose| *purpose != Purpose::Digest);
+            (pending.get(&Purpose::Digest).cloned(), others)
+        };
+        if others {
+            return Err(Error::new(Cause::StateUnsaveable, "only digests are saved"));
+        }
+        let digest = digest.ok_or_else(|| {
+            Error::new(Cause::OperationNotInitialized, "the session does nothing to be saved")
+        })?;
+        if !digest.in_parts {
+            // A member learns of the digest for as long as it takes to save it.
+            session.call(&Request::Begin(operation(&digest, Purpose::Digest)))?;
+        }
+        let saved = session.call(&Request::SaveState(NONE, Purpose::Digest));
+        if !digest.in_parts {
+            session.call(&Request::Abandon(NONE, Purpose::Digest))?;
+        }
+        match saved? {
+            Reply::Bytes(state) => Ok(room.fit(state)),
+            _ => Err(Error::new(Cause::GeneralError, "a state was wanted")),
+        }
+    }
+
+    /// `C_SetOperationState`: in place of everything the session was doing.
+    ///
+    /// # Errors
+    /// `SavedStateInvalid`, which leaves the session as it was.
+    pub fn set_operation_state(&self, session: SessionHandle, state: &[u8]) -> Result<()> {
+        let session = self.session(session)?;
+        let loaded = session.call(&Request::LoadState(NONE, Cow::Borrowed(state)))?;
+        let Reply::Restored { mechanism, begun } = loaded else {
+            return Err(Error::new(Cause::GeneralError, "a state was to be restored"));
+        };
+        for other in [Purpose::Encrypt, Purpose::Decrypt, Purpose::Sign, Purpose::Verify] {
+            end(&session, other);
+        }
+        let pending = Pending {
+            mechanism: Arc::new(Mechanism { kind: mechanism, params: Params::None }),
+            key: None,
+            in_parts: begun,
+            pin: PinAtUse::Needless,
+        };
+        session.pending.lock().insert(Purpose::Digest, pending);
+        Ok(())
+    }
+
     /// Ends an operation after an argument error in a call on it.
     pub fn operation_abandon(&self, session: SessionHandle, purpose: Purpose) {
         if let Ok(session) = self.session(session) {
             end(&session, purpose);
         }
     }
+}
+
+/// The operation that was initialised last of those that wait for a PIN.
+fn last_wanted(pending: &HashMap<Purpose, Pending>) -> Option<(u64, Purpose)> {
+    let wanted = pending.iter().filter_map(|(purpose, pending)| match pending.pin {
+        PinAtUse::Wanted(order) => Some((order, *purpose)),
+        _ => None,
+    });
+    wanted.max_by_key(|(order, _)| *order)
 }
 
 /// The handle that `AppSession::call` fills in.
@@ -151,6 +253,10 @@ fn operation(pending: &Pending, purpose: Purpose) -> Operation<'_> {
         purpose,
         mechanism: Cow::Borrowed(&pending.mechanism),
         key: pending.key,
+        pin: match &pending.pin {
+            PinAtUse::Given(pin) => Some(Cow::Borrowed(pin)),
+            PinAtUse::Needless | PinAtUse::Wanted(_) => None,
+        },
     }
 }
 

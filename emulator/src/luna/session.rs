@@ -11,7 +11,7 @@ use crate::error::{Cause, Error, Result};
 use crate::luna::ha::GroupSession;
 use crate::luna::slots::{Slot, Token, alone};
 use crate::mechanisms::Mechanism;
-use crate::wire::{ApplicationId, Reply, Request};
+use crate::wire::{ApplicationId, Pin, Reply, Request};
 
 /// A session of the application.
 pub(super) struct AppSession {
@@ -36,6 +36,19 @@ pub(super) struct Pending {
     pub(super) key: Option<ObjectHandle>,
     /// Parts were fed: a member holds the message so far.
     pub(super) in_parts: bool,
+    /// The PIN a key asks for at each use.
+    pub(super) pin: PinAtUse,
+}
+
+/// Whether an operation needs the PIN of its own.
+#[derive(Clone)]
+pub(super) enum PinAtUse {
+    /// Its key does not ask.
+    Needless,
+    /// It does; the number tells the operation that was initialised last from the others.
+    Wanted(u64),
+    /// It was given, for this operation alone.
+    Given(Pin),
 }
 
 /// Handles found and not yet given out.
@@ -49,7 +62,7 @@ impl AppSession {
         match (&self.slot.token, &self.peer) {
             (Token::Partition(link), Peer::Partition(own)) => {
                 let addressed = request.addressed(*own, &Ok)?;
-                link.call(&addressed).map_err(alone)
+                link.call(&addressed).map(|reply| reply.uncounted().0).map_err(alone)
             }
             (Token::Group(group), Peer::Group(own)) => group.call(own, request),
             _ => Err(Error::new(Cause::GeneralError, "a session and its slot do not fit")),

@@ -29,6 +29,7 @@ pub mod md5;
 pub mod offer;
 pub mod params;
 pub mod rsa;
+pub mod seen;
 pub mod stream;
 
 use std::sync::Arc;

@@ -2,7 +2,9 @@
 
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
-use crate::object::rules::{Change, Class, Default, Form, Given, Origin, Rule, is_known};
+use crate::object::rules::{
+    Change, Class, Default, Form, Given, Origin, Rule, has_key_type, is_known,
+};
 use crate::object::{Attribute, Template, Value};
 
 /// What the rules need to know beyond the template.
@@ -41,13 +43,13 @@ pub fn class_of(template: &Template, implied: Option<Class>) -> Result<Class> {
         return Ok(implied);
     }
     let class = class.ok_or_else(|| incomplete(CKA_CLASS))?;
-    let is_key = matches!(class, CKO_PUBLIC_KEY | CKO_PRIVATE_KEY | CKO_SECRET_KEY);
-    if is_key && key_type.is_none() {
+    let named = has_key_type(class);
+    if named && key_type.is_none() {
         return Err(incomplete(CKA_KEY_TYPE));
     }
-    let class = Class { class, key_type: if is_key { key_type } else { None } };
+    let class = Class::of(class, key_type);
     if class.tables().is_none() {
-        let about = if is_key { CKA_KEY_TYPE } else { CKA_CLASS };
+        let about = if named { CKA_KEY_TYPE } else { CKA_CLASS };
         return Err(Error::new(
             Cause::AttributeValueInvalid,
             "this module has no such object class or key type",
@@ -94,8 +96,25 @@ pub fn complete(template: &Template, class: Class, how: Circumstances) -> Result
             object.set_default(attribute);
         }
     }
+    if object.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true) && object.flag(CKA_PRIVATE) != Some(true)
+    {
+        return Err(inconsistent(
+            CKA_ALWAYS_AUTHENTICATE,
+            "only a private object asks for the PIN at each use",
+        ));
+    }
+    begin_count(&mut object, template);
     derive_history(&mut object, class, how);
     Ok(object)
+}
+
+/// A limit of uses that is given, even the same again, begins the count anew.
+///
+/// Source: the vendor's functional tests and larskanis/pkcs11 on a device (Documented, Observed).
+fn begin_count(object: &mut Template, template: &Template) {
+    if template.find(CKA_USAGE_LIMIT).is_some() {
+        object.set(Attribute::number(CKA_USAGE_COUNT, 0));
+    }
 }
 
 /// Whether what a template said of attributes that follow from the key is true of the key.
@@ -149,10 +168,12 @@ fn default_of(
         Default::Computed => match rule.kind {
             CKA_CLASS => Some(Attribute::number(rule.kind, class.class)),
             CKA_KEY_TYPE => class.key_type.map(|key| Attribute::number(rule.kind, key)),
-            // A public key or certificate has nothing to hide; the vendor's table does not tell
-            // them apart, but a client that asks without login expects to see them (Assumed).
+            // A public key, certificate or domain parameter has nothing to hide; the vendor's table
+            // does not tell them apart, but a client that asks without login expects to see them
+            // (Assumed).
             CKA_PRIVATE => {
-                let public = matches!(class.class, CKO_PUBLIC_KEY | CKO_CERTIFICATE);
+                let public =
+                    matches!(class.class, CKO_PUBLIC_KEY | CKO_CERTIFICATE | CKO_DOMAIN_PARAMETERS);
                 Some(Attribute::flag(rule.kind, how.logged_in && !public))
             }
             // Generated and unwrapped keys are sensitive, others are not (Documented).
@@ -169,10 +190,20 @@ fn default_of(
                 let len = object.bytes(CKA_VALUE)?.len();
                 Some(Attribute::number(rule.kind, CK_ULONG::try_from(len).unwrap_or(0)))
             }
+            CKA_PRIME_BITS => bits_of(rule.kind, object.bytes(CKA_PRIME)?),
+            CKA_SUBPRIME_BITS => bits_of(rule.kind, object.bytes(CKA_SUBPRIME)?),
             // The rest comes from the key itself or from the store.
             _ => None,
         },
     }
+}
+
+/// The length of a big-endian number in bits, its leading zeros not counted.
+fn bits_of(kind: CK_ATTRIBUTE_TYPE, number: &[u8]) -> Option<Attribute> {
+    let mut digits = number.iter().skip_while(|byte| **byte == 0);
+    let first = digits.next().map_or(0, |byte| CK_ULONG::from(8 - byte.leading_zeros()));
+    let rest = CK_ULONG::try_from(digits.count()).ok()?;
+    Some(Attribute::number(kind, first + rest * 8))
 }
 
 /// The object as `C_SetAttributeValue` or `C_CopyObject` leaves it; all or nothing.
@@ -210,6 +241,7 @@ pub fn change(
         }
         changed.set(attribute.clone());
     }
+    begin_count(&mut changed, template);
     Ok(changed)
 }
 
@@ -296,6 +328,60 @@ mod tests {
         ] {
             let error = complete(&Template(vec![attribute]), AES, HOW).unwrap_err();
             assert_eq!(error.cause(), cause, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_uses_begins_its_count_each_time_it_is_given() {
+        let limit = Template(vec![Attribute::number(CKA_USAGE_LIMIT, 3)]);
+        let mut object = complete(&Template::new(), AES, HOW).unwrap();
+        assert_eq!((object.number(CKA_USAGE_LIMIT), object.number(CKA_USAGE_COUNT)), (None, None));
+        for _ in 0..2 {
+            object.set(Attribute::number(CKA_USAGE_COUNT, 2));
+            object = change(&object, AES, &limit, false, false).unwrap();
+            assert_eq!(object.number(CKA_USAGE_COUNT), Some(0));
+        }
+        let label = Template(vec![Attribute::bytes(CKA_LABEL, *b"x")]);
+        object.set(Attribute::number(CKA_USAGE_COUNT, 2));
+        object = change(&object, AES, &label, false, false).unwrap();
+        assert_eq!(object.number(CKA_USAGE_COUNT), Some(2));
+        let count = Template(vec![Attribute::number(CKA_USAGE_COUNT, 0)]);
+        let error = change(&object, AES, &count, false, false).unwrap_err();
+        assert_eq!(error.cause(), Cause::AttributeReadOnly);
+    }
+
+    #[test]
+    fn domain_parameters_count_their_bits() {
+        let class = Class { class: CKO_DOMAIN_PARAMETERS, key_type: Some(CKK_DSA) };
+        let how = Circumstances { origin: Origin::Created, mechanism: None, ..HOW };
+        let number = |kind, bytes: &[u8]| Attribute::bytes(kind, bytes);
+        let template = Template(vec![
+            Attribute::number(CKA_CLASS, CKO_DOMAIN_PARAMETERS),
+            Attribute::number(CKA_KEY_TYPE, CKK_DSA),
+            number(CKA_PRIME, &[0, 0x80, 0, 0]),
+            number(CKA_SUBPRIME, &[0x1f]),
+            number(CKA_BASE, &[2]),
+        ]);
+        let object = complete(&template, class, how).unwrap();
+        assert_eq!(object.number(CKA_PRIME_BITS), Some(24));
+        assert_eq!(object.flag(CKA_PRIVATE), Some(false));
+        for missing in [CKA_PRIME, CKA_SUBPRIME, CKA_BASE] {
+            let mut template = template.clone();
+            template.remove(missing);
+            let error = complete(&template, class, how).unwrap_err();
+            assert_eq!(error.cause(), Cause::TemplateIncomplete);
+        }
+    }
+
+    #[test]
+    fn a_pin_at_each_use_is_for_private_objects() {
+        let class = Class { class: CKO_PRIVATE_KEY, key_type: Some(CKK_EC) };
+        for (private, fits) in [(true, true), (false, false)] {
+            let template = Template(vec![
+                Attribute::flag(CKA_PRIVATE, private),
+                Attribute::flag(CKA_ALWAYS_AUTHENTICATE, true),
+            ]);
+            assert_eq!(complete(&template, class, HOW).is_ok(), fits);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::object::rules::Change::Never as Fixed;
 #[cfg(test)]
 use crate::object::rules::Class;
 use crate::object::rules::Default::{Absent, Computed};
-use crate::object::rules::Form::{Bytes, Number};
+use crate::object::rules::Form::{Bytes, Flag, Number};
 use crate::object::rules::Given::{Echo, May, Must, Never};
 use crate::object::rules::{KEY, PRIVATE, PUBLIC, Rule, SECRET, STORAGE, row, secret};
 
@@ -17,6 +17,8 @@ const RSA_PUBLIC: &[Rule] = &[
     row(CKA_MODULUS, Bytes, (Must, Never), Fixed, Computed),
     row(CKA_MODULUS_BITS, Number, (Echo, Must), Fixed, Computed),
     row(CKA_PUBLIC_EXPONENT, Bytes, (Must, May), Fixed, Computed),
+    // Worked out when it is asked for, here and below: `mechanisms::seen`.
+    row(CKA_X9_31_GENERATED, Flag, (Echo, Echo), Fixed, Absent),
 ];
 
 const RSA_PRIVATE: &[Rule] = &[
@@ -29,6 +31,7 @@ const RSA_PRIVATE: &[Rule] = &[
     secret(CKA_EXPONENT_2, May, Never),
     secret(CKA_COEFFICIENT, May, Never),
     row(CKA_MODULUS_BITS, Number, (Echo, Echo), Fixed, Absent),
+    row(CKA_X9_31_GENERATED, Flag, (Echo, Echo), Fixed, Absent),
 ];
 
 const EC_PUBLIC: &[Rule] = &[
@@ -59,7 +62,37 @@ const ORDER_PRIVATE: &[Rule] = &[row(CKA_SUBPRIME, Bytes, (Must, Echo), Fixed, C
 /// How long a private value is wanted; pycryptoki sends it (Documented).
 const VALUE_BITS: &[Rule] = &[row(CKA_VALUE_BITS, Number, (Echo, May), Fixed, Computed)];
 
-/// A class of keys of one type, and its tables.
+/// Every domain parameter object. Source: PKCS#11 v2.40 section 4.11.
+const DOMAIN: &[Rule] = &[
+    row(CKA_KEY_TYPE, Number, (Must, May), Fixed, Computed),
+    row(CKA_LOCAL, Flag, (Never, Never), Fixed, Computed),
+];
+
+/// Source: PKCS#11 v2.40 Current Mechanisms, section 2.2.4.
+const DSA_DOMAIN: &[Rule] = &[
+    row(CKA_PRIME, Bytes, (Must, Never), Fixed, Absent),
+    row(CKA_SUBPRIME, Bytes, (Must, Never), Fixed, Absent),
+    row(CKA_BASE, Bytes, (Must, Never), Fixed, Absent),
+    row(CKA_PRIME_BITS, Number, (Never, Must), Fixed, Computed),
+];
+
+/// Source: PKCS#11 v2.40 Current Mechanisms, section 2.4.4.
+const DH_DOMAIN: &[Rule] = &[
+    row(CKA_PRIME, Bytes, (Must, Never), Fixed, Absent),
+    row(CKA_BASE, Bytes, (Must, Never), Fixed, Absent),
+    row(CKA_PRIME_BITS, Number, (Never, Must), Fixed, Computed),
+];
+
+/// Source: PKCS#11 v2.40 Current Mechanisms, section 2.4.9.
+const X9_42_DH_DOMAIN: &[Rule] = &[
+    row(CKA_PRIME, Bytes, (Must, Never), Fixed, Absent),
+    row(CKA_BASE, Bytes, (Must, Never), Fixed, Absent),
+    row(CKA_SUBPRIME, Bytes, (Must, Never), Fixed, Absent),
+    row(CKA_PRIME_BITS, Number, (Never, Must), Fixed, Computed),
+    row(CKA_SUBPRIME_BITS, Number, (Never, Must), Fixed, Computed),
+];
+
+/// A class of keys, or of their domain parameters, of one type, and its tables.
 type KeyType = (CK_KEY_TYPE, CK_OBJECT_CLASS, &'static [&'static [Rule]]);
 
 /// Every type of key this module has, a row a class.
@@ -76,6 +109,9 @@ static KEY_TYPES: &[KeyType] = &[
     (CKK_X9_42_DH, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, GROUP_PRIVATE, ORDER_PRIVATE]),
     secret_key(CKK_AES),
     secret_key(CKK_GENERIC_SECRET),
+    (CKK_DSA, CKO_DOMAIN_PARAMETERS, &[STORAGE, DOMAIN, DSA_DOMAIN]),
+    (CKK_DH, CKO_DOMAIN_PARAMETERS, &[STORAGE, DOMAIN, DH_DOMAIN]),
+    (CKK_X9_42_DH, CKO_DOMAIN_PARAMETERS, &[STORAGE, DOMAIN, X9_42_DH_DOMAIN]),
 ];
 
 /// Secret keys differ in the lengths they may have, not in their attributes.

@@ -171,8 +171,9 @@ const CERTIFICATE: &[Rule] = &[
     row(CKA_TRUSTED, Flag, (May, Never), BySo, Off),
     row(CKA_CERTIFICATE_CATEGORY, Number, (May, Never), Fixed, Default::Is(0)),
     row(CKA_CHECK_VALUE, Bytes, (May, Never), Fixed, Absent),
-    row(CKA_START_DATE, Date, (May, Never), Free, Empty),
-    row(CKA_END_DATE, Date, (May, Never), Free, Empty),
+    // Of a certificate only its id, issuer and serial number may change (v2.40 section 4.6.3).
+    row(CKA_START_DATE, Date, (May, Never), Fixed, Empty),
+    row(CKA_END_DATE, Date, (May, Never), Fixed, Empty),
     // An empty subject is accepted: pycryptoki's functional tests send one (Documented).
     row(CKA_SUBJECT, Bytes, (May, Never), Fixed, Empty),
     row(CKA_ID, Bytes, (May, Never), Free, Empty),
@@ -194,8 +195,18 @@ pub(super) const KEY: &[Rule] = &[
     row(CKA_DERIVE, Flag, ANY, Free, Off),
     row(CKA_LOCAL, Flag, NONE, Fixed, Computed),
     row(CKA_KEY_GEN_MECHANISM, Number, NONE, Fixed, Computed),
-    row(CKA_ALLOWED_MECHANISMS, Mechanisms, ANY, Free, Empty),
+    // Not among the attributes that may change (v2.40 table 27): a key keeps to what it was made for.
+    row(CKA_ALLOWED_MECHANISMS, Mechanisms, ANY, Fixed, Empty),
     row(CKA_EKM_UID, Bytes, ANY, Free, Empty),
+    // How often it may be used, and was: `hsm::usage`. A key without a limit has neither.
+    row(CKA_USAGE_LIMIT, Number, ANY, Free, Absent),
+    row(CKA_USAGE_COUNT, Number, NONE, Fixed, Absent),
+    // Computed when they are asked for: `mechanisms::seen`.
+    row(CKA_FINGERPRINT_SHA1, Bytes, NONE, Fixed, Absent),
+    row(CKA_FINGERPRINT_SHA256, Bytes, NONE, Fixed, Absent),
+    // A boolean the vendor's tools show of every key (Documented); what it does is not, so it only
+    // is what the template said (Assumed).
+    row(CKA_CCM_PRIVATE, Flag, ANY, Fixed, Off),
 ];
 
 pub(super) const PUBLIC: &[Rule] = &[
@@ -240,6 +251,7 @@ pub(super) const SECRET: &[Rule] = &[
     row(CKA_EXTRACTABLE, Flag, ANY, OnlyOff, Off),
     row(CKA_ALWAYS_SENSITIVE, Flag, NONE, Fixed, Computed),
     row(CKA_NEVER_EXTRACTABLE, Flag, NONE, Fixed, Computed),
+    // Computed when it is asked for: `mechanisms::seen`.
     row(CKA_CHECK_VALUE, Bytes, (Echo, Echo), Fixed, Absent),
     row(CKA_WRAP_WITH_TRUSTED, Flag, ANY, OnlyOn, Off),
     row(CKA_TRUSTED, Flag, ANY, BySo, Off),
@@ -270,6 +282,12 @@ impl Class {
         }
     }
 
+    /// The class of an object of those two numbers; the key type is only looked at in classes that
+    /// have one.
+    pub fn of(class: CK_OBJECT_CLASS, key_type: Option<CK_KEY_TYPE>) -> Self {
+        Self { class, key_type: key_type.filter(|_| has_key_type(class)) }
+    }
+
     /// Every rule of the class.
     pub fn rules(self) -> impl Iterator<Item = &'static Rule> {
         self.tables().unwrap_or_default().iter().flat_map(|table| table.iter())
@@ -289,6 +307,11 @@ impl Class {
     pub fn is_guarded(self) -> bool {
         matches!(self.class, CKO_PRIVATE_KEY | CKO_SECRET_KEY)
     }
+}
+
+/// Whether objects of a class name a key type.
+pub fn has_key_type(class: CK_OBJECT_CLASS) -> bool {
+    matches!(class, CKO_PUBLIC_KEY | CKO_PRIVATE_KEY | CKO_SECRET_KEY | CKO_DOMAIN_PARAMETERS)
 }
 
 /// Whether any class of this module has the attribute: decides between "not for this class" and

@@ -74,6 +74,17 @@ impl Session {
         self.library().operation_state(self.handle)
     }
 
+    /// `C_SetOperationState`; a key's handle is given where the state's operation wants it.
+    pub fn set_operation_state(
+        &self,
+        state: &[u8],
+        encryption: Option<ObjectHandle>,
+        authentication: Option<ObjectHandle>,
+    ) -> Result<()> {
+        let keys = [encryption, authentication].map(|key| key.map_or(0, |key| key.0));
+        self.library().set_operation_state(self.handle, state, keys)
+    }
+
     /// `C_Login`.
     pub fn login(&self, user: UserType, pin: &Pin) -> Result<()> {
         self.library().login(self.handle, user.0, Some(pin.expose()))

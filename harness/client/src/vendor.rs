@@ -174,6 +174,11 @@ impl Context {
         self.library().token_object_uid(slot.0, object.0)
     }
 
+    /// `CA_GetTokenObjectHandle`, of a Cryptoki object.
+    pub fn token_object_handle(&self, slot: SlotId, uid: [u8; 12]) -> Result<ObjectHandle> {
+        self.library().token_object_handle(slot.0, uid).map(|(_, handle)| ObjectHandle(handle))
+    }
+
     /// `CA_GetTokenStorageInformation`.
     pub fn token_storage(&self, slot: SlotId) -> Result<TokenStorage> {
         let [overhead, total, used, free, objects] = self.library().token_storage(slot.0)?;
@@ -202,6 +207,21 @@ impl Session {
     pub fn set_token_policies(&self, slot: SlotId, policies: &[PolicyValue]) -> Result<()> {
         let pairs: Vec<_> = policies.iter().map(|policy| (policy.id, policy.value)).collect();
         self.library().set_token_policies(self.handle().0, slot.0, &pairs)
+    }
+
+    /// `CA_CheckOperationState`: encrypt 0, decrypt 1, sign 2, verify 3, digest 4.
+    pub fn is_operation_active(&self, operation: CK_ULONG) -> Result<bool> {
+        self.library().check_operation_state(self.handle().0, operation)
+    }
+
+    /// `CA_ModifyUsageCount`: command 1 adds `value` to a key's count of uses, 2 sets it.
+    pub fn modify_usage_count(
+        &self,
+        key: ObjectHandle,
+        command: CK_ULONG,
+        value: CK_ULONG,
+    ) -> Result<()> {
+        self.library().modify_usage_count(self.handle().0, key.0, command, value)
     }
 
     /// `CA_CloneObject` from this session's token to the other's.

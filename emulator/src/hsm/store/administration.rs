@@ -170,6 +170,15 @@ fn empty_partition(connection: &Connection, number: i64) -> Result<(), Trouble> 
     Ok(())
 }
 
+fn wipe_objects(connection: &Connection, number: i64) -> Result<(), Trouble> {
+    exists(connection, number)?;
+    connection.prepare_cached("DELETE FROM objects WHERE partition = ?1")?.execute([number])?;
+    connection
+        .prepare_cached("UPDATE usage SET objects = 0, bytes = 0 WHERE partition = ?1")?
+        .execute([number])?;
+    Ok(())
+}
+
 fn remove_partition(connection: &Connection, number: i64) -> Result<(), Trouble> {
     empty_partition(connection, number)?;
     connection.prepare_cached("DELETE FROM usage WHERE partition = ?1")?.execute([number])?;
@@ -262,6 +271,10 @@ pub(super) fn apply(connection: &Connection, turn: &mut Turn, step: &Step) -> Re
         Step::WipePartition(serial) => {
             turn.everything();
             wipe_partition(connection, partition_number(serial)?)
+        }
+        Step::WipeObjects(serial) => {
+            turn.everything();
+            wipe_objects(connection, partition_number(serial)?)
         }
         Step::PutRole(serial, record) => put_role(connection, partition_number(serial)?, record),
         Step::RemoveRole(serial, role) => {

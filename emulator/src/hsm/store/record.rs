@@ -196,6 +196,8 @@ pub enum Step {
     /// Deletes a partition's objects and roles and makes it uninitialised: label and domain
     /// become empty. Policies and the count of OUIDs stay.
     WipePartition(String),
+    /// Deletes a partition's objects; everything else stays.
+    WipeObjects(String),
     /// Makes a role of the partition, or replaces it.
     PutRole(String, RoleRecord),
     /// Removes a role of the partition, if it is there.

@@ -14,7 +14,12 @@ use crate::luna::ha::handles::Handles;
 use crate::luna::ha::member::{Member, Missed};
 use crate::luna::log::Log;
 use crate::output::Output;
-use crate::wire::{ApplicationId, Audience, Description, Fault, Found, Link, Pin, Reply, Request};
+use crate::wire::{
+    ApplicationId, Audience, Counting, Description, Fault, Found, Link, Pin, Reply, Request,
+};
+
+/// The handle that `Group::send` fills in.
+const NONE: SessionHandle = SessionHandle(0);
 
 /// A group as this process uses it.
 pub struct Group {
@@ -400,6 +405,7 @@ impl Group {
             tried.push(place);
             match self.send(session, place, request) {
                 Ok(reply) => {
+                    let reply = self.counted(session, place, request, reply);
                     if let (true, Some(purpose)) = (pin, request.purpose()) {
                         session.pinned.lock().insert(purpose, place);
                     }
@@ -420,7 +426,7 @@ impl Group {
 
     /// A message in parts stays with the member it began on; when that is lost, so is the message.
     fn ask_pinned(&self, session: &GroupSession, request: &Request<'_>) -> Result<Reply> {
-        if matches!(request, Request::Begin(_)) {
+        if matches!(request, Request::Begin(_) | Request::LoadState(..)) {
             return self.ask_any(session, request, true);
         }
         let purpose = request.purpose().ok_or_else(strange)?;
@@ -436,7 +442,7 @@ impl Group {
         let goes_on = matches!(&outcome, Ok(Reply::Output(Output::Size(_) | Output::TooSmall(_))))
             || matches!(
                 (&outcome, request),
-                (Ok(_), Request::Update { .. } | Request::DigestKey(..))
+                (Ok(_), Request::Update { .. } | Request::DigestKey(..) | Request::SaveState(..))
             );
         if !goes_on {
             session.pinned.lock().remove(&purpose);
@@ -483,6 +489,38 @@ impl Group {
         Ok(answer)
     }
 
+    /// A use that one member counted is counted by the others too, now or when they are back.
+    fn counted(
+        &self,
+        session: &GroupSession,
+        place: usize,
+        request: &Request<'_>,
+        reply: Reply,
+    ) -> Reply {
+        let (reply, counted) = reply.uncounted();
+        let Some(key) = request.key().filter(|_| counted) else { return reply };
+        let used = Counting::Used(1);
+        for other in self.in_order().into_iter().filter(|other| *other != place) {
+            match self.send(session, other, &Request::Count(NONE, key, used)) {
+                // One that lacks the key gets it with its count.
+                Ok(_) => {}
+                Err(Fault::Refused(error)) if error.class() != Class::Member => {}
+                Err(fault) => self.drop_member(other, &fault),
+            }
+        }
+        if let Some(entry) = self.handles.find(key).filter(|entry| entry.token) {
+            self.missed_by_others(&Missed::Counted(entry.ouid, used));
+        }
+        reply
+    }
+
+    /// Notes a change for every member that is down.
+    fn missed_by_others(&self, missed: &Missed) {
+        for member in self.members.iter().filter(|member| !member.is_up()) {
+            member.miss(missed.clone());
+        }
+    }
+
     fn note_login(&self, place: usize, request: &Request<'_>) {
         if let Some(member) = self.members.get(place) {
             match request {
@@ -515,12 +553,15 @@ impl Group {
                 .find(*object)
                 .filter(|entry| entry.token)
                 .map(|entry| Missed::Changed(entry.ouid, template.clone().into_owned())),
+            Request::Count(_, object, counting) => self
+                .handles
+                .find(*object)
+                .filter(|entry| entry.token)
+                .map(|entry| Missed::Counted(entry.ouid, *counting)),
             _ => None,
         };
         if let Some(missed) = missed {
-            for member in self.members.iter().filter(|member| !member.is_up()) {
-                member.miss(missed.clone());
-            }
+            self.missed_by_others(&missed);
         }
     }
 
@@ -530,6 +571,7 @@ impl Group {
             let place = *self.in_order().first().ok_or_else(nobody)?;
             match self.send(session, place, request) {
                 Ok(reply) => {
+                    let reply = self.counted(session, place, request, reply);
                     self.replicate(session, place, &reply)?;
                     return Ok(self.seen(session, place, reply));
                 }

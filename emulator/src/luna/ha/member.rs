@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::object::Template;
-use crate::wire::{Fault, Link, Ouid, Reply, Request};
+use crate::wire::{Counting, Fault, Link, Ouid, Reply, Request};
 
 /// A member as the group sees it.
 pub(super) struct Member {
@@ -45,6 +45,7 @@ pub(super) struct Outage {
 pub(super) enum Missed {
     Destroyed(Ouid),
     Changed(Ouid, Template),
+    Counted(Ouid, Counting),
 }
 
 impl Member {
@@ -104,7 +105,18 @@ impl Member {
     }
 
     pub(super) fn miss(&self, change: Missed) {
-        self.outage.lock().missed.push(change);
+        let mut outage = self.outage.lock();
+        // A key that is used all the time a member is down is one entry, not one a use.
+        if let (
+            Some(Missed::Counted(last, Counting::Used(uses))),
+            Missed::Counted(ouid, Counting::Used(more)),
+        ) = (outage.missed.last_mut(), &change)
+            && last == ouid
+        {
+            *uses = uses.saturating_add(*more);
+            return;
+        }
+        outage.missed.push(change);
     }
 
     pub(super) fn is_logged_in(&self) -> bool {

@@ -131,20 +131,19 @@ impl Group {
         let missed = member.outage.lock().missed.clone();
         let handle = self.member_session(session, place).map_err(|fault| format!("{fault:?}"))?;
         for change in missed {
-            let (ouid, template) = match change {
-                Missed::Destroyed(ouid) => (ouid, None),
-                Missed::Changed(ouid, template) => (ouid, Some(template)),
-            };
-            let Ok(Reply::Object(found)) = member.call(&Request::Locate(handle, ouid)) else {
+            let (Missed::Destroyed(ouid) | Missed::Changed(ouid, _) | Missed::Counted(ouid, _)) =
+                &change;
+            let Ok(Reply::Object(found)) = member.call(&Request::Locate(handle, *ouid)) else {
                 continue;
             };
-            let request = match &template {
-                None => Request::Destroy(handle, found.handle),
-                Some(template) => Request::SetAttributes(
+            let request = match &change {
+                Missed::Destroyed(_) => Request::Destroy(handle, found.handle),
+                Missed::Changed(_, template) => Request::SetAttributes(
                     handle,
                     found.handle,
                     std::borrow::Cow::Borrowed(template),
                 ),
+                Missed::Counted(_, counting) => Request::Count(handle, found.handle, *counting),
             };
             member.call(&request).map_err(|fault| format!("{fault:?}"))?;
         }

@@ -205,6 +205,7 @@ fn cbc(key: ObjectHandle) -> Operation<'static> {
         purpose: Purpose::Encrypt,
         mechanism: Cow::Owned(mechanism),
         key: Some(key),
+        pin: None,
     }
 }
 

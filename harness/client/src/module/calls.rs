@@ -247,6 +247,17 @@ impl Library {
         })
     }
 
+    pub(crate) fn set_operation_state(
+        &self,
+        session: CK_SESSION_HANDLE,
+        state: &[u8],
+        keys: [CK_OBJECT_HANDLE; 2],
+    ) -> Result<()> {
+        let [encryption, authentication] = keys;
+        let (at, len) = (state.as_ptr().cast_mut(), ulong(state.len()));
+        call!(self, C_SetOperationState(session, at, len, encryption, authentication))
+    }
+
     pub(crate) fn login(
         &self,
         session: CK_SESSION_HANDLE,

@@ -183,6 +183,12 @@ vendor_functions! {
     CA_GetTokenStorageInformation(slot: CK_SLOT_ID, overhead: *mut CK_ULONG, total: *mut CK_ULONG, used: *mut CK_ULONG, free: *mut CK_ULONG, objects: *mut CK_ULONG);
     /// The domain of the next initialisation.
     CA_SetCloningDomain(domain: *mut CK_BYTE, domain_len: CK_ULONG);
+    /// The object of 12 bytes on its token: its type and its handle.
+    CA_GetTokenObjectHandle(slot: CK_SLOT_ID, uid: *mut CK_BYTE, kind: *mut CK_ULONG, handle: *mut CK_ULONG);
+    /// Whether an operation is active.
+    CA_CheckOperationState(session: CK_SESSION_HANDLE, operation: CK_ULONG, active: *mut CK_BBOOL);
+    /// Adds to a key's count of uses (1) or sets it (2).
+    CA_ModifyUsageCount(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, command: CK_ULONG, value: CK_ULONG);
     /// Copies an object from one token to another.
     CA_CloneObject(source: CK_SESSION_HANDLE, target: CK_SESSION_HANDLE, kind: CK_ULONG, handle: CK_OBJECT_HANDLE, clone: *mut CK_OBJECT_HANDLE);
 }

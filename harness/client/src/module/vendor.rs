@@ -202,6 +202,38 @@ impl Library {
         call!(self, CA_SetCloningDomain(domain.as_ptr().cast_mut(), ulong(domain.len())))
     }
 
+    /// The object's type, and its handle.
+    pub(crate) fn token_object_handle(
+        &self,
+        slot: CK_SLOT_ID,
+        mut uid: [u8; 12],
+    ) -> Result<(CK_ULONG, CK_OBJECT_HANDLE)> {
+        let (mut kind, mut handle) = (0, 0);
+        let uid = uid.as_mut_ptr();
+        call!(self, CA_GetTokenObjectHandle(slot, uid, &raw mut kind, &raw mut handle))?;
+        Ok((kind, handle))
+    }
+
+    pub(crate) fn check_operation_state(
+        &self,
+        session: CK_SESSION_HANDLE,
+        operation: CK_ULONG,
+    ) -> Result<bool> {
+        let mut active = 0;
+        call!(self, CA_CheckOperationState(session, operation, &raw mut active))?;
+        Ok(active != 0)
+    }
+
+    pub(crate) fn modify_usage_count(
+        &self,
+        session: CK_SESSION_HANDLE,
+        key: CK_OBJECT_HANDLE,
+        command: CK_ULONG,
+        value: CK_ULONG,
+    ) -> Result<()> {
+        call!(self, CA_ModifyUsageCount(session, key, command, value))
+    }
+
     pub(crate) fn clone_object(
         &self,
         source: CK_SESSION_HANDLE,

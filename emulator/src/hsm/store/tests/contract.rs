@@ -269,6 +269,25 @@ fn several_steps_happen_together() {
     });
 }
 
+/// The objects go; roles, label, policies and the count of OUIDs stay.
+#[test]
+fn a_partition_is_emptied_of_objects_alone() {
+    on_both(|store| {
+        store.put_role(PARTITION, role_record(1)).unwrap();
+        store.insert_objects(PARTITION, &[object("a"), object("b")], &ouid_of).unwrap();
+        let before = store.partition(PARTITION).unwrap().unwrap();
+        let generation = store.committed_generation().unwrap();
+        let missing = [Step::WipeObjects("404".into())];
+        assert!(matches!(store.apply(&missing), Err(StoreError::NoSuchPartition { .. })));
+        store.apply(&[Step::WipeObjects(PARTITION.into())]).unwrap();
+        assert_eq!(store.count(PARTITION).unwrap(), Usage::default());
+        assert_eq!(store.partition(PARTITION).unwrap(), Some(before));
+        assert_eq!(store.roles(PARTITION).unwrap(), [role_record(1)]);
+        let changes = store.changes_since(generation).unwrap();
+        assert_eq!(changes.objects, Changes::Everything);
+    });
+}
+
 #[test]
 fn changes_are_told() {
     on_both(|store| {
