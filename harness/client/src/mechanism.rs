@@ -27,6 +27,13 @@ pub enum Mechanism {
         /// `ulTagBits`.
         tag_bits: CK_ULONG,
     },
+    /// `CK_GCM_PARAMS` for `CKM_AES_GMAC`, without additional data: what is authenticated is the message.
+    AesGmac {
+        /// The vector.
+        iv: Vec<u8>,
+        /// `ulTagBits`.
+        tag_bits: CK_ULONG,
+    },
     /// `CK_AES_CTR_PARAMS` for `CKM_AES_CTR`.
     AesCtr {
         /// `ulCounterBits`.
@@ -114,6 +121,7 @@ impl Mechanism {
         match self {
             Self::Plain(kind) | Self::Bytes(kind, _) | Self::Key(kind, _) => *kind,
             Self::AesGcm { .. } => CKM_AES_GCM,
+            Self::AesGmac { .. } => CKM_AES_GMAC,
             Self::AesCtr { .. } => CKM_AES_CTR,
             Self::RsaOaep { .. } => CKM_RSA_PKCS_OAEP,
             Self::RsaPss { mechanism, .. } | Self::Ecdh1 { mechanism, .. } => *mechanism,
@@ -125,8 +133,8 @@ impl Mechanism {
     /// A structure with a pointer and its length is at least 16 bytes long, so anything shorter is flat.
     pub(crate) fn is_well_formed(&self) -> bool {
         match self {
-            Self::Plain(_) | Self::AesGcm { .. } | Self::AesCtr { .. } => true,
-            Self::RsaOaep { .. } | Self::Key(..) => true,
+            Self::Plain(_) | Self::AesGcm { .. } | Self::AesGmac { .. } => true,
+            Self::AesCtr { .. } | Self::RsaOaep { .. } | Self::Key(..) => true,
             Self::Bytes(kind, bytes) => bytes.len() < 16 || FLAT.contains(kind),
             Self::RsaPss { mechanism, .. } => PSS.contains(mechanism),
             Self::Ecdh1 { mechanism, .. } => {
@@ -143,6 +151,10 @@ fn mask_of(hash: MechanismType) -> Option<CK_ULONG> {
         CKM_SHA256 => Some(CKG_MGF1_SHA256),
         CKM_SHA384 => Some(CKG_MGF1_SHA384),
         CKM_SHA512 => Some(CKG_MGF1_SHA512),
+        CKM_SHA3_224 => Some(CKG_MGF1_SHA3_224),
+        CKM_SHA3_256 => Some(CKG_MGF1_SHA3_256),
+        CKM_SHA3_384 => Some(CKG_MGF1_SHA3_384),
+        CKM_SHA3_512 => Some(CKG_MGF1_SHA3_512),
         _ => None,
     }
 }
@@ -160,8 +172,11 @@ const FLAT: &[MechanismType] = &[
     CKM_AES_CFB64,
     CKM_AES_CFB128,
     CKM_AES_CTS,
+    CKM_AES_XTS,
     CKM_AES_KEY_WRAP,
     CKM_AES_KEY_WRAP_PAD,
+    CKM_SM4_CBC,
+    CKM_SM4_CBC_PAD,
     CKM_ARIA_CBC,
     CKM_ARIA_CBC_PAD,
     CKM_CAMELLIA_CBC,

@@ -133,6 +133,14 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             ulAADLen: ulong(aad.len()),
             ulTagBits: *tag_bits,
         }),
+        Mechanism::AesGmac { iv, tag_bits } => Parameter::Gcm(CK_GCM_PARAMS {
+            pIv: input(iv),
+            ulIvLen: ulong(iv.len()),
+            ulIvBits: ulong(iv.len() * 8),
+            pAAD: ptr::null_mut(),
+            ulAADLen: 0,
+            ulTagBits: *tag_bits,
+        }),
         Mechanism::AesCtr { counter_bits, block } => {
             Parameter::Ctr(CK_AES_CTR_PARAMS { ulCounterBits: *counter_bits, cb: *block })
         }
