@@ -66,11 +66,9 @@ fn service(name: mac::TestName) -> Served {
         N::HmacSha512_224 => by(CKM_SHA512_224_HMAC, CKM_SHA512_224_HMAC_GENERAL, 28),
         N::HmacSha512_256 => by(CKM_SHA512_256_HMAC, CKM_SHA512_256_HMAC_GENERAL, 32),
         N::Kmac128 | N::Kmac256 => nobody("no such mechanism at the vendor"),
-        N::SipHash_1_3
-        | N::SipHash_2_4
-        | N::SipHash_4_8
-        | N::SipHashx_2_4
-        | N::SipHashx_4_8 => nobody("the standard has no such mechanism"),
+        N::SipHash_1_3 | N::SipHash_2_4 | N::SipHash_4_8 | N::SipHashx_2_4 | N::SipHashx_4_8 => {
+            nobody("the standard has no such mechanism")
+        }
     }
 }
 

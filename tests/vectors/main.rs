@@ -31,5 +31,13 @@ mod rules;
 mod tally;
 mod token;
 
+mod agreement;
+mod derivation;
+mod dsa;
+mod ecdsa;
+mod eddsa;
+mod lattices;
 mod macs;
+mod rsa;
 mod symmetric;
+mod unserved;

@@ -153,8 +153,7 @@ fn wraps(tally: &mut Tally) {
             continue;
         };
         for case in vectors.test_groups.into_iter().flat_map(|group| group.tests) {
-            let rule =
-                (case.result == TestResult::Acceptable).then_some(Rule::KeyWrapOfOneBlock);
+            let rule = (case.result == TestResult::Acceptable).then_some(Rule::KeyWrapOfOneBlock);
             set.case(case.tc_id, case.result, rule, |token, mechanism| {
                 let how = Mechanism::Plain(mechanism);
                 let texts = (&case.key[..], &case.pt[..], &case.ct[..]);

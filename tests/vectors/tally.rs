@@ -132,7 +132,6 @@ impl Tally {
             }
             Service::By(mechanism) => mechanism,
         };
-        self.served.insert(mechanism);
         let name = name.to_owned();
         let (aside, ruled) = (BTreeMap::new(), BTreeMap::new());
         Some(Set { tally: self, name, mechanism, refusals, cases: 0, passed: 0, aside, ruled })
@@ -159,6 +158,10 @@ pub(crate) struct Set<'a> {
 }
 
 impl Set<'_> {
+    pub(crate) fn token(&self) -> &Token {
+        &self.tally.token
+    }
+
     /// Runs a case and judges it: by the rule, where one decides, or else by the vector's own word.
     pub(crate) fn case(
         &mut self,
@@ -171,6 +174,7 @@ impl Set<'_> {
             return;
         }
         self.cases += 1;
+        self.tally.served.insert(self.mechanism);
         let outcome = run(&self.tally.token, self.mechanism);
         if let Some(rule) = rule {
             *self.ruled.entry(rule).or_default() += 1;
@@ -190,10 +194,7 @@ impl Set<'_> {
         };
         let right = match &outcome {
             Outcome::Accepted => accept,
-            Outcome::Refused(rv) => {
-                let codes = rule.map_or(self.refusals, |rule| rule.codes(self.refusals));
-                !accept && codes.contains(rv)
-            }
+            Outcome::Refused(rv) => !accept && self.refusals.contains(rv),
             Outcome::Wrong(_) => false,
         };
         if right {
@@ -208,8 +209,9 @@ impl Set<'_> {
             };
             let wanted = if accept { "to be taken" } else { "to be refused" };
             let (name, mechanism) = (&self.name, names::ckm(self.mechanism));
-            let what =
-                format!("{name} {id} ({mechanism}), {expected:?} {rule:?}, was {wanted}: {outcome}");
+            let what = format!(
+                "{name} {id} ({mechanism}), {expected:?} {rule:?}, was {wanted}: {outcome}"
+            );
             self.tally.wrong.push(what);
         }
     }

@@ -72,6 +72,17 @@ pub enum Mechanism {
         /// The other side's point.
         public: Vec<u8>,
     },
+    /// `CK_PKCS5_PBKD2_PARAMS2` for `CKM_PKCS5_PBKD2`: its salt given, its password in the parameter.
+    Pbkdf2 {
+        /// `CKP_PKCS5_PBKD2_HMAC_SHA256` and so on.
+        prf: CK_ULONG,
+        /// May be empty.
+        salt: Vec<u8>,
+        /// How often the function is applied.
+        iterations: CK_ULONG,
+        /// May be empty.
+        password: Vec<u8>,
+    },
     /// An object's handle as parameter, as in `CKM_CONCATENATE_BASE_AND_KEY`.
     Key(MechanismType, ObjectHandle),
 }
@@ -124,6 +135,7 @@ impl Mechanism {
             Self::AesGmac { .. } => CKM_AES_GMAC,
             Self::AesCtr { .. } => CKM_AES_CTR,
             Self::RsaOaep { .. } => CKM_RSA_PKCS_OAEP,
+            Self::Pbkdf2 { .. } => CKM_PKCS5_PBKD2,
             Self::RsaPss { mechanism, .. } | Self::Ecdh1 { mechanism, .. } => *mechanism,
         }
     }
@@ -134,7 +146,9 @@ impl Mechanism {
     pub(crate) fn is_well_formed(&self) -> bool {
         match self {
             Self::Plain(_) | Self::AesGcm { .. } | Self::AesGmac { .. } => true,
-            Self::AesCtr { .. } | Self::RsaOaep { .. } | Self::Key(..) => true,
+            Self::AesCtr { .. } | Self::RsaOaep { .. } | Self::Pbkdf2 { .. } | Self::Key(..) => {
+                true
+            }
             Self::Bytes(kind, bytes) => bytes.len() < 16 || FLAT.contains(kind),
             Self::RsaPss { mechanism, .. } => PSS.contains(mechanism),
             Self::Ecdh1 { mechanism, .. } => {

@@ -77,6 +77,7 @@ enum Parameter {
     Pss(CK_RSA_PKCS_PSS_PARAMS),
     Oaep(CK_RSA_PKCS_OAEP_PARAMS),
     Ecdh1(CK_ECDH1_DERIVE_PARAMS),
+    Pbkdf2(CK_PKCS5_PBKD2_PARAMS2),
 }
 
 /// A mechanism as `CK_MECHANISM`, its parameter on the heap so that this value may be moved.
@@ -103,6 +104,7 @@ impl<'a> Laid<'a> {
             (_, Parameter::Pss(value)) => place(value),
             (_, Parameter::Oaep(value)) => place(value),
             (_, Parameter::Ecdh1(value)) => place(value),
+            (_, Parameter::Pbkdf2(value)) => place(value),
         };
         let mechanism = CK_MECHANISM {
             mechanism: mechanism.kind(),
@@ -154,6 +156,19 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             pSourceData: input(source).cast(),
             ulSourceDataLen: ulong(source.len()),
         }),
+        Mechanism::Pbkdf2 { prf, salt, iterations, password } => {
+            Parameter::Pbkdf2(CK_PKCS5_PBKD2_PARAMS2 {
+                saltSource: CKZ_SALT_SPECIFIED,
+                pSaltSourceData: input(salt).cast(),
+                ulSaltSourceDataLen: ulong(salt.len()),
+                iterations: *iterations,
+                prf: *prf,
+                pPrfData: ptr::null_mut(),
+                ulPrfDataLen: 0,
+                pPassword: input(password),
+                ulPasswordLen: ulong(password.len()),
+            })
+        }
         Mechanism::Ecdh1 { kdf, shared, public, .. } => Parameter::Ecdh1(CK_ECDH1_DERIVE_PARAMS {
             kdf: *kdf,
             ulSharedDataLen: ulong(shared.len()),
