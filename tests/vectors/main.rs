@@ -38,6 +38,7 @@ mod ecdsa;
 mod eddsa;
 mod lattices;
 mod macs;
+mod nist;
 mod rsa;
 mod symmetric;
 mod unserved;

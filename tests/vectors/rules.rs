@@ -23,6 +23,8 @@ pub(crate) enum Rule {
     DigestInfoWithoutParameters,
     /// SP 800-56B (section 7.1.2) decrypts no ciphertext of 0, of 1 and of the modulus less 1.
     SmallIntegerText,
+    /// Keys of a MAC below the profile's smallest size; C_GetMechanismInfo tells it.
+    KeyTooShortForTheProfile,
 }
 
 impl Rule {
@@ -36,6 +38,7 @@ impl Rule {
             Self::KeyWrapOfOneBlock
             | Self::WrappedBytesAreNoPoint
             | Self::SmallIntegerText
+            | Self::KeyTooShortForTheProfile
             | Self::ZeroSharedSecret
             | Self::DigestInfoWithoutParameters => false,
         }

@@ -31,10 +31,10 @@ fn aead_service(name: aead::TestName) -> Service {
         N::AesGcm => Service::By(CKM_AES_GCM),
         N::AesCcm => Service::By(CKM_AES_CCM),
         N::ChaCha20Poly1305 => Service::By(CKM_CHACHA20_POLY1305),
-        N::AriaCcm | N::AriaGcm | N::Sm4Ccm | N::Sm4Gcm => {
-            Service::Nobody("the vendor has ECB and CBC of this cipher, and no such mode")
+        N::AriaCcm | N::AriaGcm | N::SeedCcm | N::SeedGcm | N::Sm4Ccm | N::Sm4Gcm => {
+            Service::Nobody("the vendor has this cipher, and not in such a mode")
         }
-        N::CamelliaCcm | N::SeedCcm | N::SeedGcm => Service::Nobody("no such cipher at the vendor"),
+        N::CamelliaCcm => Service::Nobody("no such cipher at the vendor"),
         N::Aes128CbcHmacSha256 | N::Aes192CbcHmacSha384 | N::Aes256CbcHmacSha512 => {
             Service::Nobody("the standard has no mechanism for a cipher and a MAC in one")
         }
@@ -137,10 +137,10 @@ fn wrap_service(name: keywrap::TestName) -> Service {
     match name {
         N::AesKeyWrap => Service::By(CKM_AES_KW),
         N::AesKeyWrapWithPadding => Service::By(CKM_AES_KWP),
-        N::AriaKeyWrap | N::AriaKeyWrapWithPadding => {
-            Service::Nobody("the vendor has ECB and CBC of this cipher, and no such mode")
+        N::AriaKeyWrap | N::AriaKeyWrapWithPadding | N::SeedKeyWrap => {
+            Service::Nobody("the vendor has this cipher, and not in such a mode")
         }
-        N::CamelliaKeyWrap | N::SeedKeyWrap => Service::Nobody("no such cipher at the vendor"),
+        N::CamelliaKeyWrap => Service::Nobody("no such cipher at the vendor"),
     }
 }
 
