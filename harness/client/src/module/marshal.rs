@@ -78,6 +78,9 @@ enum Parameter {
     Oaep(CK_RSA_PKCS_OAEP_PARAMS),
     Ecdh1(CK_ECDH1_DERIVE_PARAMS),
     Pbkdf2(CK_PKCS5_PBKD2_PARAMS2),
+    String(CK_KEY_DERIVATION_STRING_DATA),
+    Cbc8(CK_DES_CBC_ENCRYPT_DATA_PARAMS),
+    Cbc16(CK_AES_CBC_ENCRYPT_DATA_PARAMS),
 }
 
 /// A mechanism as `CK_MECHANISM`, its parameter on the heap so that this value may be moved.
@@ -105,6 +108,9 @@ impl<'a> Laid<'a> {
             (_, Parameter::Oaep(value)) => place(value),
             (_, Parameter::Ecdh1(value)) => place(value),
             (_, Parameter::Pbkdf2(value)) => place(value),
+            (_, Parameter::String(value)) => place(value),
+            (_, Parameter::Cbc8(value)) => place(value),
+            (_, Parameter::Cbc16(value)) => place(value),
         };
         let mechanism = CK_MECHANISM {
             mechanism: mechanism.kind(),
@@ -169,6 +175,11 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
                 ulPasswordLen: ulong(password.len()),
             })
         }
+        Mechanism::StringData { data, .. } => Parameter::String(CK_KEY_DERIVATION_STRING_DATA {
+            pData: input(data),
+            ulLen: ulong(data.len()),
+        }),
+        Mechanism::CbcEncryptData { iv, data, .. } => cbc_encrypt_data(iv, data),
         Mechanism::Ecdh1 { kdf, shared, public, .. } => Parameter::Ecdh1(CK_ECDH1_DERIVE_PARAMS {
             kdf: *kdf,
             ulSharedDataLen: ulong(shared.len()),
@@ -177,4 +188,15 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             pPublicData: input(public),
         }),
     }
+}
+
+/// The IV is a part of the structure, which is why there is one for each length of it.
+fn cbc_encrypt_data(iv: &[u8], data: &[u8]) -> Parameter {
+    let (data, length) = (input(data), ulong(data.len()));
+    if let Ok(iv) = iv.try_into() {
+        return Parameter::Cbc8(CK_DES_CBC_ENCRYPT_DATA_PARAMS { iv, pData: data, length });
+    }
+    let mut block = [0; 16];
+    block.iter_mut().zip(iv).for_each(|(to, from)| *to = *from);
+    Parameter::Cbc16(CK_AES_CBC_ENCRYPT_DATA_PARAMS { iv: block, pData: data, length })
 }
