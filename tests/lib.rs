@@ -5,7 +5,8 @@
 //! here. What is true of the module is said in the themes, one folder each; nothing here decides it.
 //!
 //! Environment: `LUNA_RELEASE_MODULE` names a module to test instead of the one cargo built with the tests;
-//! `LUNA_SEED` repeats a random test; `LUNA_REQUIRE_CLIENTS=1` makes a missing external program a failure.
+//! `LUNA_SEED` repeats a random test; `LUNA_NIST_VECTORS` is the directory of the Python package
+//! `cryptography-vectors`; `LUNA_REQUIRE_CLIENTS=1` makes a missing external program, or those vectors, a failure.
 
 #![allow(
     clippy::expect_used,

@@ -27,7 +27,7 @@ fn derive(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
         Error::new(Cause::EccPointInvalid, "the other side's point is not on the curve")
     };
     let key = keys::ec_private(&using.key)?;
-    let point = keys::unwrap_point(public);
+    let point = keys::unwrap_point(key.curve(), public);
     let peer = EcPublicKey::from_point(key.curve(), point).map_err(bad_point)?;
     let secret = key.ecdh(&peer).map_err(broken)?;
     let hash = match *kdf {

@@ -27,6 +27,13 @@ pub enum Mechanism {
         /// `ulTagBits`.
         tag_bits: CK_ULONG,
     },
+    /// `CK_GCM_PARAMS` for `CKM_AES_GMAC`, without additional data: what is authenticated is the message.
+    AesGmac {
+        /// The vector.
+        iv: Vec<u8>,
+        /// `ulTagBits`.
+        tag_bits: CK_ULONG,
+    },
     /// `CK_AES_CTR_PARAMS` for `CKM_AES_CTR`.
     AesCtr {
         /// `ulCounterBits`.
@@ -64,6 +71,33 @@ pub enum Mechanism {
         shared: Vec<u8>,
         /// The other side's point.
         public: Vec<u8>,
+    },
+    /// `CK_PKCS5_PBKD2_PARAMS2` for `CKM_PKCS5_PBKD2`: its salt given, its password in the parameter.
+    Pbkdf2 {
+        /// `CKP_PKCS5_PBKD2_HMAC_SHA256` and so on.
+        prf: CK_ULONG,
+        /// May be empty.
+        salt: Vec<u8>,
+        /// How often the function is applied.
+        iterations: CK_ULONG,
+        /// May be empty.
+        password: Vec<u8>,
+    },
+    /// `CK_KEY_DERIVATION_STRING_DATA`, as in `CKM_AES_ECB_ENCRYPT_DATA`.
+    StringData {
+        /// One of those that end in `_ECB_ENCRYPT_DATA`, or that join a key and data.
+        mechanism: MechanismType,
+        /// What is encrypted, or joined.
+        data: Vec<u8>,
+    },
+    /// `CK_AES_CBC_ENCRYPT_DATA_PARAMS` and `CK_DES_CBC_ENCRYPT_DATA_PARAMS`, by the length of the IV.
+    CbcEncryptData {
+        /// One of those that end in `_CBC_ENCRYPT_DATA`.
+        mechanism: MechanismType,
+        /// A block: 8 or 16 bytes.
+        iv: Vec<u8>,
+        /// What is encrypted.
+        data: Vec<u8>,
     },
     /// An object's handle as parameter, as in `CKM_CONCATENATE_BASE_AND_KEY`.
     Key(MechanismType, ObjectHandle),
@@ -114,9 +148,14 @@ impl Mechanism {
         match self {
             Self::Plain(kind) | Self::Bytes(kind, _) | Self::Key(kind, _) => *kind,
             Self::AesGcm { .. } => CKM_AES_GCM,
+            Self::AesGmac { .. } => CKM_AES_GMAC,
             Self::AesCtr { .. } => CKM_AES_CTR,
             Self::RsaOaep { .. } => CKM_RSA_PKCS_OAEP,
-            Self::RsaPss { mechanism, .. } | Self::Ecdh1 { mechanism, .. } => *mechanism,
+            Self::Pbkdf2 { .. } => CKM_PKCS5_PBKD2,
+            Self::RsaPss { mechanism, .. }
+            | Self::Ecdh1 { mechanism, .. }
+            | Self::StringData { mechanism, .. }
+            | Self::CbcEncryptData { mechanism, .. } => *mechanism,
         }
     }
 
@@ -125,10 +164,16 @@ impl Mechanism {
     /// A structure with a pointer and its length is at least 16 bytes long, so anything shorter is flat.
     pub(crate) fn is_well_formed(&self) -> bool {
         match self {
-            Self::Plain(_) | Self::AesGcm { .. } | Self::AesCtr { .. } => true,
-            Self::RsaOaep { .. } | Self::Key(..) => true,
+            Self::Plain(_) | Self::AesGcm { .. } | Self::AesGmac { .. } => true,
+            Self::AesCtr { .. } | Self::RsaOaep { .. } | Self::Pbkdf2 { .. } | Self::Key(..) => {
+                true
+            }
             Self::Bytes(kind, bytes) => bytes.len() < 16 || FLAT.contains(kind),
             Self::RsaPss { mechanism, .. } => PSS.contains(mechanism),
+            Self::StringData { mechanism, .. } => STRING_DATA.contains(mechanism),
+            Self::CbcEncryptData { mechanism, iv, .. } => {
+                CBC_ENCRYPT_DATA.contains(&(*mechanism, iv.len()))
+            }
             Self::Ecdh1 { mechanism, .. } => {
                 [CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE].contains(mechanism)
             }
@@ -143,6 +188,10 @@ fn mask_of(hash: MechanismType) -> Option<CK_ULONG> {
         CKM_SHA256 => Some(CKG_MGF1_SHA256),
         CKM_SHA384 => Some(CKG_MGF1_SHA384),
         CKM_SHA512 => Some(CKG_MGF1_SHA512),
+        CKM_SHA3_224 => Some(CKG_MGF1_SHA3_224),
+        CKM_SHA3_256 => Some(CKG_MGF1_SHA3_256),
+        CKM_SHA3_384 => Some(CKG_MGF1_SHA3_384),
+        CKM_SHA3_512 => Some(CKG_MGF1_SHA3_512),
         _ => None,
     }
 }
@@ -160,8 +209,11 @@ const FLAT: &[MechanismType] = &[
     CKM_AES_CFB64,
     CKM_AES_CFB128,
     CKM_AES_CTS,
+    CKM_AES_XTS,
     CKM_AES_KEY_WRAP,
     CKM_AES_KEY_WRAP_PAD,
+    CKM_SM4_CBC,
+    CKM_SM4_CBC_PAD,
     CKM_ARIA_CBC,
     CKM_ARIA_CBC_PAD,
     CKM_CAMELLIA_CBC,
@@ -169,6 +221,27 @@ const FLAT: &[MechanismType] = &[
     CKM_SEED_CBC,
     CKM_SEED_CBC_PAD,
     CKM_DH_PKCS_DERIVE,
+];
+
+/// Mechanisms that take a string. Source: PKCS#11 v2.40 (Documented).
+const STRING_DATA: &[MechanismType] = &[
+    CKM_DES_ECB_ENCRYPT_DATA,
+    CKM_DES3_ECB_ENCRYPT_DATA,
+    CKM_AES_ECB_ENCRYPT_DATA,
+    CKM_ARIA_ECB_ENCRYPT_DATA,
+    CKM_SEED_ECB_ENCRYPT_DATA,
+    CKM_CONCATENATE_BASE_AND_DATA,
+    CKM_CONCATENATE_DATA_AND_BASE,
+    CKM_XOR_BASE_AND_DATA,
+];
+
+/// Mechanisms that take an IV and a string, and the bytes of the IV. Source: PKCS#11 v2.40 (Documented).
+const CBC_ENCRYPT_DATA: &[(MechanismType, usize)] = &[
+    (CKM_DES_CBC_ENCRYPT_DATA, 8),
+    (CKM_DES3_CBC_ENCRYPT_DATA, 8),
+    (CKM_AES_CBC_ENCRYPT_DATA, 16),
+    (CKM_ARIA_CBC_ENCRYPT_DATA, 16),
+    (CKM_SEED_CBC_ENCRYPT_DATA, 16),
 ];
 
 const PSS: &[MechanismType] = &[

@@ -68,8 +68,8 @@ fn parse_ec_private(attributes: &Template) -> Result<EcPrivateKey> {
 }
 
 fn parse_ec_public(attributes: &Template) -> Result<EcPublicKey> {
-    let point = unwrap_point(need(attributes, CKA_EC_POINT)?);
-    EcPublicKey::from_point(curve(attributes)?, point)
+    let (curve, point) = (curve(attributes)?, need(attributes, CKA_EC_POINT)?);
+    EcPublicKey::from_point(curve, unwrap_point(curve, point))
         .map_err(|_| invalid(CKA_EC_POINT, "the point is not on the curve"))
 }
 
@@ -90,9 +90,11 @@ pub fn curve(attributes: &Template) -> Result<Curve> {
 
 /// The point inside a DER OCTET STRING, or the bytes themselves where a client sends them bare.
 ///
-/// A bare uncompressed point begins with 04 too, so the length byte must fit exactly.
-pub(in crate::mechanisms) fn unwrap_point(value: &[u8]) -> &[u8] {
+/// A bare uncompressed point begins with 04 too, and one in 256 goes on with what could be its length, so
+/// bytes as long as such a point of this curve are one; no wrapped point has that length.
+pub(in crate::mechanisms) fn unwrap_point(curve: Curve, value: &[u8]) -> &[u8] {
     match value {
+        _ if value.len() == 1 + 2 * curve.field_len() => value,
         [0x04, len, point @ ..] if usize::from(*len) == point.len() && point.len() < 0x80 => point,
         [0x04, 0x81, len, point @ ..] if usize::from(*len) == point.len() => point,
         _ => value,
@@ -123,11 +125,16 @@ mod tests {
 
     #[test]
     fn points_are_taken_bare_and_wrapped() {
-        let mut bare = vec![0x04];
-        bare.extend([0x41; 64]);
-        assert_eq!(unwrap_point(&bare), bare.as_slice());
-        assert_eq!(unwrap_point(&wrap_point(&bare)), bare.as_slice());
-        let long = vec![0x04; 133];
-        assert_eq!(unwrap_point(&wrap_point(&long)), long.as_slice());
+        for curve in [Curve::P224, Curve::P256, Curve::P521] {
+            let len = 1 + 2 * curve.field_len();
+            let compressed = vec![0x02; 1 + curve.field_len()];
+            let like_a_length = u8::try_from(len - 2).unwrap();
+            let mut bare = vec![0x04, like_a_length];
+            bare.resize(len, 0x41);
+            for point in [bare, vec![0x04; len], compressed] {
+                assert_eq!(unwrap_point(curve, &point), point.as_slice(), "{curve:?}");
+                assert_eq!(unwrap_point(curve, &wrap_point(&point)), point.as_slice(), "{curve:?}");
+            }
+        }
     }
 }

@@ -77,6 +77,10 @@ enum Parameter {
     Pss(CK_RSA_PKCS_PSS_PARAMS),
     Oaep(CK_RSA_PKCS_OAEP_PARAMS),
     Ecdh1(CK_ECDH1_DERIVE_PARAMS),
+    Pbkdf2(CK_PKCS5_PBKD2_PARAMS2),
+    String(CK_KEY_DERIVATION_STRING_DATA),
+    Cbc8(CK_DES_CBC_ENCRYPT_DATA_PARAMS),
+    Cbc16(CK_AES_CBC_ENCRYPT_DATA_PARAMS),
 }
 
 /// A mechanism as `CK_MECHANISM`, its parameter on the heap so that this value may be moved.
@@ -103,6 +107,10 @@ impl<'a> Laid<'a> {
             (_, Parameter::Pss(value)) => place(value),
             (_, Parameter::Oaep(value)) => place(value),
             (_, Parameter::Ecdh1(value)) => place(value),
+            (_, Parameter::Pbkdf2(value)) => place(value),
+            (_, Parameter::String(value)) => place(value),
+            (_, Parameter::Cbc8(value)) => place(value),
+            (_, Parameter::Cbc16(value)) => place(value),
         };
         let mechanism = CK_MECHANISM {
             mechanism: mechanism.kind(),
@@ -133,6 +141,14 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             ulAADLen: ulong(aad.len()),
             ulTagBits: *tag_bits,
         }),
+        Mechanism::AesGmac { iv, tag_bits } => Parameter::Gcm(CK_GCM_PARAMS {
+            pIv: input(iv),
+            ulIvLen: ulong(iv.len()),
+            ulIvBits: ulong(iv.len() * 8),
+            pAAD: ptr::null_mut(),
+            ulAADLen: 0,
+            ulTagBits: *tag_bits,
+        }),
         Mechanism::AesCtr { counter_bits, block } => {
             Parameter::Ctr(CK_AES_CTR_PARAMS { ulCounterBits: *counter_bits, cb: *block })
         }
@@ -146,6 +162,24 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             pSourceData: input(source).cast(),
             ulSourceDataLen: ulong(source.len()),
         }),
+        Mechanism::Pbkdf2 { prf, salt, iterations, password } => {
+            Parameter::Pbkdf2(CK_PKCS5_PBKD2_PARAMS2 {
+                saltSource: CKZ_SALT_SPECIFIED,
+                pSaltSourceData: input(salt).cast(),
+                ulSaltSourceDataLen: ulong(salt.len()),
+                iterations: *iterations,
+                prf: *prf,
+                pPrfData: ptr::null_mut(),
+                ulPrfDataLen: 0,
+                pPassword: input(password),
+                ulPasswordLen: ulong(password.len()),
+            })
+        }
+        Mechanism::StringData { data, .. } => Parameter::String(CK_KEY_DERIVATION_STRING_DATA {
+            pData: input(data),
+            ulLen: ulong(data.len()),
+        }),
+        Mechanism::CbcEncryptData { iv, data, .. } => cbc_encrypt_data(iv, data),
         Mechanism::Ecdh1 { kdf, shared, public, .. } => Parameter::Ecdh1(CK_ECDH1_DERIVE_PARAMS {
             kdf: *kdf,
             ulSharedDataLen: ulong(shared.len()),
@@ -154,4 +188,15 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             pPublicData: input(public),
         }),
     }
+}
+
+/// The IV is a part of the structure, which is why there is one for each length of it.
+fn cbc_encrypt_data(iv: &[u8], data: &[u8]) -> Parameter {
+    let (data, length) = (input(data), ulong(data.len()));
+    if let Ok(iv) = iv.try_into() {
+        return Parameter::Cbc8(CK_DES_CBC_ENCRYPT_DATA_PARAMS { iv, pData: data, length });
+    }
+    let mut block = [0; 16];
+    block.iter_mut().zip(iv).for_each(|(to, from)| *to = *from);
+    Parameter::Cbc16(CK_AES_CBC_ENCRYPT_DATA_PARAMS { iv: block, pData: data, length })
 }
