@@ -23,7 +23,7 @@ use luna_tests::{CRYPTO_OFFICER, Instance, Seeded, first_slot};
 const STEPS: usize = 60;
 
 /// Sequences unless `LUNA_MODEL_CASES` says otherwise.
-const CASES: u32 = 150;
+const CASES: u32 = 300;
 
 /// A token of our own, and the module that serves it.
 pub(crate) struct Subject {
@@ -58,7 +58,8 @@ fn cases() -> u32 {
 
 #[track_caller]
 fn agrees(mut subject: Subject) {
-    let effort = Effort { cases: cases(), steps: STEPS, seed: Seeded::new().number() };
+    let effort =
+        Effort { cases: cases(), steps: STEPS, seed: Seeded::new().number(), shrink: 2000 };
     match check(&mut subject.module, &subject.token, effort) {
         Ok(calls) => {
             println!("{} sequences, {calls} calls", effort.cases);
@@ -71,4 +72,10 @@ fn agrees(mut subject: Subject) {
 #[test]
 fn one_partition() {
     agrees(Subject::up(&["--fips", "off"]));
+}
+
+/// A group answers as one partition does.
+#[test]
+fn a_group() {
+    agrees(Subject::up(&["--fips", "off", "--ha", "LUNAHA=OKV,OKV", "--ha-only"]));
 }

@@ -135,12 +135,16 @@ const SECRET: &[Row] = &[
 ];
 
 const EC_PUBLIC: &[Row] = &[
+    Row(CKA_ENCRYPT, Flag, [May, May], Free, Off),
+    Row(CKA_WRAP, Flag, [May, May], Free, Off),
     Row(CKA_VERIFY, Flag, [May, May], Free, Off),
     Row(CKA_EC_PARAMS, Bytes, [Must, Must], Change::Never, Unknown),
     Row(CKA_EC_POINT, Bytes, [Must, Never], Change::Never, Unknown),
 ];
 
 const EC_PRIVATE: &[Row] = &[
+    Row(CKA_DECRYPT, Flag, [May, May], Free, Off),
+    Row(CKA_UNWRAP, Flag, [May, May], Free, Off),
     Row(CKA_SIGN, Flag, [May, May], Free, Off),
     Row(CKA_EC_PARAMS, Bytes, [Must, Either], Change::Never, Unknown),
     Row(CKA_VALUE, Bytes, [Must, Never], Change::Never, Unknown),
@@ -331,8 +335,8 @@ pub(crate) fn judge_new(
     let origin = if made.is_some() { Origin::Generated } else { Origin::Created };
     let Some(kind) = made.or_else(|| Kind::named(template)) else {
         let class = find(template, CKA_CLASS);
-        let incomplete = class.is_none()
-            || (class.and_then(number) != Some(CKO_DATA) && find(template, CKA_KEY_TYPE).is_none());
+        let of_a_key = class.and_then(number).is_some_and(|class| class != CKO_DATA);
+        let incomplete = class.is_none() || (of_a_key && find(template, CKA_KEY_TYPE).is_none());
         allowed.must(incomplete, &[CKR_TEMPLATE_INCOMPLETE], TEMPLATES);
         let codes = [CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT];
         allowed.must(!incomplete, &codes, TEMPLATES);
@@ -400,7 +404,10 @@ pub(crate) fn judge_change(
 ) {
     judge_each(entry.kind, template, allowed);
     for attribute in template {
-        let Some(Row(kind, _, _, change, _)) = entry.kind.row(attribute.kind()) else { continue };
+        let Some(Row(kind, _, _, change, _)) = entry.kind.row(attribute.kind()) else {
+            allowed.may(true, READ_ONLY, CHANGES);
+            continue;
+        };
         let old = entry.values.get(kind).and_then(Option::as_deref);
         let on = attribute.value() == Some(&[1]);
         let against = match change {

@@ -162,6 +162,8 @@ pub struct Effort {
     pub steps: usize,
     /// The same seed draws the same sequences.
     pub seed: u64,
+    /// Attempts to cut a failing one down.
+    pub shrink: u32,
 }
 
 /// Draws sequences and runs them; gives the number of calls that were made.
@@ -174,7 +176,7 @@ pub fn check(target: &mut dyn Target, token: &Token, effort: Effort) -> Result<u
     let config = Config {
         cases: effort.cases,
         failure_persistence: None,
-        max_shrink_iters: 2000,
+        max_shrink_iters: effort.shrink,
         rng_seed: RngSeed::Fixed(effort.seed),
         ..Config::default()
     };
