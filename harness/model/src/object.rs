@@ -85,7 +85,15 @@ enum Otherwise {
     Follows,
 }
 
+/// Type, form, what a template may say when it creates and when it generates, how it changes, what it is otherwise.
 struct Row(CK_ATTRIBUTE_TYPE, Form, [Given; 2], Change, Otherwise);
+
+impl Row {
+    fn given(&self, origin: Origin) -> Given {
+        let [created, generated] = self.2;
+        if origin == Origin::Created { created } else { generated }
+    }
+}
 
 use Change::{Free, OnCopy, OnlyOff, OnlyOn};
 use Form::{Bytes, Flag, Number};
@@ -345,15 +353,14 @@ pub(crate) fn judge_new(
     judge_each(kind, template, allowed);
     for attribute in template {
         let Some(row) = kind.row(attribute.kind()) else { continue };
-        let given = row.2[usize::from(origin == Origin::Generated)];
+        let given = row.given(origin);
         allowed.must(given == Never, READ_ONLY, TEMPLATES);
         let codes =
             [CKR_ATTRIBUTE_READ_ONLY, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID];
         allowed.may(given == Either, &codes, TEMPLATES);
     }
     for row in kind.rows() {
-        let missing = row.2[usize::from(origin == Origin::Generated)] == Must
-            && find(template, row.0).is_none();
+        let missing = row.given(origin) == Must && find(template, row.0).is_none();
         allowed.must(missing, &[CKR_TEMPLATE_INCOMPLETE], TEMPLATES);
     }
     judge_length(kind, origin, template, allowed);

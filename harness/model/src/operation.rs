@@ -505,7 +505,7 @@ fn judge_room(outcome: &Outcome, done: usize, room: Room, allowed: &mut Allowed)
             allowed.must(short, &[CKR_BUFFER_TOO_SMALL], ROOM);
             let perhaps = room.is_some_and(|room| room < left(outcome.most()) + SLACK);
             let fixed = outcome.least() == outcome.most() && matches!(outcome, Outcome::Bytes(_));
-            allowed.may(perhaps && !(fixed && !short), &[CKR_BUFFER_TOO_SMALL], ROOM);
+            allowed.may(perhaps && !fixed, &[CKR_BUFFER_TOO_SMALL], ROOM);
         }
     }
 }

@@ -23,6 +23,9 @@ const P256: [u8; 10] = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 /// Lengths of the messages, around the blocks of a cipher.
 const MESSAGES: [u8; 8] = [16, 0, 1, 15, 17, 32, 48, 100];
 
+/// Bytes of AES keys.
+const KEY_LENGTHS: [u8; 4] = [32, 16, 24, 32];
+
 /// Handles that never are: zero, all ones, one with bits above the 32nd.
 const WRONG: [u64; 4] = [0, u64::MAX, 1 << 40, 0x0bad_cafe];
 
@@ -305,6 +308,11 @@ fn nth<T: Copy>(all: &[T], at: usize) -> Option<T> {
     all.get(at.checked_rem(all.len())?).copied()
 }
 
+/// One of a few that are there for certain.
+fn of<T: Copy + Default>(all: &[T], number: u8) -> T {
+    nth(all, usize::from(number)).unwrap_or_default()
+}
+
 fn picked(pick: Pick, real: &[u64], stale: &[u64]) -> u64 {
     let wrong = |at: u8| nth(&WRONG, usize::from(at)).unwrap_or(0);
     match pick {
@@ -347,7 +355,7 @@ fn mechanism_for(purpose: Purpose, number: u8, right: bool) -> Mechanism {
             Mechanism::AesCtr { counter_bits, block: [number % 2; 16] }
         }
         _ if cipher => {
-            let tag_bits = if right { 128 } else { [0, 129, 4][usize::from(number % 3)] };
+            let tag_bits = if right { 128 } else { of(&[0, 129, 4], number) };
             Mechanism::aes_gcm(&[number % 2; 12], &[0xaa; 5], tag_bits)
         }
         (_, 0) if !right => Mechanism::ulong(CKM_SHA256_HMAC, 16),
@@ -361,7 +369,7 @@ fn mechanism_for(purpose: Purpose, number: u8, right: bool) -> Mechanism {
 /// Attributes every template has, its flaws of any kind among them.
 fn storage(shape: &Shape) -> Vec<Attribute> {
     let mut template = vec![
-        Attribute::label(["red", "green", "blue", "red"][usize::from(shape.number % 4)]),
+        Attribute::label(of(&["red", "green", "blue", "red"], shape.number)),
         Attribute::token(shape.token),
     ];
     template.extend(shape.private.map(Attribute::private));
@@ -429,7 +437,7 @@ fn created(shape: &Shape) -> Vec<Attribute> {
     let len = match (shape.flaw, shape.kind) {
         (Flaw::NoValue, _) => return template,
         (Flaw::Length, _) => 9,
-        (_, Kind::Aes) => [32, 16, 24, 32][usize::from(shape.number % 4)],
+        (_, Kind::Aes) => usize::from(of(&KEY_LENGTHS, shape.number)),
         (_, Kind::Generic) => 64,
         _ => usize::from(shape.number) * 20,
     };
@@ -444,7 +452,7 @@ fn generated(shape: &Shape) -> (Mechanism, Vec<Attribute>) {
     let aes = shape.kind != Kind::Generic;
     let len = match (shape.flaw, aes) {
         (Flaw::Length, _) => 9,
-        (_, true) => [32, 16, 24, 32][usize::from(shape.number % 4)],
+        (_, true) => CK_ULONG::from(of(&KEY_LENGTHS, shape.number)),
         (_, false) => 64,
     };
     if shape.flaw == Flaw::ShortNumber {
@@ -470,9 +478,9 @@ fn pair(shape: &Shape) -> (Vec<Attribute>, Vec<Attribute>) {
 
 fn edited(edit: &Edit) -> Attribute {
     match edit {
-        Edit::Label(number) => Attribute::label(
-            ["red", "green", "", "long label, longer than any"][usize::from(number % 4)],
-        ),
+        Edit::Label(number) => {
+            Attribute::label(of(&["red", "green", "", "long label, longer than any"], *number))
+        }
         Edit::Usage(purpose, on) => Attribute::bool(crate::operation::usage(*purpose), *on),
         Edit::Sensitive(on) => Attribute::bool(CKA_SENSITIVE, *on),
         Edit::Extractable(on) => Attribute::bool(CKA_EXTRACTABLE, *on),
