@@ -623,6 +623,8 @@ macro_rules! handed_on {
 handed_on! {
     /// `C_OpenSession`.
     open_session => open_session(slot: SlotId, flags: CK_FLAGS) -> SessionHandle;
+    /// Whether the application has such a session.
+    need_session => need_session(session: SessionHandle) -> ();
     /// `C_CloseSession`.
     close_session => close_session(session: SessionHandle) -> ();
     /// `C_Logout`.

@@ -7,6 +7,7 @@
 
 mod arena;
 mod arguments;
+pub(crate) mod parameters;
 mod state;
 
 use std::collections::BTreeSet;

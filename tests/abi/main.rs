@@ -28,6 +28,7 @@ fn application() {
     let Some((role, words)) = child::role() else { return };
     match role.as_str() {
         "hostile" => hostile_input::application(&words),
+        "hostile parameters" => hostile_input::parameters::application(&words),
         "fork" => fork::application(&words),
         "guard" => guard::application(),
         "life cycle" => life_cycle::application(&words),

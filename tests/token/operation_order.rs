@@ -4,6 +4,7 @@
 //! and are shown in `operation_room`.
 
 use luna_ck::*;
+use luna_client::module::exact::{Input, Purpose, Room};
 use luna_client::{Attribute, Mechanism, ObjectHandle, Rv, Session, UserType};
 use luna_tests::CRYPTO_OFFICER;
 
@@ -295,5 +296,50 @@ fn searches_are_begun_once_and_ended_once() {
         assert_eq!(raw::find_next(session, 4), (Rv(CKR_OK), vec![]));
         assert_eq!(raw::find_final(session), Rv(CKR_OK));
         assert_eq!(raw::find_final(session), NOT_BEGUN);
+    }
+}
+
+/// A session that is none is named before anything else that is wrong: PKCS#11 v2.40 section 5.1.7.
+#[test]
+fn a_wrong_session_is_named_before_a_wrong_argument() {
+    let token = Token::up(Kind::Plain);
+    let module = token.context.module();
+    let raw = module.raw();
+    let exact = raw.exact();
+    let closed = token.open();
+    let handle = closed.handle().0;
+    closed.close().unwrap();
+    let null = Input::Null(16);
+    for session in [0, handle] {
+        for purpose in [Purpose::Encrypt, Purpose::Decrypt, Purpose::Digest, Purpose::Sign] {
+            let answer = exact.single(purpose, session, &null, Room::NoLength).unwrap().rv;
+            assert_eq!(Rv(answer), Rv(CKR_SESSION_HANDLE_INVALID), "{purpose:?}");
+        }
+        let answer = exact.absorb(Purpose::Verify, session, &null).unwrap();
+        assert_eq!(Rv(answer), Rv(CKR_SESSION_HANDLE_INVALID));
+        let long = [Attribute::bytes(CKA_TOKEN, [1; 8])];
+        let (answer, _) = exact.create(session, &long).unwrap();
+        assert_eq!(Rv(answer), Rv(CKR_SESSION_HANDLE_INVALID));
+    }
+}
+
+/// An operation whose key is destroyed before its message says so of the key, on a group too.
+#[test]
+fn an_operation_outlives_its_key_by_no_message() {
+    for kind in [Kind::Plain, Kind::Group] {
+        let token = Token::up(kind);
+        let session = &token.session;
+        for in_parts in [false, true] {
+            let key = crate::keys::generated_aes(session, &[]).unwrap();
+            session.encrypt_init(&Mechanism::aes_cbc([0; 16]), key).unwrap();
+            session.destroy(key).unwrap();
+            let answer = if in_parts {
+                code(session.encrypt_update(&BLOCKS))
+            } else {
+                raw::encrypt(session, &BLOCKS, Some(64)).rv
+            };
+            assert_eq!(answer, Rv(CKR_KEY_HANDLE_INVALID), "{kind:?}, in parts {in_parts}");
+            assert_eq!(Encrypt.last(session), NOT_BEGUN);
+        }
     }
 }

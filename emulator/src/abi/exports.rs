@@ -14,25 +14,39 @@ use crate::error::Cause;
 
 /// What stands between the braces of an exported function, by the word in the list.
 macro_rules! body {
+    // Needs the library, and a session: one that is wrong is named before anything else that is, by
+    // PKCS#11 v2.40 section 5.1.7. Only a call that failed is looked at again.
+    (
+        $name:ident, guarded ( $($handler:tt)+ ),
+        ( session $(, $more:ident)* ), ( $session:ident $(, $arg:ident)* )
+    ) => {
+        guard::enter(stringify!($name), |library| {
+            // SAFETY: the handler wants of its pointers what this function wants of them.
+            let outcome = unsafe { $($handler)+(library, $session, $($arg),*) };
+            outcome.or_else(|error| {
+                library.need_session(SessionHandle($session)).and(Err(error))
+            })
+        })
+    };
     // Needs the library.
-    ($name:ident, guarded ( $($handler:tt)+ ), ( $($arg:ident),* )) => {
+    ($name:ident, guarded ( $($handler:tt)+ ), $same:tt, ( $($arg:ident),* )) => {
         guard::enter(stringify!($name), |library| {
             // SAFETY: the handler wants of its pointers what this function wants of them.
             unsafe { $($handler)+(library, $($arg),*) }
         })
     };
     // Works without the library.
-    ($name:ident, bare ( $($handler:tt)+ ), ( $($arg:ident),* )) => {
+    ($name:ident, bare ( $($handler:tt)+ ), $same:tt, ( $($arg:ident),* )) => {
         // SAFETY: as above.
         unsafe { $($handler)+($($arg),*) }
     };
     // Luna has it and refuses.
-    ($name:ident, refused ( $cause:ident ), ( $($arg:ident),* )) => {{
+    ($name:ident, refused ( $cause:ident ), $same:tt, ( $($arg:ident),* )) => {{
         let _ = ($($arg,)*);
         guard::refused(stringify!($name), Cause::$cause)
     }};
     // Luna has it; here it is only a name.
-    ($name:ident, unserved (), ()) => {
+    ($name:ident, unserved (), (), ()) => {
         guard::unserved(stringify!($name))
     };
 }
@@ -52,7 +66,7 @@ macro_rules! exports {
         /// written there, including pointers inside structures; it may be unaligned.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($arg: $type),*) -> CK_RV {
-            body!($name, $kind ( $($target)* ), ( $($arg),* ))
+            body!($name, $kind ( $($target)* ), ( $($arg),* ), ( $($arg),* ))
         }
     )* };
 }

@@ -103,6 +103,14 @@ impl Client {
         self.sessions.find(handle)
     }
 
+    /// Whether the application has such a session.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn need_session(&self, handle: SessionHandle) -> Result<()> {
+        self.session(handle).map(drop)
+    }
+
     /// `C_InitToken`.
     ///
     /// # Errors

@@ -38,9 +38,7 @@ impl Client {
             in_parts: false,
             pin: PinAtUse::Needless,
         };
-        let reply = session
-            .call(&Request::Check(operation(&pending, purpose)))
-            .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))?;
+        let reply = session.call(&Request::Check(operation(&pending, purpose))).map_err(as_key)?;
         let mut all = session.pending.lock();
         if matches!(reply, Reply::PinWanted) {
             pending.pin = PinAtUse::Wanted(last_wanted(&all).map_or(0, |(order, _)| order + 1));
@@ -166,7 +164,7 @@ impl Client {
         let session = self.session(session)?;
         let outcome = begin(&session, Purpose::Digest)
             .and_then(|()| session.call(&Request::DigestKey(NONE, key)))
-            .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid));
+            .map_err(as_key);
         if outcome.is_err() {
             end(&session, Purpose::Digest);
         }
@@ -274,19 +272,20 @@ fn perform(
             "the message was begun in parts and ends with a Final",
         ));
     }
-    output(session.call(&Request::Perform {
+    let request = Request::Perform {
         operation: operation(pending, purpose),
         input: Cow::Borrowed(input),
         signature: signature.map(Cow::Borrowed),
         room,
-    })?)
+    };
+    output(session.call(&request).map_err(as_key)?)
 }
 
 /// Begins the message on a member with its first part.
 fn begin(session: &AppSession, purpose: Purpose) -> Result<()> {
     let pending = session.pending(purpose)?;
     if !pending.in_parts {
-        session.call(&Request::Begin(operation(&pending, purpose)))?;
+        session.call(&Request::Begin(operation(&pending, purpose))).map_err(as_key)?;
         if let Some(pending) = session.pending.lock().get_mut(&purpose) {
             pending.in_parts = true;
         }
@@ -325,6 +324,11 @@ fn end(session: &AppSession, purpose: Purpose) {
         // A member that cannot be told has nothing to forget.
         let _ = session.call(&Request::Abandon(NONE, purpose));
     }
+}
+
+/// A key that was destroyed since its operation began is a key that is not there, whoever notices.
+fn as_key(error: Error) -> Error {
+    error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid)
 }
 
 fn output(reply: Reply) -> Result<Output> {

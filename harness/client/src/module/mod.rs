@@ -10,6 +10,7 @@
 #![allow(unsafe_code, reason = "the C boundary of the harness")]
 
 mod calls;
+pub mod exact;
 mod marshal;
 mod table;
 mod vendor;
@@ -79,6 +80,11 @@ impl<'a> Raw<'a> {
     /// The vendor's functions; `None` where the module has none.
     pub fn vendor(&self) -> &'a Vendor {
         &self.library.vendor
+    }
+
+    /// The standard's functions with the room for each answer chosen by the caller.
+    pub fn exact(&self) -> exact::Exact<'a> {
+        exact::Exact { library: self.library }
     }
 
     /// A symbol by name, as something of type `T` (a function pointer, usually).
