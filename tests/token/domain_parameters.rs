@@ -3,7 +3,7 @@
 //! Source: PKCS#11 v2.40 section 4.11 and Current Mechanisms sections 2.2.4, 2.4.4, 2.4.9.
 
 use luna_ck::*;
-use luna_client::Attribute;
+use luna_client::{Attribute, Mechanism};
 
 use crate::keys::and;
 use crate::token::{Kind, Token, refused, refused_as};
@@ -40,7 +40,7 @@ fn they_are_kept_told_copied_and_found() {
                 let number = |kind| token.session.attribute_ulong(object, kind).unwrap();
                 assert_eq!(number(CKA_PRIME_BITS), Some(2048), "{kind:?}");
                 assert_eq!(number(CKA_KEY_TYPE), Some(key_type));
-                let subprime = (key_type == CKK_X9_42_DH).then_some(256);
+                let subprime = (key_type != CKK_DH).then_some(256);
                 assert_eq!(number(CKA_SUBPRIME_BITS), subprime);
                 let told = token.session.attribute(object, CKA_LOCAL).unwrap();
                 assert_eq!(told, Some(vec![0]));
@@ -84,4 +84,37 @@ fn templates_that_are_no_parameters() {
     refused(session.create_object(&rsa), CKR_ATTRIBUTE_VALUE_INVALID);
     let untyped = [Attribute::class(CKO_DOMAIN_PARAMETERS)];
     refused(session.create_object(&untyped), CKR_TEMPLATE_INCOMPLETE);
+}
+
+#[test]
+fn parameters_are_made_and_make_pairs() {
+    let token = Token::up(Kind::Plain);
+    let session = &token.session;
+    let sizes = [Attribute::ulong(CKA_PRIME_BITS, 1024)];
+    for (makes, pairs, sizes) in [
+        (CKM_DSA_PARAMETER_GEN, CKM_DSA_KEY_PAIR_GEN, &sizes),
+        (CKM_X9_42_DH_PARAMETER_GEN, CKM_X9_42_DH_KEY_PAIR_GEN, &sizes),
+        (
+            CKM_DH_PKCS_PARAMETER_GEN,
+            CKM_DH_PKCS_KEY_PAIR_GEN,
+            &[Attribute::ulong(CKA_PRIME_BITS, 512)],
+        ),
+    ] {
+        let made = session.generate_key(&Mechanism::Plain(makes), sizes).unwrap();
+        let class = session.attribute_ulong(made, CKA_CLASS).unwrap();
+        assert_eq!(class, Some(CKO_DOMAIN_PARAMETERS));
+        assert_eq!(session.attribute(made, CKA_LOCAL).unwrap(), Some(vec![1]));
+        let parts = [CKA_PRIME, CKA_SUBPRIME, CKA_BASE];
+        let public: Vec<_> = parts
+            .into_iter()
+            .filter_map(|part| Some(Attribute::bytes(part, session.attribute(made, part).ok()??)))
+            .collect();
+        session.generate_key_pair(&Mechanism::Plain(pairs), &public, &[]).unwrap();
+    }
+    let dsa = Mechanism::Plain(CKM_DSA_PARAMETER_GEN);
+    refused(session.generate_key(&dsa, &[]), CKR_TEMPLATE_INCOMPLETE);
+    let odd = [Attribute::ulong(CKA_PRIME_BITS, 1025)];
+    refused(session.generate_key(&dsa, &odd), CKR_KEY_SIZE_RANGE);
+    let order = [Attribute::ulong(CKA_PRIME_BITS, 1024), Attribute::ulong(CKA_SUBPRIME_BITS, 256)];
+    refused(session.generate_key(&dsa, &order), CKR_KEY_SIZE_RANGE);
 }

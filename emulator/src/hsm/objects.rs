@@ -342,7 +342,7 @@ impl Partition {
             .generate
             .filter(|_| offer.functions.contains(Functions::GENERATE))
             .ok_or_else(|| wrong_function(mechanism))?;
-        let class = build::class_of(template, Some(offer.row.makes(CKO_SECRET_KEY)))?;
+        let class = build::class_of(template, Some(offer.row.makes(offer.row.product)))?;
         let how = Self::circumstances(session, Origin::Generated, Some(mechanism));
         let mut attributes = build::complete(template, class, how)?;
         self.may_add(session, class, &attributes)?;

@@ -7,8 +7,10 @@ use zeroize::Zeroizing;
 use crate::ck::*;
 use crate::crypto::CryptoError;
 use crate::crypto::dh::DhPrivateKey;
+use crate::crypto::group::Group;
 use crate::crypto::hash::Hash;
 use crate::error::{Cause, Error, Result};
+use crate::mechanisms::dsa::generate_parameters;
 use crate::mechanisms::ecdh::x963;
 use crate::mechanisms::{
     Derive, GeneratePair, Limits, NOTHING, Params, Row, Shape, Use, broken, keys, wrong_params,
@@ -31,10 +33,24 @@ pub static ROWS: &[Row] = &[
     pair(CKM_DH_PKCS_KEY_PAIR_GEN, CKK_DH, |public, private, _, limits| {
         generate_pair(public, private, false, limits)
     }),
+    Row {
+        kind: CKM_DH_PKCS_PARAMETER_GEN,
+        key: Some(CKK_DH),
+        product: CKO_DOMAIN_PARAMETERS,
+        generate: Some(|template, _, limits| safe_prime(template, limits)),
+        ..NOTHING
+    },
     agreement(CKM_DH_PKCS_DERIVE, CKK_DH, Shape::Bytes(MOST_PUBLIC), plain),
     pair(CKM_X9_42_DH_KEY_PAIR_GEN, CKK_X9_42_DH, |public, private, _, limits| {
         generate_pair(public, private, true, limits)
     }),
+    Row {
+        kind: CKM_X9_42_DH_PARAMETER_GEN,
+        key: Some(CKK_X9_42_DH),
+        product: CKO_DOMAIN_PARAMETERS,
+        generate: Some(|template, _, limits| generate_parameters(template, limits)),
+        ..NOTHING
+    },
     agreement(CKM_X9_42_DH_DERIVE, CKK_X9_42_DH, Shape::X942, by_function),
 ];
 
@@ -74,6 +90,15 @@ fn by_function(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>>
         }
         _ => Err(wrong_params("no such key derivation function is served")),
     }
+}
+
+fn safe_prime(template: &Template, limits: Limits) -> Result<Template> {
+    let (prime, _) = keys::parameter_sizes(template)?;
+    limits.check(u64::from(prime))?;
+    let group = Group::generate_dh(prime).map_err(broken)?;
+    let mut parameters = keys::group_attributes(&group);
+    parameters.set(Attribute::number(CKA_PRIME_BITS, u64::from(prime)));
+    Ok(parameters)
 }
 
 fn generate_pair(

@@ -6,6 +6,7 @@
 use crate::ck::*;
 use crate::crypto::CryptoError;
 use crate::crypto::dsa::DsaPrivateKey;
+use crate::crypto::group::Group;
 use crate::crypto::hash::Hash;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::stream::Hashed;
@@ -24,6 +25,13 @@ pub static ROWS: &[Row] = &[
         kind: CKM_DSA_KEY_PAIR_GEN,
         key: Some(CKK_DSA),
         generate_pair: Some(generate_pair),
+        ..NOTHING
+    },
+    Row {
+        kind: CKM_DSA_PARAMETER_GEN,
+        key: Some(CKK_DSA),
+        product: CKO_DOMAIN_PARAMETERS,
+        generate: Some(|template, _, limits| generate_parameters(template, limits)),
         ..NOTHING
     },
     row(CKM_DSA, &Dsa(None)),
@@ -65,6 +73,36 @@ impl Signature for Dsa {
             _ => Error::new(Cause::SignatureInvalid, "DSA does not verify"),
         })
     }
+}
+
+/// A prime and an order as FIPS 186 makes them, for DSA and for X9.42.
+///
+/// # Errors
+/// `TemplateIncomplete` without the size of the prime, `KeySizeRange` for an order other than the
+/// one that goes with it: 160 bits below 2048, 256 from there on.
+pub(super) fn generate_parameters(template: &Template, limits: Limits) -> Result<Template> {
+    let (prime, order) = keys::parameter_sizes(template)?;
+    limits.check(u64::from(prime))?;
+    let made = if prime < 2048 { 160 } else { 256 };
+    if order.is_some_and(|order| order != made) {
+        return Err(Error::new(
+            Cause::KeySizeRange,
+            format!("the crypto library makes an order of {made} bits for that prime"),
+        )
+        .about(CKA_SUBPRIME_BITS));
+    }
+    let group = Group::generate_dsa(prime).map_err(|error| match error {
+        CryptoError::Length => {
+            Error::new(Cause::KeySizeRange, "the size of the prime is a multiple of 64")
+                .about(CKA_PRIME_BITS)
+        }
+        _ => broken(error),
+    })?;
+    let mut parameters = keys::group_attributes(&group);
+    for (kind, bits) in [(CKA_PRIME_BITS, prime), (CKA_SUBPRIME_BITS, made)] {
+        parameters.set(Attribute::number(kind, bits.into()));
+    }
+    Ok(parameters)
 }
 
 fn generate_pair(

@@ -93,6 +93,8 @@ pub struct Row {
     pub derive: Option<Derive>,
     /// `C_GenerateKey`.
     pub generate: Option<GenerateKey>,
+    /// What that makes: secret keys, or domain parameters.
+    pub product: CK_OBJECT_CLASS,
     /// `C_GenerateKeyPair`.
     pub generate_pair: Option<GeneratePair>,
 }
@@ -110,6 +112,7 @@ pub const NOTHING: Row = Row {
     wrap: None,
     derive: None,
     generate: None,
+    product: CKO_SECRET_KEY,
     generate_pair: None,
 };
 

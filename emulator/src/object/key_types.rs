@@ -74,6 +74,7 @@ const DSA_DOMAIN: &[Rule] = &[
     row(CKA_SUBPRIME, Bytes, (Must, Never), Fixed, Absent),
     row(CKA_BASE, Bytes, (Must, Never), Fixed, Absent),
     row(CKA_PRIME_BITS, Number, (Never, Must), Fixed, Computed),
+    row(CKA_SUBPRIME_BITS, Number, (Never, May), Fixed, Computed),
 ];
 
 /// Source: PKCS#11 v2.40 Current Mechanisms, section 2.4.4.
@@ -89,7 +90,7 @@ const X9_42_DH_DOMAIN: &[Rule] = &[
     row(CKA_BASE, Bytes, (Must, Never), Fixed, Absent),
     row(CKA_SUBPRIME, Bytes, (Must, Never), Fixed, Absent),
     row(CKA_PRIME_BITS, Number, (Never, Must), Fixed, Computed),
-    row(CKA_SUBPRIME_BITS, Number, (Never, Must), Fixed, Computed),
+    row(CKA_SUBPRIME_BITS, Number, (Never, May), Fixed, Computed),
 ];
 
 /// A class of keys, or of their domain parameters, of one type, and its tables.

@@ -11,7 +11,7 @@ use crate::ck::*;
 use crate::crypto::dsa::{DsaPrivateKey, DsaPublicKey};
 use crate::crypto::group::Group;
 use crate::crypto::pkcs8::{self, PrivateKey};
-use crate::error::Result;
+use crate::error::{Cause, Error, Result};
 use crate::mechanisms::broken;
 use crate::object::held::Object;
 use crate::object::{Attribute, Template};
@@ -66,6 +66,22 @@ pub fn group_attributes(group: &Group) -> Template {
     ]);
     attributes.0.extend(group.q.clone().map(|q| Attribute::bytes(CKA_SUBPRIME, q)));
     attributes
+}
+
+/// The sizes a template asks of domain parameters, in bits: prime, and order where it says so.
+///
+/// # Errors
+/// `TemplateIncomplete` without the first, `KeySizeRange` for a number no machine holds.
+pub fn parameter_sizes(template: &Template) -> Result<(u32, Option<u32>)> {
+    let size = |kind| {
+        let bits = template.number(kind).map(u32::try_from).transpose();
+        bits.map_err(|_| Error::new(Cause::KeySizeRange, "no prime is that long").about(kind))
+    };
+    let prime = size(CKA_PRIME_BITS)?.ok_or_else(|| {
+        Error::new(Cause::TemplateIncomplete, "the size of the prime is wanted")
+            .about(CKA_PRIME_BITS)
+    })?;
+    Ok((prime, size(CKA_SUBPRIME_BITS)?))
 }
 
 /// The DSA private key of an object.

@@ -18,7 +18,7 @@ use crate::object::held::Object;
 use crate::object::rules::Class;
 
 pub use self::dh::{dh_group, dh_private};
-pub use self::dsa::{dsa_group, dsa_private, dsa_public, group_attributes};
+pub use self::dsa::{dsa_group, dsa_private, dsa_public, group_attributes, parameter_sizes};
 pub(super) use self::ec::unwrap_point;
 pub use self::ec::{curve, ec_private, ec_public, wrap_point};
 pub use self::rsa::{rsa_private, rsa_private_attributes, rsa_public};
