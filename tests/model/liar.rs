@@ -182,21 +182,21 @@ impl Liar {
                 found.truncate(*most);
                 *count = found.len() as u64;
             }
-            (Lie::FoundStale, Call::FindNext(_, most), Given::Found(count, found)) => {
-                if found.len() < *most && !found.is_empty() {
-                    found.extend(self.stale.first());
-                    *count = found.len() as u64;
-                }
+            (Lie::FoundStale, Call::FindNext(_, most), Given::Found(count, found))
+                if found.len() < *most && !found.is_empty() =>
+            {
+                found.extend(self.stale.first());
+                *count = found.len() as u64;
             }
             (Lie::AttributeChanged, Call::Attributes(_, _, asked), Given::Attributes(left)) => {
                 let label = asked.iter().position(|(kind, _)| *kind == CKA_LABEL);
                 label.into_iter().for_each(|at| flip(&mut left[at].buffer, 0));
             }
-            (Lie::SecretTold, _, Given::Attributes(left)) => {
-                if answer.rv == CKR_ATTRIBUTE_SENSITIVE {
-                    let hidden = left.iter_mut().find(|left| left.len == CK_ULONG::MAX);
-                    hidden.into_iter().for_each(|left| left.len = 16);
-                }
+            (Lie::SecretTold, _, Given::Attributes(left))
+                if answer.rv == CKR_ATTRIBUTE_SENSITIVE =>
+            {
+                let hidden = left.iter_mut().find(|left| left.len == CK_ULONG::MAX);
+                hidden.into_iter().for_each(|left| left.len = 16);
             }
             (Lie::StateWrong, _, Given::Info(info)) if info[1] == CKS_RO_USER_FUNCTIONS => {
                 info[1] = CKS_RW_USER_FUNCTIONS;

@@ -452,7 +452,7 @@ impl Hostile {
 
             for len in [1, size - 1, size + 1, 1 << 32, 1 << 61, (1 << 61) * 3, usize::MAX] {
                 let one = self.inner.ending(2 * size);
-                self.inner.put(one, attribute(kind, one, len.min(usize::MAX)));
+                self.inner.put(one, attribute(kind, one, len));
                 self.inner.put(one + size, attribute(CKA_LABEL, one, 1));
                 self.each_template(one, 1);
             }
