@@ -26,11 +26,11 @@ fn directory() -> Option<PathBuf> {
     std::env::var_os("LUNA_NIST_VECTORS").map(PathBuf::from)
 }
 
-/// Runs a family, or says that it was passed over.
+/// Runs a family, as [`Tally::whole`], or says that it was passed over.
 #[track_caller]
-fn whole(run: impl FnOnce(&mut Tally)) {
+fn whole(answers: impl IntoIterator<Item = MechanismType>, run: impl FnOnce(&mut Tally)) {
     if directory().is_some() {
-        return Tally::whole(run);
+        return Tally::whole(answers, run);
     }
     eprintln!("passed over: LUNA_NIST_VECTORS names no directory");
     let required = std::env::var("LUNA_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
