@@ -4,6 +4,7 @@
 //! `LUNA_NIST_VECTORS` names its directory (`.ci/run` installs it). Their answers are NIST's, in the public
 //! domain, and the RFCs'.
 
+mod agreement;
 mod ciphers;
 mod digests;
 mod records;
@@ -18,7 +19,8 @@ use crate::tally::Tally;
 
 /// Every mechanism the sets of these files ask for.
 pub(crate) fn mechanisms() -> impl Iterator<Item = MechanismType> {
-    ciphers::mechanisms().chain(digests::mechanisms()).chain(signatures::mechanisms())
+    let symmetric = ciphers::mechanisms().chain(digests::mechanisms());
+    symmetric.chain(signatures::mechanisms()).chain(agreement::mechanisms())
 }
 
 /// The directory of the vectors; none when nobody named it.
