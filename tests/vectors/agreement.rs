@@ -105,7 +105,7 @@ fn points(tally: &mut Tally, mechanism: MechanismType, wanted: impl Fn(&str) -> 
 #[test]
 fn with_points_as_they_are() {
     Tally::whole([CKM_ECDH1_DERIVE], |tally| {
-        points(tally, CKM_ECDH1_DERIVE, |name| name.ends_with("Ecpoint"))
+        points(tally, CKM_ECDH1_DERIVE, |name| name.ends_with("Ecpoint"));
     });
 }
 
