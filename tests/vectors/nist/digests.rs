@@ -39,10 +39,33 @@ static CODES: &[(MechanismType, CK_KEY_TYPE, &str, &str)] = &[
 
 /// Every mechanism the sets of this file ask for.
 pub(super) fn mechanisms() -> impl Iterator<Item = MechanismType> {
-    let digests = DIGESTS.iter().map(|(mechanism, ..)| *mechanism);
-    let codes = CODES.iter().map(|(mechanism, ..)| *mechanism);
-    let derivations = DERIVATIONS.iter().map(|(derivation, _)| *derivation);
-    digests.chain(codes).chain(derivations).chain([CKM_SHAKE_128, CKM_SHAKE_256])
+    let codes = code_mechanisms().chain(cut_mechanisms());
+    digest_mechanisms().chain(codes).chain(derivation_mechanisms()).chain(SHAKE)
+}
+
+const SHAKE: [MechanismType; 2] = [CKM_SHAKE_128, CKM_SHAKE_256];
+
+fn digest_mechanisms() -> impl Iterator<Item = MechanismType> {
+    DIGESTS.iter().map(|(mechanism, ..)| *mechanism)
+}
+
+fn code_mechanisms() -> impl Iterator<Item = MechanismType> {
+    CODES.iter().map(|(mechanism, ..)| *mechanism)
+}
+
+fn cut_mechanisms() -> impl Iterator<Item = MechanismType> {
+    CUT.iter().map(|(cut, _)| *cut)
+}
+
+/// Codes cut short, and those they are the beginning of.
+static CUT: &[(MechanismType, MechanismType)] = &[
+    (CKM_AES_CMAC_GENERAL, CKM_AES_CMAC),
+    (CKM_DES3_CMAC_GENERAL, CKM_DES3_CMAC),
+    (CKM_MD5_HMAC_GENERAL, CKM_MD5_HMAC),
+];
+
+fn derivation_mechanisms() -> impl Iterator<Item = MechanismType> {
+    DERIVATIONS.iter().map(|(derivation, _)| *derivation)
 }
 
 /// Derivations whose key is the digest of another.
@@ -62,7 +85,7 @@ static DERIVATIONS: &[(MechanismType, MechanismType)] = &[
 
 #[test]
 fn digests() {
-    whole(|tally| {
+    whole(digest_mechanisms(), |tally| {
         for (mechanism, folder, beginning) in DIGESTS {
             for (name, text) in files(&format!("hashes/{folder}"), beginning) {
                 if !(name.ends_with(".rsp") || name.ends_with(".txt")) {
@@ -87,7 +110,7 @@ fn digests() {
 /// The message is the key, of whole bytes and at least one.
 #[test]
 fn digests_of_keys() {
-    whole(|tally| {
+    whole(derivation_mechanisms(), |tally| {
         for (derivation, digest) in DERIVATIONS {
             let (_, folder, beginning) =
                 DIGESTS.iter().rfind(|(mechanism, ..)| mechanism == digest).unwrap();
@@ -119,7 +142,7 @@ fn digests_of_keys() {
 
 #[test]
 fn digests_of_any_length() {
-    whole(|tally| {
+    whole(SHAKE, |tally| {
         for (mechanism, beginning) in
             [(CKM_SHAKE_128, "SHAKE128VariableOut"), (CKM_SHAKE_256, "SHAKE256VariableOut")]
         {
@@ -141,41 +164,68 @@ fn digests_of_any_length() {
 
 fn codes(tally: &mut Tally) {
     for (mechanism, key_type, folder, beginning) in CODES {
-        for (name, text) in files(folder, beginning) {
-            let cases = records(&text, &[]);
-            let (label, service) = (format!("nist {name}"), Service::By(*mechanism));
-            let refusals = &[CKR_KEY_SIZE_RANGE];
-            let Some(mut set) = tally.set(&label, service, cases.len(), refusals) else { continue };
-            for (number, case) in cases.into_iter().enumerate() {
-                let key = if case.has("key1") {
-                    ["key1", "key2", "key3"].map(|name| case.bytes(name)).concat()
-                } else {
-                    case.bytes("key")
+        code(tally, *mechanism, (*key_type, folder, beginning), None);
+    }
+}
+
+/// The first half of each code, by the mechanism that takes a length.
+fn codes_cut_short(tally: &mut Tally) {
+    for (cut, whole) in CUT {
+        let (_, key_type, folder, beginning) =
+            CODES.iter().find(|(mechanism, ..)| mechanism == whole).unwrap();
+        code(tally, *cut, (*key_type, folder, beginning), Some(2));
+    }
+}
+
+fn code(
+    tally: &mut Tally,
+    mechanism: MechanismType,
+    (key_type, folder, beginning): (CK_KEY_TYPE, &str, &str),
+    part: Option<usize>,
+) {
+    for (name, text) in files(folder, beginning) {
+        let cases = records(&text, &[]);
+        let label = format!("nist {name} for {}", names::ckm(mechanism));
+        let (service, refusals) = (Service::By(mechanism), &[CKR_KEY_SIZE_RANGE]);
+        let Some(mut set) = tally.set(&label, service, cases.len(), refusals) else { continue };
+        let least = set.token().info(mechanism).min_key_size;
+        for (number, case) in cases.into_iter().enumerate() {
+            let key = if case.has("key1") {
+                ["key1", "key2", "key3"].map(|name| case.bytes(name)).concat()
+            } else {
+                case.bytes("key")
+            };
+            let (message, code) = if case.has("msg") {
+                (case.bytes("msg"), case.bytes("md"))
+            } else {
+                (case.bytes("message"), case.bytes("output"))
+            };
+            let code = &code[..code.len() / part.unwrap_or(1)];
+            let short = key_type == CKK_GENERIC_SECRET && (key.len() as CK_ULONG * 8) < least;
+            let rule = short.then_some(Rule::KeyTooShortForTheProfile);
+            set.case(number, TestResult::Valid, rule, |token, kind| {
+                let how = match part {
+                    Some(_) => Mechanism::ulong(kind, code.len() as CK_ULONG),
+                    None => Mechanism::Plain(kind),
                 };
-                let least = set.token().info(*mechanism).min_key_size;
-                let short = *key_type == CKK_GENERIC_SECRET && (key.len() as CK_ULONG * 8) < least;
-                let rule = short.then_some(Rule::KeyTooShortForTheProfile);
-                set.case(number, TestResult::Valid, rule, |token, kind| {
-                    let how = Mechanism::Plain(kind);
-                    let (message, code) = if case.has("msg") {
-                        (case.bytes("msg"), case.bytes("md"))
-                    } else {
-                        (case.bytes("message"), case.bytes("output"))
-                    };
-                    token.with_secret(*key_type, &key, |key| {
-                        let session = &token.session;
-                        Outcome::made(session.sign(&how, key, &message), &code)
-                            .then(|| Outcome::done(session.verify(&how, key, &message, &code)))
-                    })
-                });
-            }
+                token.with_secret(key_type, &key, |key| {
+                    let session = &token.session;
+                    Outcome::made(session.sign(&how, key, &message), code)
+                        .then(|| Outcome::done(session.verify(&how, key, &message, code)))
+                })
+            });
         }
     }
 }
 
 #[test]
 fn authentication_codes() {
-    whole(codes);
+    whole(code_mechanisms(), codes);
+}
+
+#[test]
+fn authentication_codes_cut_short() {
+    whole(cut_mechanisms(), codes_cut_short);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! `LUNA_NIST_VECTORS` names its directory (`.ci/run` installs it). Their answers are NIST's, in the public
 //! domain, and the RFCs'.
 
+mod agreement;
 mod ciphers;
 mod digests;
 mod records;
@@ -18,7 +19,8 @@ use crate::tally::Tally;
 
 /// Every mechanism the sets of these files ask for.
 pub(crate) fn mechanisms() -> impl Iterator<Item = MechanismType> {
-    ciphers::mechanisms().chain(digests::mechanisms()).chain(signatures::mechanisms())
+    let symmetric = ciphers::mechanisms().chain(digests::mechanisms());
+    symmetric.chain(signatures::mechanisms()).chain(agreement::mechanisms())
 }
 
 /// The directory of the vectors; none when nobody named it.
@@ -26,11 +28,11 @@ fn directory() -> Option<PathBuf> {
     std::env::var_os("LUNA_NIST_VECTORS").map(PathBuf::from)
 }
 
-/// Runs a family, or says that it was passed over.
+/// Runs a family, as [`Tally::whole`], or says that it was passed over.
 #[track_caller]
-fn whole(run: impl FnOnce(&mut Tally)) {
+fn whole(answers: impl IntoIterator<Item = MechanismType>, run: impl FnOnce(&mut Tally)) {
     if directory().is_some() {
-        return Tally::whole(run);
+        return Tally::whole(answers, run);
     }
     eprintln!("passed over: LUNA_NIST_VECTORS names no directory");
     let required = std::env::var("LUNA_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
