@@ -1,0 +1,38 @@
+//! Python: `python-pkcs11` and PyKCS11, each with a program of its own in `tests/data/python`.
+//!
+//! They live in the virtual environment that `.ci/run` makes beside the profile's directory.
+
+use std::path::Path;
+
+use luna_tests::artefacts;
+
+use crate::{CRYPTO_OFFICER, Instance, found, run, text};
+
+/// Runs a program; it prints a line for each theme that held.
+fn goes_through(program: &str, themes: &[&str]) {
+    let target = artefacts::directory().parent().expect("a profile lies in a directory").to_owned();
+    let python = target.join("clients-venv/bin/python");
+    let Some(python) = found("target/clients-venv", std::iter::once(python)) else { return };
+    let instance = Instance::up(&["--partition", "app"]);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/python").join(program);
+    let told =
+        run(&instance, &python, &["-B", text(&source), text(instance.module()), CRYPTO_OFFICER]);
+    let held: Vec<_> = told.lines().filter_map(|line| line.strip_prefix("held: ")).collect();
+    assert_eq!(held, themes, "{told}");
+}
+
+#[test]
+fn python_pkcs11_works() {
+    goes_through(
+        "use_python_pkcs11.py",
+        &["random", "digest", "aes", "rsa", "ec", "agree", "wrap", "mac", "objects", "login"],
+    );
+}
+
+#[test]
+fn pykcs11_works() {
+    goes_through(
+        "use_pykcs11.py",
+        &["random", "digest", "aes", "rsa", "ec", "wrap", "objects", "login"],
+    );
+}
