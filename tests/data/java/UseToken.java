@@ -31,7 +31,8 @@ import javax.crypto.spec.SecretKeySpec;
  * What a Java application does with a token whose key pairs are called rsa and ec.
  *
  * Words: configuration, PIN, a PKCS#12 file with a key pair called outside, then the themes to go through. What
- * held is printed, one line a check; the first that does not hold ends the program.
+ * held is printed, one line a check; the first that does not hold ends the program. A theme as THEME=CODE is to
+ * be refused by the token with this code.
  */
 public class UseToken {
     private static final byte[] MESSAGE =
@@ -53,7 +54,12 @@ public class UseToken {
     public static void main(String[] words) throws Exception {
         UseToken use = new UseToken(words[0], words[1], words[2]);
         for (String theme : Arrays.asList(words).subList(3, words.length)) {
-            use.goThrough(theme);
+            String[] parts = theme.split("=");
+            if (parts.length == 1) {
+                use.goThrough(theme);
+            } else {
+                use.isRefused(parts[0], parts[1]);
+            }
             System.out.println("theme: " + theme);
         }
         System.out.println("all held");
@@ -87,6 +93,21 @@ public class UseToken {
             }
             default -> throw new IllegalArgumentException(theme);
         }
+    }
+
+    private void isRefused(String theme, String code) throws Exception {
+        try {
+            goThrough(theme);
+        } catch (Exception refused) {
+            for (Throwable cause = refused; cause != null; cause = cause.getCause()) {
+                if (code.equals(cause.getMessage())) {
+                    held(theme + " is refused: " + code);
+                    return;
+                }
+            }
+            throw refused;
+        }
+        throw new IllegalStateException(theme + " is not refused");
     }
 
     private KeyStore load() throws Exception {
