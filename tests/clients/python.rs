@@ -2,17 +2,21 @@
 //!
 //! They live in the virtual environment that `.ci/run` makes beside the profile's directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use luna_tests::artefacts;
 
-use crate::{CRYPTO_OFFICER, Instance, found, run, text};
+use crate::{CRYPTO_OFFICER, Instance, command, found, run, said, text};
+
+/// The interpreter that knows both.
+fn interpreter() -> Option<PathBuf> {
+    let target = artefacts::directory().parent().expect("a profile lies in a directory").to_owned();
+    found("target/clients-venv", std::iter::once(target.join("clients-venv/bin/python")))
+}
 
 /// Runs a program; it prints a line for each theme that held.
 fn goes_through(program: &str, themes: &[&str]) {
-    let target = artefacts::directory().parent().expect("a profile lies in a directory").to_owned();
-    let python = target.join("clients-venv/bin/python");
-    let Some(python) = found("target/clients-venv", std::iter::once(python)) else { return };
+    let Some(python) = interpreter() else { return };
     let instance = Instance::up(&["--partition", "app"]);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/python").join(program);
     let told =
@@ -35,4 +39,18 @@ fn pykcs11_works() {
         "use_pykcs11.py",
         &["random", "digest", "aes", "rsa", "ec", "wrap", "objects", "login"],
     );
+}
+
+#[test]
+fn the_recipe_of_the_readme_works() {
+    let Some(python) = interpreter() else { return };
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).expect("a README");
+    let (_, recipe) = readme.split_once("```python\n").expect("a recipe");
+    let (recipe, _) = recipe.split_once("```").expect("its end");
+    let instance = Instance::up(&["--partition", "app"]);
+    let shown = format!("{recipe}    print(key)\n");
+    let mut command = command(&instance, &python);
+    let (told, _) = said(command.args(["-c", &shown]).env("LUNA_MODULE", instance.module()));
+    assert!(told.contains("mine"), "{told}");
 }
