@@ -22,7 +22,16 @@ const RUN_BY_THE_GATE: [&str; 3] =
     ["cargo build --release", "cargo run --release", "cargo test --workspace"];
 
 /// Programs of other people that the commands use.
-const CLIENTS: [&str; 2] = ["pkcs11-tool", "python3"];
+const CLIENTS: [&str; 8] = [
+    "pkcs11-tool",
+    "python3",
+    "p11tool",
+    "openssl",
+    "ssh-keygen",
+    "modutil",
+    "certutil",
+    "keytool",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
