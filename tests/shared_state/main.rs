@@ -103,6 +103,7 @@ fn application() {
             session.set_operation_state(&state, None, None).expect("a state of another process");
             session.digest_update(words[1].as_bytes()).expect("a digest");
             say(&format!("{:?}", session.digest_final().expect("a digest")));
+        }
         "new-pin" => {
             let context = application_context();
             let session = officer(&context, first_slot(&context));
