@@ -226,7 +226,7 @@ impl Buffer {
     ///
     /// # Safety
     /// Nobody writes to the buffer while the result lives.
-    pub(super) unsafe fn beside<'a>(&self, input: &'a [u8]) -> Option<&'a mut [u8]> {
+    pub(super) unsafe fn beside<'a>(&self, input: &[u8]) -> Option<&'a mut [u8]> {
         let Room::Bytes(room) = self.room else { return None };
         let len = room.min(input.len().saturating_add(OUTPUT_OVER_INPUT));
         let (at, from) = (self.data.addr(), input.as_ptr().addr());
