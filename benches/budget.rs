@@ -27,15 +27,15 @@ struct Budgets {
 /// One goal.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Budget {
+pub struct Budget {
     /// The case.
-    id: String,
+    pub id: String,
     /// A case whose time is taken off first: the goal is for what comes on top of it.
-    over: Option<String>,
+    pub over: Option<String>,
     /// What the project aims at.
-    goal_ns: f64,
+    pub goal_ns: f64,
     /// The bare library call on the machine of the goal.
-    limit_ns: Option<f64>,
+    pub limit_ns: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -107,7 +107,11 @@ impl Figures {
     }
 }
 
-fn budgets() -> Result<Vec<Budget>> {
+/// Every goal, in the order of the file.
+///
+/// # Errors
+/// When `budgets.toml` is wrong.
+pub fn budgets() -> Result<Vec<Budget>> {
     let budgets: Budgets = toml::from_str(include_str!("budgets.toml")).context("budgets.toml")?;
     Ok(budgets.budget)
 }
@@ -121,7 +125,8 @@ fn direct(id: &str) -> String {
     parts.join("/")
 }
 
-fn duration(ns: f64) -> String {
+/// A time with the unit that suits it.
+pub fn duration(ns: f64) -> String {
     match ns.abs() {
         size if size < 1e3 => format!("{ns:.0} ns"),
         size if size < 1e6 => format!("{:.2} µs", ns / 1e3),
@@ -142,6 +147,16 @@ mod tests {
         assert_eq!(ids.len(), budgets.len());
         for budget in &budgets {
             assert!(budget.goal_ns > budget.limit_ns.unwrap_or(0.0), "{}", budget.id);
+        }
+    }
+
+    #[test]
+    fn the_table_of_the_readme_has_every_goal() {
+        let readme = include_str!("../README.md");
+        let table = readme.split("<!-- speed -->").nth(1).unwrap();
+        for budget in budgets().unwrap() {
+            let row = format!("| {} | {} | ", budget.id, duration(budget.goal_ns));
+            assert!(table.contains(&row), "{row}");
         }
     }
 

@@ -23,7 +23,7 @@ use luna_client::{
 use tempfile::TempDir;
 
 use crate::calls::Calls;
-use crate::sure;
+use crate::{softhsm, sure};
 
 /// Password of the Crypto Officer of every instance.
 pub const CRYPTO_OFFICER: &str = "crypto-officer";
@@ -54,6 +54,7 @@ pub struct Fleet {
     empty: OnceCell<Instance>,
     hundred: OnceCell<Instance>,
     full: OnceCell<Instance>,
+    vast: OnceCell<Instance>,
     group: OnceCell<Instance>,
 }
 
@@ -73,6 +74,11 @@ impl Fleet {
         self.full.get_or_init(|| sure("an instance of 10,000 objects", Instance::make(1, 10_000)))
     }
 
+    /// The same with 100,000 objects.
+    pub fn vast(&self) -> &Instance {
+        self.vast.get_or_init(|| sure("an instance of 100,000 objects", Instance::make(1, 100_000)))
+    }
+
     /// An HA group of two members, which are to be seen as slots too.
     pub fn group(&self) -> &Instance {
         self.group.get_or_init(|| sure("an HA group", Instance::make(2, 0)))
@@ -85,8 +91,9 @@ pub struct Instance {
     /// The module's functions, bare.
     pub calls: Calls,
     module: PathBuf,
-    /// Last, so that it is removed last.
-    directory: TempDir,
+    directory: PathBuf,
+    /// Last, so that it is removed last; none where somebody else sees to it.
+    _kept: Option<TempDir>,
 }
 
 /// A session of the Crypto Officer. The partition's last one to go logs out.
@@ -126,7 +133,49 @@ impl Instance {
         std::fs::write(conf.file(), conf.to_text())?;
         let loaded = Module::load(&module)?;
         let context = furnished(&loaded, directory.path(), token, objects, &serials)?;
-        Ok(Self { context, calls: Calls::of(loaded), module, directory })
+        let (calls, path) = (Calls::of(loaded), directory.path().to_owned());
+        Ok(Self { context, calls, module, directory: path, _kept: Some(directory) })
+    }
+
+    /// A SoftHSM with a token of each label and so many objects, in its own directory. This process's environment
+    /// names its configuration.
+    ///
+    /// # Errors
+    /// When it cannot be loaded or furnished.
+    pub fn of_softhsm(library: &Path, directory: &Path, tokens: &[(&str, usize)]) -> Result<Self> {
+        let loaded = Module::load(library)?;
+        let context = softhsm::furnished(&loaded, directory, tokens)?;
+        let (calls, module, directory) =
+            (Calls::of(loaded), library.to_owned(), directory.to_owned());
+        Ok(Self { context, calls, module, directory, _kept: None })
+    }
+
+    /// Closes every session on a token, which logs out.
+    ///
+    /// # Errors
+    /// The module's.
+    pub fn close_all(&self, token: &str) -> Result<()> {
+        let slot =
+            self.context.slot_by_label(token)?.with_context(|| format!("no token {token}"))?;
+        Ok(self.context.close_all_sessions(slot)?)
+    }
+
+    /// The private key of an RSA pair of that size on a token where the Crypto Officer is logged in, made when there
+    /// is none yet.
+    ///
+    /// # Errors
+    /// The module's.
+    pub fn rsa_key(&self, token: &str, bits: CK_ULONG) -> Result<CK_OBJECT_HANDLE> {
+        let slot =
+            self.context.slot_by_label(token)?.with_context(|| format!("no token {token}"))?;
+        let session = self.context.open_session(slot, Access::ReadWrite)?;
+        let label = format!("rsa-{bits}");
+        let known = session.find(&[Attribute::class(CKO_PRIVATE_KEY), Attribute::label(&label)])?;
+        let key = match known.first() {
+            Some(key) => *key,
+            None => make_rsa_key(&session, &label, bits)?,
+        };
+        Ok(key.0)
     }
 
     /// The file that was loaded.
@@ -136,7 +185,7 @@ impl Instance {
 
     /// Where its `Chrystoki.conf` is.
     pub fn directory(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     /// The slot of a token.
@@ -173,19 +222,22 @@ impl Officer<'_> {
 
     /// A new RSA token key pair: the private key, for signing.
     pub fn new_rsa_key(&self, bits: CK_ULONG) -> CK_OBJECT_HANDLE {
-        let label = Attribute::label("rsa");
-        let public = [
-            Attribute::token(true),
-            label.clone(),
-            Attribute::ulong(CKA_MODULUS_BITS, bits),
-            Attribute::bytes(CKA_PUBLIC_EXPONENT, [1, 0, 1]),
-            Attribute::bool(CKA_VERIFY, true),
-        ];
-        let private = [Attribute::token(true), label, Attribute::bool(CKA_SIGN, true)];
-        let generation = Mechanism::Plain(CKM_RSA_PKCS_KEY_PAIR_GEN);
-        let made = self.session.generate_key_pair(&generation, &public, &private);
-        sure("an RSA key pair", made).1.0
+        sure("an RSA key pair", make_rsa_key(&self.session, "rsa", bits)).0
     }
+}
+
+fn make_rsa_key(session: &Session, label: &str, bits: CK_ULONG) -> Result<ObjectHandle> {
+    let label = Attribute::label(label);
+    let public = [
+        Attribute::token(true),
+        label.clone(),
+        Attribute::ulong(CKA_MODULUS_BITS, bits),
+        Attribute::bytes(CKA_PUBLIC_EXPONENT, [1, 0, 1]),
+        Attribute::bool(CKA_VERIFY, true),
+    ];
+    let private = [Attribute::token(true), label, Attribute::bool(CKA_SIGN, true)];
+    let generation = Mechanism::Plain(CKM_RSA_PKCS_KEY_PAIR_GEN);
+    Ok(session.generate_key_pair(&generation, &public, &private)?.1)
 }
 
 /// The module, beside this program: cargo puts it there.
@@ -246,7 +298,7 @@ fn login(context: &Context, token: &str) -> Result<Session> {
     Ok(session)
 }
 
-fn make_keys(session: &Session, filled: bool) -> Result<()> {
+pub(crate) fn make_keys(session: &Session, filled: bool) -> Result<()> {
     make_aes_key(session, AES_KEY)?;
     if filled {
         make_aes_key(session, &filler(0))?;
@@ -283,7 +335,7 @@ fn make_aes_key(session: &Session, label: &str) -> Result<ObjectHandle> {
 }
 
 /// Label of an object that only has to be there; all are of one length.
-fn filler(number: usize) -> String {
+pub(crate) fn filler(number: usize) -> String {
     format!("filler-{number:06}")
 }
 

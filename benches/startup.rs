@@ -16,6 +16,9 @@ use crate::instance::CRYPTO_OFFICER;
 /// The first argument of the process that loads.
 pub const ARGUMENT: &str = "--load-and-log-in";
 
+/// In place of a directory: the module finds its configuration by the environment.
+pub const BY_ENVIRONMENT: &str = "-";
+
 /// What one process took.
 #[derive(Debug, Clone, Copy)]
 pub struct Startup {
@@ -47,7 +50,11 @@ pub fn measure(module: &Path, directory: &Path, token: &str) -> Result<Startup> 
 pub fn run(module: &Path, directory: &str, token: &str) -> Result<()> {
     let start = Instant::now();
     let module = Module::load(module)?;
-    let context = module.initialize(InitArgs::Reserved(CString::new(directory)?))?;
+    let arguments = match directory {
+        BY_ENVIRONMENT => InitArgs::OsLocking,
+        directory => InitArgs::Reserved(CString::new(directory)?),
+    };
+    let context = module.initialize(arguments)?;
     let slot = context.slot_by_label(token)?.context("no such token")?;
     let session = context.open_session(slot, Access::ReadWrite)?;
     session.login(UserType::CRYPTO_OFFICER, &Pin::from(CRYPTO_OFFICER))?;

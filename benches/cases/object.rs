@@ -34,6 +34,7 @@ pub(crate) fn cases(criterion: &mut Criterion, fleet: &Fleet) {
     );
     find(&mut group, 100, || fleet.hundred());
     find(&mut group, 10_000, || fleet.full());
+    find(&mut group, 100_000, || fleet.vast());
     group.finish();
 }
 

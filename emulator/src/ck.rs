@@ -46,6 +46,12 @@ pub enum Purpose {
     Verify,
 }
 
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 5] =
+        [Self::Encrypt, Self::Decrypt, Self::Digest, Self::Sign, Self::Verify];
+}
+
 /// Who logs in, in the vendor's roles.
 ///
 /// Source: roles.md section 1 of the fact pack (Documented).

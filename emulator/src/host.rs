@@ -9,21 +9,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::ck::SessionHandle;
 use crate::env::{ControlPage, Word};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::store::{CONTROL_FILE, Durability};
-use crate::hsm::{Appliance, Partition};
+use crate::hsm::{Appliance, Partition, Seated};
 use crate::luna::config::ClientConfig;
 use crate::profile::Profile;
-use crate::wire::{Fault, Link, Presence, Reply, Request};
+use crate::wire::{Fault, Link, Presence, Reply, Request, Seat};
 
 /// A partition of an HSM in this process.
-struct Embedded {
+struct Embedded(Arc<Connection>);
+
+/// The way to it, shared by its seats.
+struct Connection {
     partition: Arc<Partition>,
     page: Arc<ControlPage>,
     /// The count of cuts this process has met.
     met: AtomicU64,
     meeting: Mutex<()>,
+}
+
+/// A session there.
+struct EmbeddedSeat {
+    connection: Arc<Connection>,
+    seated: Seated,
 }
 
 /// A partition whose HSM could not be opened, or that the configuration names and nobody has.
@@ -55,36 +65,52 @@ impl Host {
             Durability::Process
         };
         let mut opened: Vec<(String, std::result::Result<Hsm, String>)> = Vec::new();
-        let mut host = Self {
-            links: Vec::new(),
-            profile: built_in(crate::profile::DEFAULT)?,
-            complaints: Vec::new(),
-        };
-        let mut first = true;
+        let (mut links, mut complaints) = (Vec::new(), Vec::new());
+        let mut profiles = Profiles::default();
+        let mut first = None;
         for entry in &config.partitions {
             if !opened.iter().any(|(name, _)| *name == entry.hsm) {
                 let hsm = match &config.emulator.state_directory {
-                    Some(state) => Hsm::open(&state.join(&entry.hsm), durability),
+                    Some(state) => Hsm::open(&state.join(&entry.hsm), durability, &mut profiles),
                     None => Err("the Emulator section names no StateDirectory".into()),
                 };
                 match &hsm {
-                    Ok(hsm) if first => {
-                        host.profile = Arc::clone(hsm.appliance.profile());
-                        first = false;
+                    Ok(hsm) => {
+                        first.get_or_insert_with(|| Arc::clone(hsm.appliance.profile()));
                     }
-                    Ok(_) => {}
-                    Err(why) => host.complaints.push(format!("HSM {}: {why}", entry.hsm)),
+                    Err(why) => complaints.push(format!("HSM {}: {why}", entry.hsm)),
                 }
                 opened.push((entry.hsm.clone(), hsm));
             }
             let hsm = opened.iter().find(|(name, _)| *name == entry.hsm).map(|(_, hsm)| hsm);
-            host.links.push(match hsm {
+            links.push(match hsm {
                 Some(Ok(hsm)) => hsm.link(&entry.serial),
                 Some(Err(why)) => broken(&entry.serial, why.clone()),
                 None => broken(&entry.serial, "no HSM".into()),
             });
         }
-        Ok(host)
+        let profile = match first {
+            Some(profile) => profile,
+            None => profiles.built_in(crate::profile::DEFAULT)?,
+        };
+        Ok(Self { links, profile, complaints })
+    }
+}
+
+/// Profiles already read: reading one takes a millisecond, and the HSMs of a host mostly share one.
+#[derive(Default)]
+struct Profiles(Vec<Arc<Profile>>);
+
+impl Profiles {
+    fn built_in(&mut self, name: &str) -> Result<Arc<Profile>> {
+        if let Some(known) = self.0.iter().find(|known| known.name == name) {
+            return Ok(Arc::clone(known));
+        }
+        let read = Profile::built_in(name)
+            .map(Arc::new)
+            .map_err(|error| Error::new(Cause::DeviceError, error.to_string()))?;
+        self.0.push(Arc::clone(&read));
+        Ok(read)
     }
 }
 
@@ -94,9 +120,13 @@ struct Hsm {
 }
 
 impl Hsm {
-    fn open(directory: &Path, durability: Durability) -> std::result::Result<Self, String> {
-        let appliance =
-            Appliance::open(directory, durability, built_in).map_err(|error| error.to_string())?;
+    fn open(
+        directory: &Path,
+        durability: Durability,
+        profiles: &mut Profiles,
+    ) -> std::result::Result<Self, String> {
+        let appliance = Appliance::open(directory, durability, |name| profiles.built_in(name))
+            .map_err(|error| error.to_string())?;
         let page =
             ControlPage::open(&directory.join(CONTROL_FILE)).map_err(|error| error.to_string())?;
         Ok(Self { appliance, page: Arc::new(page) })
@@ -105,12 +135,12 @@ impl Hsm {
     fn link(&self, serial: &str) -> Arc<dyn Link> {
         let partition = self.appliance.partitions().iter().find(|it| it.serial() == serial);
         match partition {
-            Some(partition) => Arc::new(Embedded {
+            Some(partition) => Arc::new(Embedded(Arc::new(Connection {
                 partition: Arc::clone(partition),
                 page: Arc::clone(&self.page),
                 met: AtomicU64::new(self.page.word(Word::Restarts)),
                 meeting: Mutex::new(()),
-            }),
+            }))),
             None => {
                 broken(serial, format!("HSM {} has no partition {serial}", self.appliance.serial()))
             }
@@ -123,13 +153,7 @@ pub fn broken(serial: &str, why: String) -> Arc<dyn Link> {
     Arc::new(Broken { serial: serial.to_owned(), why })
 }
 
-fn built_in(name: &str) -> Result<Arc<Profile>> {
-    Profile::built_in(name)
-        .map(Arc::new)
-        .map_err(|error| Error::new(Cause::DeviceError, error.to_string()))
-}
-
-impl Embedded {
+impl Connection {
     /// The connection was lost since: the HSM has closed its sessions. Once for each loss, so that
     /// a session opened after it is not lost again.
     fn meet_anew(&self, epoch: u64) {
@@ -139,22 +163,19 @@ impl Embedded {
             self.met.store(epoch, Ordering::Release);
         }
     }
-}
 
-impl Link for Embedded {
-    fn serial(&self) -> &str {
-        self.partition.serial()
-    }
-
-    fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+    /// # Errors
+    /// `Unreachable` while it is cut off.
+    fn reach(&self) -> std::result::Result<&Arc<Partition>, Fault> {
         let presence = self.presence();
         if presence.epoch != self.met.load(Ordering::Acquire) {
             self.meet_anew(presence.epoch);
         }
         if !presence.reachable {
-            return Err(Fault::Unreachable(format!("member {} is down", self.serial())));
+            let serial = self.partition.serial();
+            return Err(Fault::Unreachable(format!("member {serial} is down")));
         }
-        self.partition.handle(request).map_err(Fault::Refused)
+        Ok(&self.partition)
     }
 
     fn presence(&self) -> Presence {
@@ -162,6 +183,36 @@ impl Link for Embedded {
             reachable: self.page.word(Word::Link) == 0,
             epoch: self.page.word(Word::Restarts),
         }
+    }
+}
+
+impl Link for Embedded {
+    fn serial(&self) -> &str {
+        self.0.partition.serial()
+    }
+
+    fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        self.0.reach()?.handle(request).map_err(Fault::Refused)
+    }
+
+    fn seat(&self, session: SessionHandle) -> Option<Arc<dyn Seat>> {
+        let seated = self.0.partition.seat(session).ok()?;
+        Some(Arc::new(EmbeddedSeat { connection: Arc::clone(&self.0), seated }))
+    }
+
+    fn presence(&self) -> Presence {
+        self.0.presence()
+    }
+}
+
+impl Seat for EmbeddedSeat {
+    fn call(
+        &self,
+        request: &Request<'_>,
+        out: Option<&mut [u8]>,
+    ) -> std::result::Result<Reply, Fault> {
+        self.connection.reach()?;
+        self.seated.handle(request, out).map_err(Fault::Refused)
     }
 }
 

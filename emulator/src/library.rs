@@ -648,9 +648,9 @@ handed_on! {
     /// `C_FindObjectsFinal`.
     find_final => find_final(session: SessionHandle) -> ();
     /// `C_EncryptInit` and its kin.
-    operation_init => operation_init(session: SessionHandle, purpose: Purpose, mechanism: &Mechanism, key: Option<ObjectHandle>) -> ();
+    operation_init => operation_init(session: SessionHandle, purpose: Purpose, mechanism: Mechanism, key: Option<ObjectHandle>) -> ();
     /// `C_Encrypt` and its kin.
-    operation_single => operation_single(session: SessionHandle, purpose: Purpose, input: &[u8], room: Room) -> Output;
+    operation_single => operation_single(session: SessionHandle, purpose: Purpose, input: &[u8], room: Room, out: Option<&mut [u8]>) -> Output;
     /// `C_EncryptUpdate` and its kin.
     operation_update => operation_update(session: SessionHandle, purpose: Purpose, input: &[u8], room: Room) -> Output;
     /// `C_EncryptFinal` and its kin.
@@ -680,7 +680,7 @@ handed_on! {
     /// `C_SeedRandom`.
     seed_random => seed_random(session: SessionHandle, seed: &[u8]) -> ();
     /// `C_GenerateRandom`.
-    random => random(session: SessionHandle, len: usize) -> Vec<u8>;
+    random => random(session: SessionHandle, out: &mut [u8]) -> ();
 }
 
 /// A password HSM wants one; a null PIN asks for a PED.

@@ -23,6 +23,15 @@ pub enum Output {
     TooSmall(usize),
     /// The bytes, no more than there is room for.
     Data(Vec<u8>),
+    /// So many bytes, which are where the caller wants them already.
+    Placed(usize),
+}
+
+impl Output {
+    /// Whether bytes came out, as against an answer that leaves the operation active.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Data(_) | Self::Placed(_))
+    }
 }
 
 impl Room {

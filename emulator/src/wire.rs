@@ -5,6 +5,7 @@
 //! nothing else.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -486,10 +487,25 @@ pub trait Link: Send + Sync {
     /// See [`Fault`].
     fn call(&self, request: &Request<'_>) -> Result<Reply, Fault>;
 
+    /// A shorter way to a session that is open there, where the link has one.
+    fn seat(&self, _session: SessionHandle) -> Option<Arc<dyn Seat>> {
+        None
+    }
+
     /// Whether the member can be reached, and how often it was lost before; sessions of an older
     /// count are gone. Costs a few nanoseconds where the link can tell, and is what the last call
     /// saw where it cannot.
     fn presence(&self) -> Presence;
+}
+
+/// One session of a partition, reached without being looked up for each request.
+pub trait Seat: Send + Sync {
+    /// As [`Link::call`]; whatever session the request names, this one is meant. An output goes to
+    /// `out` where there is one with room for it, and is a reply like any other where not.
+    ///
+    /// # Errors
+    /// As [`Link::call`].
+    fn call(&self, request: &Request<'_>, out: Option<&mut [u8]>) -> Result<Reply, Fault>;
 }
 
 /// See [`Link::presence`].

@@ -29,6 +29,11 @@ fn forks_while_other_threads_hammer() {
     run("hammer");
 }
 
+#[test]
+fn no_two_processes_draw_the_same_random_bytes() {
+    run("random");
+}
+
 pub(crate) fn application(words: &[String]) {
     let [role, path] = words else { panic!("{words:?}") };
     let context = Module::load(path).unwrap().initialize(InitArgs::OsLocking).unwrap();
@@ -44,6 +49,7 @@ pub(crate) fn application(words: &[String]) {
     match role.as_str() {
         "once" => forked(&context, &mac),
         "hammer" => hammer(&context, &mac),
+        "random" => draws(&context, &session),
         other => panic!("nobody plays {other}"),
     }
     assert_eq!(self::mac(&session), mac, "the parent's session and login are as they were");
@@ -80,6 +86,47 @@ fn hammer(context: &Context, mac: &[u8]) {
         }
         stop.store(true, Ordering::SeqCst);
     });
+}
+
+/// Several children of one parent whose generator has been in use, and the parent itself after each.
+fn draws(context: &Context, session: &Session) {
+    const LEN: usize = 32;
+    let mut seen = vec![session.random(LEN).unwrap()];
+    for _ in 0..4 {
+        let mut ends = [0; 2];
+        // SAFETY: room for the two ends.
+        assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0, "{}", Error::last_os_error());
+        // SAFETY: as in `forked`.
+        let pid = unsafe { libc::fork() };
+        assert!(pid >= 0, "{}", Error::last_os_error());
+        if pid == 0 {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let own = context.module().initialize(InitArgs::OsLocking).unwrap();
+                let drawn = officer(&own, first_slot(&own)).random(LEN).unwrap();
+                // SAFETY: the bytes are there, and a pipe takes so few at once.
+                let written = unsafe { libc::write(ends[1], drawn.as_ptr().cast(), LEN) };
+                assert_eq!(written.unsigned_abs(), LEN);
+            }));
+            // SAFETY: ends the process at once.
+            unsafe { libc::_exit(i32::from(outcome.is_err())) };
+        }
+        let mut drawn = vec![0; LEN];
+        // SAFETY: the write end is ours to close, the bytes have room, and the child is ours.
+        let (read, status) = unsafe {
+            libc::close(ends[1]);
+            let read = libc::read(ends[0], drawn.as_mut_ptr().cast(), LEN);
+            libc::close(ends[0]);
+            let mut status = 0;
+            libc::waitpid(pid, &raw mut status, 0);
+            (read, status)
+        };
+        assert_eq!((read.unsigned_abs(), status), (LEN, 0), "the child drew and ended well");
+        seen.extend([drawn, session.random(LEN).unwrap()]);
+    }
+    let drawn = seen.len();
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), drawn, "bytes were drawn twice");
 }
 
 /// Forks, and has the child go through its life.

@@ -104,6 +104,12 @@ fn application() {
             session.digest_update(words[1].as_bytes()).expect("a digest");
             say(&format!("{:?}", session.digest_final().expect("a digest")));
         }
+        "new-pin" => {
+            let context = application_context();
+            let session = officer(&context, first_slot(&context));
+            let new = Pin::from(words[0].as_str());
+            session.set_pin(&Pin::from(luna_tests::CRYPTO_OFFICER), &new).expect("changed");
+        }
         "list" => {
             let context = application_context();
             let session = officer(&context, first_slot(&context));

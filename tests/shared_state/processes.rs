@@ -91,6 +91,23 @@ fn wrong_pins_of_all_processes_are_counted_together() {
 }
 
 #[test]
+fn a_pin_that_another_process_changed_is_wrong_at_once() {
+    let instance = Instance::up(&["--partition", "app"]);
+    let context = instance.context();
+    let slot = first_slot(&context);
+    // Right twice: the second time it is remembered.
+    drop(officer(&context, slot));
+    drop(officer(&context, slot));
+    child("new-pin", &["another-password"], &instance).end().well();
+    let session = context.open_session(slot, Access::ReadWrite).unwrap();
+    let login = |pin: &str| session.login(UserType::CRYPTO_OFFICER, &Pin::from(pin));
+    assert!(login(CRYPTO_OFFICER).unwrap_err().is(CKR_PIN_INCORRECT));
+    let state = context.role_state(slot, UserType::CRYPTO_OFFICER).unwrap();
+    assert_eq!(state.login_attempts_left, 9, "and counted");
+    login("another-password").unwrap();
+}
+
+#[test]
 fn the_right_pin_clears_the_count() {
     let instance = Instance::up(&["--partition", "app"]);
     child("wrong-pins", &["4"], &instance).end().well();

@@ -63,7 +63,7 @@ pub(super) unsafe fn init(
 ) -> Result<()> {
     // SAFETY: passed on.
     let mechanism = unsafe { params::read(mechanism)? };
-    library.operation_init(SessionHandle(session), purpose, &mechanism, key.map(ObjectHandle))
+    library.operation_init(SessionHandle(session), purpose, mechanism, key.map(ObjectHandle))
 }
 
 /// `C_Encrypt`, `C_Decrypt`, `C_Digest`, `C_Sign`.
@@ -84,7 +84,10 @@ pub(super) unsafe fn single(
             output(library, session, purpose, out, out_len)?,
         )
     };
-    out.put(&library.operation_single(SessionHandle(session), purpose, data, out.room())?)
+    // SAFETY: nothing else is written to the buffer until the answer is there.
+    let place = unsafe { out.beside(data) };
+    let answer = library.operation_single(SessionHandle(session), purpose, data, out.room(), place);
+    out.put(&answer?)
 }
 
 /// `C_EncryptUpdate`, `C_DecryptUpdate`.

@@ -16,6 +16,10 @@ use crate::output::{Output, Room};
 /// length field contains.
 pub(super) const INPUT_BYTES_MAX: usize = 1 << 30;
 
+/// By how much an output may be longer than its input and still be written where the caller wants
+/// it at once: paddings, tags and vectors, digests.
+const OUTPUT_OVER_INPUT: usize = 256;
+
 fn arguments_bad(rule: &'static str) -> Error {
     Error::new(Cause::ArgumentsBad, rule)
 }
@@ -214,6 +218,27 @@ impl Buffer {
         self.room
     }
 
+    /// The caller's buffer itself, for an output that is written while the input is still read:
+    /// none where there is no buffer or the two have bytes in common.
+    ///
+    /// No longer than an output of that input can be, since a caller that has room for it may say
+    /// any length.
+    ///
+    /// # Safety
+    /// Nobody writes to the buffer while the result lives.
+    pub(super) unsafe fn beside<'a>(&self, input: &[u8]) -> Option<&'a mut [u8]> {
+        let Room::Bytes(room) = self.room else { return None };
+        let len = room.min(input.len().saturating_add(OUTPUT_OVER_INPUT));
+        let (at, from) = (self.data.addr(), input.as_ptr().addr());
+        let (end, until) = (at.checked_add(len)?, from.checked_add(input.len())?);
+        if at < until && from < end {
+            return None;
+        }
+        // SAFETY: not null, `new` was promised so many bytes, the caller keeps others away, and the
+        // input lies elsewhere; bytes have no alignment.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.data, len) })
+    }
+
     /// Writes the answer.
     ///
     /// # Errors
@@ -228,6 +253,10 @@ impl Buffer {
             Output::TooSmall(len) => {
                 self.len.put(*len as CK_ULONG);
                 Err(Error::new(Cause::BufferTooSmall, "the output is longer than the buffer"))
+            }
+            Output::Placed(len) => {
+                self.len.put(*len as CK_ULONG);
+                Ok(())
             }
             Output::Data(data) => {
                 match self.room {

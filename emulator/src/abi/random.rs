@@ -5,7 +5,7 @@ use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::library::Library;
 
-/// Made and copied out at a time, so that a large request needs no large memory of ours.
+/// Asked for at a time: the most a partition gives in one request.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// # Safety
@@ -40,13 +40,14 @@ pub(super) unsafe fn generate(
     loop {
         let wanted = PIECE_BYTES.min(len - done);
         // Asked for no bytes, the library still looks at the session.
-        let piece = library.random(SessionHandle(session), wanted)?;
-        if piece.len() != wanted {
-            return Err(Error::new(Cause::GeneralError, "a random source gives what it is asked"));
-        }
-        // SAFETY: the caller vouches for `len` bytes, of which `done` are written; a length of 0
-        // may come with a null pointer, which is fine for a copy of nothing.
-        unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), data.wrapping_add(done), wanted) };
+        let piece: &mut [u8] = if wanted == 0 {
+            &mut []
+        } else {
+            // SAFETY: not null, and the caller vouches for `len` bytes, of which `done` are written;
+            // bytes have no alignment.
+            unsafe { std::slice::from_raw_parts_mut(data.wrapping_add(done), wanted) }
+        };
+        library.random(SessionHandle(session), piece)?;
         done += wanted;
         if done == len {
             return Ok(());

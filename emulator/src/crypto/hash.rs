@@ -139,12 +139,26 @@ impl Hash {
 /// [`CryptoError::Internal`] when aws-lc has no memory.
 pub fn digest(hash: Hash, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
     let mut out = vec![0; hash.len()];
+    digest_into(hash, data, &mut out)?;
+    Ok(out)
+}
+
+/// As [`digest`], into memory of exactly its length.
+///
+/// # Errors
+///
+/// [`CryptoError::Length`] for memory of another length, [`CryptoError::Internal`] when aws-lc has
+/// no memory.
+pub fn digest_into(hash: Hash, data: &[u8], out: &mut [u8]) -> Result<(), CryptoError> {
+    if out.len() != hash.len() {
+        return Err(CryptoError::Length);
+    }
     // SAFETY: both ways read `data.len()` bytes and write exactly `hash.len()` bytes; the size
     // pointer may be null.
     unsafe {
         if let Some(direct) = hash.direct() {
             direct(data.as_ptr(), data.len(), out.as_mut_ptr());
-            return Ok(out);
+            return Ok(());
         }
         let returned = sys::EVP_Digest(
             data.as_ptr().cast(),
@@ -154,9 +168,8 @@ pub fn digest(hash: Hash, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
             hash.evp(),
             std::ptr::null_mut(),
         );
-        check(returned, CryptoError::Internal)?;
+        check(returned, CryptoError::Internal)
     }
-    Ok(out)
 }
 
 #[cfg(test)]

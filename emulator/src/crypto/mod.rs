@@ -8,7 +8,7 @@
 //!
 //! | file | served by | why |
 //! |---|---|---|
-//! | [`random`] | ring | the operating system's generator without a state in the process: nothing to reseed after `fork` |
+//! | [`random`] | aws-lc | a generator for each thread that notices `fork`: 4 KiB 10 × faster than asking the operating system each time |
 //! | [`kdf`] | ring | safe interface, level in speed |
 //! | [`seal`] | ring | safe AES-256-GCM with a 12-byte nonce is all the store asks for |
 //! | [`hash`] | aws-lc | SHA-224, SHA-3 and MD5 are not in ring; SHA-1 is 5 ×, SHA-256 of 64 bytes 1.7 × faster |

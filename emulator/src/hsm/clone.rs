@@ -89,7 +89,7 @@ impl Partition {
         let identity = attributes.find(CKA_OUID).cloned().ok_or_else(gone)?;
         if let Some(ouid) = identity.as_bytes().and_then(|bytes| bytes.try_into().ok())
             && let Ok(crate::wire::Reply::Object(found)) =
-                self.handle_object(&Request::Locate(session.handle, ouid))
+                self.handle_object(&Request::Locate(session.handle, ouid), Some(session))
         {
             return Ok(found);
         }

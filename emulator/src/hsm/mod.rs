@@ -25,6 +25,7 @@ mod session;
 pub mod store;
 mod transport;
 mod usage;
+mod verified;
 
 pub use self::appliance::{Appliance, Blueprint, PartitionBlueprint, Roles};
-pub use self::partition::Partition;
+pub use self::partition::{Partition, Seated};

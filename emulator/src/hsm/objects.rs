@@ -1,11 +1,11 @@
 //! Objects of a partition: token objects in the store and its cache, session objects in memory.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
 
 use crate::ck::*;
 use crate::crypto::random;
@@ -72,8 +72,8 @@ impl Held {
 /// Objects in memory.
 #[derive(Default)]
 pub(super) struct Objects {
-    token: RwLock<HashMap<u64, Arc<Held>>>,
-    session: RwLock<HashMap<u64, Arc<Held>>>,
+    token: RwLock<FxHashMap<u64, Arc<Held>>>,
+    session: RwLock<FxHashMap<u64, Arc<Held>>>,
     next_session: AtomicU64,
 }
 
@@ -108,86 +108,90 @@ impl Objects {
 }
 
 impl Partition {
-    /// After a logout: private session objects of the application are gone, and nothing private
-    /// stays in memory once nobody is logged in.
+    /// After a logout: private session objects of the application are gone. Private token objects
+    /// stay in memory, where who is not logged in does not get at them: an application that logs in
+    /// for each of its requests would read and parse them anew each time.
     pub(super) fn forget_private(&self, application: ApplicationId) {
         self.objects.session.write().retain(|_, held| {
             !held.private || held.owner.is_none_or(|(owner, _)| owner != application)
         });
-        if !self.sessions.any_login() {
-            self.objects.token.write().retain(|_, held| !held.private);
-        }
     }
 
-    pub(super) fn handle_object(&self, request: &Request<'_>) -> Result<Reply> {
+    pub(super) fn handle_object(
+        &self,
+        request: &Request<'_>,
+        seat: Option<&Session>,
+    ) -> Result<Reply> {
         match request {
             Request::Create(session, template) => {
-                self.create(&*self.sessions.find(*session)?, template).map(Reply::Object)
+                self.create(&*self.sessions.present(seat, *session)?, template).map(Reply::Object)
             }
-            Request::Copy(session, object, template) => {
-                self.copy(&*self.sessions.find(*session)?, *object, template).map(Reply::Object)
-            }
+            Request::Copy(session, object, template) => self
+                .copy(&*self.sessions.present(seat, *session)?, *object, template)
+                .map(Reply::Object),
             Request::Destroy(session, object) => {
-                self.destroy(&*self.sessions.find(*session)?, *object).map(done)
+                self.destroy(&*self.sessions.present(seat, *session)?, *object).map(done)
             }
             Request::ObjectSize(session, object) => {
-                let held = self.seen_by(&self.sessions.find(*session)?.application, *object)?;
+                let held =
+                    self.seen_by(&self.sessions.present(seat, *session)?.application, *object)?;
                 Ok(Reply::Size(records::encode(held.object.attributes())?.len() as u64))
             }
             Request::Attributes(session, object, kinds) => {
-                let held = self.seen_by(&self.sessions.find(*session)?.application, *object)?;
+                let held =
+                    self.seen_by(&self.sessions.present(seat, *session)?.application, *object)?;
                 Ok(Reply::Answers(kinds.iter().map(|kind| answer(&held.object, *kind)).collect()))
             }
-            Request::SetAttributes(session, object, template) => {
-                self.set_attributes(&*self.sessions.find(*session)?, *object, template).map(done)
-            }
-            Request::Count(session, object, counting) => {
-                self.modify_count(&*self.sessions.find(*session)?, *object, *counting).map(done)
-            }
+            Request::SetAttributes(session, object, template) => self
+                .set_attributes(&*self.sessions.present(seat, *session)?, *object, template)
+                .map(done),
+            Request::Count(session, object, counting) => self
+                .modify_count(&*self.sessions.present(seat, *session)?, *object, *counting)
+                .map(done),
             Request::Find(session, template) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 let held = self.search(&session.application, template)?;
                 Ok(Reply::Objects(held.iter().map(|held| held.found()).collect()))
             }
             Request::Locate(session, ouid) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 let wanted = Template::from_iter([Attribute::bytes(CKA_OUID, ouid.to_vec())]);
                 let found = self.search(&session.application, &wanted)?;
                 let held = found.first().ok_or_else(gone)?;
                 Ok(Reply::Object(held.found()))
             }
             Request::Inventory(session) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 let held = self.search(&session.application, &Template::new())?;
                 Ok(Reply::Objects(held.iter().map(|held| held.found()).collect()))
             }
             Request::GenerateKey(session, mechanism, template) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 self.generate_key(&session, mechanism, template).map(Reply::Object)
             }
             Request::GenerateKeyPair(session, mechanism, public, private) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 let (public, private) =
                     self.generate_key_pair(&session, mechanism, public, private)?;
                 Ok(Reply::Pair(public, private))
             }
             Request::Wrap(session, mechanism, wrapping, key, room) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 self.wrap(&session, mechanism, *wrapping, *key, *room)
             }
             Request::Unwrap(session, mechanism, unwrapping, wrapped, template) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 self.unwrap(&session, mechanism, *unwrapping, wrapped, template)
             }
             Request::Derive(session, mechanism, base, template) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 self.derive(&session, mechanism, *base, template)
             }
             Request::Extract(session, object) => {
-                self.extract(&*self.sessions.find(*session)?, *object).map(Reply::Bytes)
+                self.extract(&*self.sessions.present(seat, *session)?, *object).map(Reply::Bytes)
             }
             Request::Insert(session, blob) => {
-                self.insert(&*self.sessions.find(*session)?, blob).map(Reply::Object)
+                self.insert(&*self.sessions.present(seat, *session)?, blob).map(Reply::Object)
             }
             _ => Err(Error::new(Cause::GeneralError, "a request went to the wrong room")),
         }
@@ -507,6 +511,7 @@ impl Partition {
         let owner = Some((session.application.id, session.handle));
         let held = Held::new((ObjectHandle(handle), ouid), owner, 0, class, attributes);
         let found = held.found();
+        session.made_objects.store(true, Ordering::Release);
         self.objects.session.write().insert(handle, Arc::new(held));
         Ok(found)
     }
@@ -530,12 +535,14 @@ impl Partition {
         }
         if held.owner.is_some() {
             self.objects.session.write().remove(&handle.0);
+            self.touch();
             return Ok(());
         }
         if !self.store.delete_object(handle.0)? {
             return Err(gone());
         }
         self.objects.forget(&[handle.0]);
+        self.touch();
         Ok(())
     }
 
@@ -580,6 +587,7 @@ impl Partition {
                 match session.get_mut(&handle.0) {
                     Some(now) if Arc::ptr_eq(now, &held) => {
                         *now = Arc::new(fresh);
+                        self.touch();
                         return Ok(());
                     }
                     Some(_) => continue,
@@ -590,6 +598,7 @@ impl Partition {
                 self.with_key(application, held.private, |key| records::update(&attributes, key))?;
             let outcome = self.store.update_object(handle.0, held.generation, &update);
             self.objects.forget(&[handle.0]);
+            self.touch();
             match outcome {
                 // Another process changed it meanwhile: look again, by its rules as they are now.
                 Err(StoreError::Conflict { .. }) => {}

@@ -69,44 +69,144 @@ impl Purpose {
     }
 }
 
+/// What a session's operations left for the next request, a place for each purpose.
+#[derive(Default)]
+pub(super) struct Operations {
+    running: [Option<Running>; Purpose::ALL.len()],
+    prepared: [Option<Box<Prepared>>; Purpose::ALL.len()],
+}
+
+/// What the last Init of a purpose found out. Performing what was initialised, or initialising with
+/// the same key and mechanism again, finds it done; what it says is true while nothing of the
+/// partition has changed since ([`Partition::changes`]). It keeps the key's object until the next
+/// Init of its purpose, the logout, or the end of the session.
+struct Prepared {
+    changes: u64,
+    kind: CK_MECHANISM_TYPE,
+    key: Option<ObjectHandle>,
+    ready: Ready,
+    /// The key; none for a digest.
+    held: Option<Arc<Held>>,
+}
+
+impl Operations {
+    pub(super) fn running(&mut self, purpose: Purpose) -> &mut Option<Running> {
+        let [encrypt, decrypt, digest, sign, verify] = &mut self.running;
+        match purpose {
+            Purpose::Encrypt => encrypt,
+            Purpose::Decrypt => decrypt,
+            Purpose::Digest => digest,
+            Purpose::Sign => sign,
+            Purpose::Verify => verify,
+        }
+    }
+
+    fn prepared(&mut self, purpose: Purpose) -> &mut Option<Box<Prepared>> {
+        let [encrypt, decrypt, digest, sign, verify] = &mut self.prepared;
+        match purpose {
+            Purpose::Encrypt => encrypt,
+            Purpose::Decrypt => decrypt,
+            Purpose::Digest => digest,
+            Purpose::Sign => sign,
+            Purpose::Verify => verify,
+        }
+    }
+
+    /// Ends what works with a key, and lets go of the keys: their user logged out.
+    pub(super) fn end_those_with_keys(&mut self) {
+        let digest = self.running(Purpose::Digest).take();
+        *self = Self::default();
+        *self.running(Purpose::Digest) = digest;
+    }
+}
+
+impl Ready {
+    /// The same for another parameter.
+    fn with(&mut self, params: &Params) -> Result<()> {
+        match self {
+            Self::Digest(_) if *params == Params::None => Ok(()),
+            Self::Digest(_) => Err(wrong_params("a digest takes no parameter")),
+            Self::Cipher(_, using) | Self::Signature(_, using) if same(&using.params, params) => {
+                Ok(())
+            }
+            Self::Cipher(cipher, using) => {
+                using.params.clone_from(params);
+                cipher.prepare(using)
+            }
+            Self::Signature(signature, using) => {
+                using.params.clone_from(params);
+                signature.prepare(using)
+            }
+        }
+    }
+}
+
+/// Equality of parameters, vectors byte by byte: these were written a moment ago, and a vectorised
+/// comparison waits until they have left the processor's store buffer, which costs a third of a
+/// short message.
+fn same(one: &Params, other: &Params) -> bool {
+    let bytes = |one: &[u8], other: &[u8]| {
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one == other)
+    };
+    match (one, other) {
+        (Params::Iv(one), Params::Iv(other)) => bytes(one, other),
+        (
+            Params::Gcm { iv: Some(iv), aad, tag_bits },
+            Params::Gcm { iv: Some(other_iv), aad: other_aad, tag_bits: other_bits },
+        ) => tag_bits == other_bits && bytes(iv, other_iv) && bytes(aad, other_aad),
+        _ => one == other,
+    }
+}
+
 impl Partition {
-    pub(super) fn handle_operation(&self, request: &Request<'_>) -> Result<Reply> {
+    pub(super) fn handle_operation(
+        &self,
+        request: &Request<'_>,
+        seat: Option<&Session>,
+        out: Option<&mut [u8]>,
+    ) -> Result<Reply> {
         match request {
             Request::Check(operation) => {
-                let session = self.sessions.find(operation.session)?;
-                let (_, held) = self.ready(&session, operation, Stage::Init)?;
-                let pin = held.is_some_and(|held| held.asks.pin());
+                let session = self.sessions.present(seat, operation.session)?;
+                let mut operations = session.operations.lock();
+                let ready = self.ready(&session, operation, Stage::Init, &mut operations)?;
+                let pin = ready.held.as_ref().is_some_and(|held| held.asks.pin());
                 Ok(if pin { Reply::PinWanted } else { Reply::Done })
             }
             Request::Perform { operation, input, signature, room } => {
-                let session = self.sessions.find(operation.session)?;
-                let (ready, held) = self.ready(&session, operation, run(operation))?;
-                let output = perform(&ready, input, signature.as_deref(), *room)?;
-                match held {
-                    Some(held) => self.count_output(&session.application, &held, output),
+                let session = self.sessions.present(seat, operation.session)?;
+                // Held while the key works: a session does one thing at a time.
+                let mut operations = session.operations.lock();
+                let ready = self.ready(&session, operation, run(operation), &mut operations)?;
+                // What is not counted must not be seen, so it is not written before it is counted.
+                let out = out.filter(|_| !ready.held.as_ref().is_some_and(|it| it.asks.counting()));
+                let output = perform(&ready.ready, input, signature.as_deref(), *room, out)?;
+                match &ready.held {
+                    Some(held) => self.count_output(&session.application, held, output),
                     None => Ok(Reply::Output(output)),
                 }
             }
             Request::Begin(operation) => {
-                let session = self.sessions.find(operation.session)?;
-                let (ready, held) = self.ready(&session, operation, run(operation))?;
-                let running = begin(ready)?;
+                let session = self.sessions.present(seat, operation.session)?;
+                let mut operations = session.operations.lock();
+                let ready = self.ready(&session, operation, run(operation), &mut operations)?;
+                let (running, held) = (begin(&ready.ready)?, ready.held.clone());
                 if let Some(held) = &held {
                     self.count(&session.application, held)?;
                 }
-                session.running.lock().insert(operation.purpose, running);
+                *operations.running(operation.purpose) = Some(running);
                 Ok(held.map_or(Reply::Done, |held| told(&held, Reply::Done)))
             }
             Request::Update { session, purpose, input, room } => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 step(&session, *purpose, |running| update(running, input, *room))
             }
             Request::Finish { session, purpose, signature, room } => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 finish_in(&session, *purpose, signature.as_deref(), *room)
             }
             Request::DigestKey(session, key) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 let key = self.digestible(&session, *key)?;
                 step(&session, Purpose::Digest, |running| match running {
                     Running::Digest { digest, holds_key } => {
@@ -119,15 +219,15 @@ impl Partition {
                 })
             }
             Request::SaveState(session, purpose) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 self.save_state(&session, *purpose).map(Reply::Bytes)
             }
             Request::LoadState(session, state) => {
-                self.load_state(&*self.sessions.find(*session)?, state)
+                self.load_state(&*self.sessions.present(seat, *session)?, state)
             }
             Request::Abandon(session, purpose) => {
-                let session = self.sessions.find(*session)?;
-                session.running.lock().remove(purpose);
+                let session = self.sessions.present(seat, *session)?;
+                *session.operations.lock().running(*purpose) = None;
                 Ok(done(()))
             }
             _ => Err(Error::new(Cause::GeneralError, "a request went to the wrong room")),
@@ -147,8 +247,38 @@ impl Partition {
         Err(Error::new(Cause::KeyIndigestible, "secret keys can be digested, no others"))
     }
 
-    /// What is to be done, and the key it is done with.
-    fn ready(
+    /// The operation with its key found fit for it, as it was found before, or found now; and fit
+    /// for use here and now, which is asked each time.
+    fn ready<'a>(
+        &self,
+        session: &Session,
+        operation: &Operation<'_>,
+        stage: Stage<'_>,
+        operations: &'a mut Operations,
+    ) -> Result<&'a Prepared> {
+        // Before anything is looked at: what changes meanwhile makes this number an old one.
+        let changes = self.changes();
+        let (kind, key) = (operation.mechanism.kind, operation.key);
+        let place = operations.prepared(operation.purpose);
+        let prepared = match place.take() {
+            Some(mut known)
+                if known.changes == changes && known.kind == kind && known.key == key =>
+            {
+                if let Some(held) = &known.held {
+                    self.may_use(session, held, stage)?;
+                }
+                known.ready.with(&operation.mechanism.params)?;
+                known
+            }
+            _ => {
+                let (ready, held) = self.find_ready(session, operation, stage)?;
+                Box::new(Prepared { changes, kind, key, ready, held })
+            }
+        };
+        Ok(place.insert(prepared))
+    }
+
+    fn find_ready(
         &self,
         session: &Session,
         operation: &Operation<'_>,
@@ -252,18 +382,33 @@ pub(super) fn check_allowed(key: &Object, kind: CK_MECHANISM_TYPE) -> Result<()>
 }
 
 /// A whole message. A length question never runs the key.
-fn perform(ready: &Ready, input: &[u8], signature: Option<&[u8]>, room: Room) -> Result<Output> {
+fn perform(
+    ready: &Ready,
+    input: &[u8],
+    signature: Option<&[u8]>,
+    room: Room,
+    out: Option<&mut [u8]>,
+) -> Result<Output> {
     match ready {
         Ready::Cipher(cipher, using) => {
             let (certain, bound) = cipher.bounds(using, input.len())?;
             if let Some(refused) = room.refuse(certain, bound) {
                 return Ok(refused);
             }
+            if let Some(out) = out.and_then(|out| out.get_mut(..bound))
+                && let Some(len) = cipher.once_into(using, input, out)?
+            {
+                return Ok(Output::Placed(len));
+            }
             Ok(room.fit(cipher.once(using, input)?))
         }
         Ready::Digest(hash) => {
             if let Some(refused) = room.refuse(hash.len(), hash.len()) {
                 return Ok(refused);
+            }
+            if let Some(out) = out.and_then(|out| out.get_mut(..hash.len())) {
+                hash::digest_into(*hash, input, out).map_err(broken)?;
+                return Ok(Output::Placed(hash.len()));
             }
             Ok(Output::Data(hash::digest(*hash, input).map_err(broken)?))
         }
@@ -274,9 +419,7 @@ fn perform(ready: &Ready, input: &[u8], signature: Option<&[u8]>, room: Room) ->
                     return Ok(refused);
                 }
             }
-            let mut feed = row.feed(using)?;
-            feed.update(input)?;
-            let fed = feed.finish()?;
+            let fed = row.condense(using, input)?;
             match signature {
                 Some(signature) => {
                     row.verify(using, &fed, signature)?;
@@ -288,14 +431,15 @@ fn perform(ready: &Ready, input: &[u8], signature: Option<&[u8]>, room: Room) ->
     }
 }
 
-fn begin(ready: Ready) -> Result<Running> {
+fn begin(ready: &Ready) -> Result<Running> {
     Ok(match ready {
-        Ready::Cipher(cipher, using) => Running::Cipher(cipher.start(using)?),
+        Ready::Cipher(cipher, using) => Running::Cipher(cipher.start(using.clone())?),
         Ready::Digest(hash) => {
-            Running::Digest { digest: Digest::new(hash).map_err(broken)?, holds_key: false }
+            Running::Digest { digest: Digest::new(*hash).map_err(broken)?, holds_key: false }
         }
         Ready::Signature(signature, using) => {
-            Running::Signature { feed: signature.feed(&using)?, using, signature }
+            let (feed, using) = (signature.feed(using)?, using.clone());
+            Running::Signature { feed, using, signature: *signature }
         }
     })
 }
@@ -310,9 +454,10 @@ fn step(
     purpose: Purpose,
     run: impl FnOnce(&mut Running) -> Result<Output>,
 ) -> Result<Reply> {
-    let mut running = session.running.lock().remove(&purpose).ok_or_else(not_initialized)?;
+    let mut running =
+        session.operations.lock().running(purpose).take().ok_or_else(not_initialized)?;
     let output = run(&mut running)?;
-    session.running.lock().insert(purpose, running);
+    *session.operations.lock().running(purpose) = Some(running);
     Ok(Reply::Output(output))
 }
 
@@ -342,7 +487,8 @@ fn finish_in(
     signature: Option<&[u8]>,
     room: Room,
 ) -> Result<Reply> {
-    let mut running = session.running.lock().remove(&purpose).ok_or_else(not_initialized)?;
+    let mut running =
+        session.operations.lock().running(purpose).take().ok_or_else(not_initialized)?;
     let refused = match &running {
         Running::Cipher(stream) if room == Room::Ask => Some(Output::Size(stream.finish_bound()?)),
         Running::Cipher(_) => None,
@@ -364,7 +510,7 @@ fn finish_in(
         },
     };
     if !matches!(output, Output::Data(_)) {
-        session.running.lock().insert(purpose, running);
+        *session.operations.lock().running(purpose) = Some(running);
     }
     Ok(Reply::Output(output))
 }

@@ -1,10 +1,11 @@
 //! One partition: what it is now, and who hears which request.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use crate::ck::*;
 use crate::crypto::seal::SealKey;
@@ -13,9 +14,11 @@ use crate::env::{Clock, SystemClock};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
-use crate::hsm::session::Sessions;
-use crate::hsm::store::{Changes, PartitionRecord, Step, Store};
+use crate::hsm::session::{Session, Sessions};
+use crate::hsm::store::{Changes, PartitionRecord, RoleRecord, Step, Store};
+use crate::hsm::verified::Verified;
 use crate::mechanisms::{self, Offer, broken};
+use crate::output::Output;
 use crate::profile::{Destructive, Profile};
 use crate::wire::{Description, Pin, PolicyState, Reply, Request};
 
@@ -38,22 +41,41 @@ pub struct Partition {
     pub(super) device_key: Arc<SealKey>,
     pub(super) sessions: Sessions,
     pub(super) objects: Objects,
-    state: RwLock<Arc<State>>,
+    pub(super) verified: Verified,
+    state: ArcSwap<State>,
     /// The generation of the store this process has seen.
     seen: AtomicU64,
     refreshing: Mutex<()>,
     pub(super) clock: Arc<dyn Clock>,
+    changes: AtomicU64,
+}
+
+/// A session of a partition, and the way to it.
+pub struct Seated {
+    partition: Arc<Partition>,
+    session: Arc<Session>,
+}
+
+impl Seated {
+    /// As [`Partition::handle`], in this session, whichever the request names; an output goes to
+    /// `out` where there is one with room for it.
+    ///
+    /// # Errors
+    /// What the request was refused for.
+    pub fn handle(&self, request: &Request<'_>, out: Option<&mut [u8]>) -> Result<Reply> {
+        self.partition.serve(request, Some(&self.session), out)
+    }
 }
 
 /// What a partition is, as of one generation of the store.
 pub(super) struct State {
     pub(super) record: PartitionRecord,
-    policies: HashMap<u32, u64>,
-    hsm_policies: HashMap<u32, u64>,
+    policies: FxHashMap<u32, u64>,
+    hsm_policies: FxHashMap<u32, u64>,
     offers: Vec<Offer>,
-    by_kind: HashMap<CK_MECHANISM_TYPE, usize>,
-    roles: [bool; 4],
-    locked: [bool; 4],
+    by_kind: FxHashMap<CK_MECHANISM_TYPE, usize>,
+    /// By the number of the role.
+    roles: [Option<RoleRecord>; Role::ALL.len()],
     /// Policy 17: keys that came from outside may sign. Asked at every signature.
     pub(super) foreign_keys_sign: bool,
 }
@@ -63,10 +85,10 @@ impl State {
         let record = store.partition(serial)?.ok_or_else(|| {
             Error::new(Cause::TokenNotPresent, format!("the HSM has no partition {serial}"))
         })?;
-        let mut policies: HashMap<u32, u64> =
+        let mut policies: FxHashMap<u32, u64> =
             profile.partition_policies.iter().map(|row| (row.id, row.policy)).collect();
         policies.extend(&record.policies);
-        let mut hsm_policies: HashMap<u32, u64> =
+        let mut hsm_policies: FxHashMap<u32, u64> =
             profile.hsm_policies.iter().map(|row| (row.id, row.policy)).collect();
         hsm_policies.extend(store.hsm()?.policies);
         let fips = hsm_policies.get(&HSM_POLICY_NON_FIPS) == Some(&0)
@@ -81,26 +103,14 @@ impl State {
             })
             .collect();
         let by_kind = offers.iter().enumerate().map(|(at, offer)| (offer.row.kind, at)).collect();
-        let mut roles = [false; 4];
-        let mut locked = [false; 4];
+        let mut roles = [const { None }; Role::ALL.len()];
         for role in store.roles(serial)? {
-            let at = usize::from(role.role);
-            if let (Some(has), Some(is_locked)) = (roles.get_mut(at), locked.get_mut(at)) {
-                *has = true;
-                *is_locked = role.locked;
+            if let Some(place) = roles.get_mut(usize::from(role.role)) {
+                *place = Some(role);
             }
         }
         let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
-        Ok(Self {
-            record,
-            policies,
-            hsm_policies,
-            offers,
-            by_kind,
-            roles,
-            locked,
-            foreign_keys_sign,
-        })
+        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, foreign_keys_sign })
     }
 
     /// The value of a partition policy; 0 for one that does not show.
@@ -140,12 +150,17 @@ impl State {
         ))
     }
 
-    fn has(&self, role: Role) -> bool {
-        self.roles.get(usize::from(role.code())).copied().unwrap_or(false)
-    }
-
-    fn is_locked(&self, role: Role) -> bool {
-        self.locked.get(usize::from(role.code())).copied().unwrap_or(false)
+    /// The credential of a role and what became of it.
+    ///
+    /// # Errors
+    /// `UserPinNotInitialized` for a role that has none.
+    pub(super) fn role(&self, role: Role) -> Result<&RoleRecord> {
+        self.roles.get(usize::from(role.code())).and_then(Option::as_ref).ok_or_else(|| {
+            Error::new(
+                Cause::UserPinNotInitialized,
+                format!("the {} has no credential yet", role.name()),
+            )
+        })
     }
 
     /// Source: pycryptoki's `test_get_token_info.py` (Documented).
@@ -153,8 +168,8 @@ impl State {
         let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED;
         for (set, flag) in [
             (self.record.initialized, CKF_TOKEN_INITIALIZED),
-            (self.has(Role::CryptoOfficer), CKF_USER_PIN_INITIALIZED),
-            (self.is_locked(Role::CryptoOfficer), CKF_USER_PIN_LOCKED),
+            (self.role(Role::CryptoOfficer).is_ok(), CKF_USER_PIN_INITIALIZED),
+            (self.role(Role::CryptoOfficer).is_ok_and(|it| it.locked), CKF_USER_PIN_LOCKED),
         ] {
             if set {
                 flags |= flag;
@@ -185,10 +200,12 @@ impl Partition {
             device_key,
             sessions: Sessions::default(),
             objects: Objects::default(),
-            state: RwLock::new(Arc::new(state)),
+            verified: Verified::new().map_err(broken)?,
+            state: ArcSwap::from_pointee(state),
             seen: AtomicU64::new(seen),
             refreshing: Mutex::new(()),
             clock: Arc::new(SystemClock::new()),
+            changes: AtomicU64::new(0),
         })
     }
 
@@ -197,24 +214,50 @@ impl Partition {
         &self.serial
     }
 
+    /// The seat of an open session: whoever has it reaches the session without its handle.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn seat(self: &Arc<Self>, session: SessionHandle) -> Result<Seated> {
+        Ok(Seated { partition: Arc::clone(self), session: self.sessions.find(session)? })
+    }
+
+    /// Says that what was found out about keys, objects, logins and mechanisms may be true no more.
+    /// Said after each change, before anybody hears of it.
+    pub(super) fn touch(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// What was found out while this was the number is true while it still is.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Forgets sessions, logins and session objects, as a power cut or a lost connection does.
     pub fn forget_sessions(&self) {
         self.sessions.clear();
         self.objects.clear_session_objects();
         self.objects.forget_token_objects();
+        self.touch();
     }
 
     /// The partition as it is now, with what other processes changed. Costs one load of shared
     /// memory while nothing did.
-    pub(super) fn current(&self) -> Result<Arc<State>> {
+    pub(super) fn current(&self) -> Result<Guard<Arc<State>>> {
         self.refresh()?;
-        Ok(Arc::clone(&self.state.read()))
+        Ok(self.state.load())
     }
 
+    #[inline]
     pub(super) fn refresh(&self) -> Result<()> {
         if self.store.generation() == self.seen.load(Ordering::Acquire) {
             return Ok(());
         }
+        self.catch_up()
+    }
+
+    #[cold]
+    fn catch_up(&self) -> Result<()> {
         let _one_at_a_time = self.refreshing.lock();
         let seen = self.seen.load(Ordering::Acquire);
         if self.store.generation() == seen {
@@ -223,9 +266,10 @@ impl Partition {
         let changes = self.store.changes_since(seen)?;
         if changes.administration {
             let fresh = State::load(&*self.store, &self.profile, &self.serial)?;
-            let old = std::mem::replace(&mut *self.state.write(), Arc::new(fresh));
+            let domain = fresh.record.domain.clone();
+            let old = self.state.swap(Arc::new(fresh));
             // Another domain blob is another life of the partition: zeroised or initialised anew.
-            if old.record.domain != self.state.read().record.domain {
+            if old.record.domain != domain {
                 self.forget_sessions();
             }
         }
@@ -233,6 +277,7 @@ impl Partition {
             Changes::Everything => self.objects.forget_token_objects(),
             Changes::Handles(handles) => self.objects.forget(&handles),
         }
+        self.touch();
         self.seen.store(changes.generation, Ordering::Release);
         Ok(())
     }
@@ -246,6 +291,17 @@ impl Partition {
     /// # Errors
     /// What the request was refused for.
     pub fn handle(&self, request: &Request<'_>) -> Result<Reply> {
+        self.serve(request, None, None)
+    }
+
+    /// Answers a request that came to a session's seat, or to the partition; an output may go to
+    /// `out`.
+    pub(super) fn serve(
+        &self,
+        request: &Request<'_>,
+        seat: Option<&Session>,
+        out: Option<&mut [u8]>,
+    ) -> Result<Reply> {
         self.refresh()?;
         match request {
             Request::Describe => self.describe().map(|it| Reply::Description(Box::new(it))),
@@ -259,32 +315,34 @@ impl Partition {
             }
             Request::CloseSession(session) => self.close_session(*session).map(done),
             Request::SessionState(session) => {
-                Ok(Reply::State(self.sessions.find(*session)?.state()))
+                Ok(Reply::State(self.sessions.present(seat, *session)?.state()))
             }
             Request::Login(session, role, pin) => {
-                self.login(&*self.sessions.find(*session)?, *role, pin).map(done)
+                self.login(&*self.sessions.present(seat, *session)?, *role, pin).map(done)
+            }
+            Request::Logout(session) => {
+                self.logout(&*self.sessions.present(seat, *session)?).map(done)
             }
             Request::Reauthenticate(session, pin) => {
-                self.reauthenticate(&*self.sessions.find(*session)?, pin).map(done)
+                self.reauthenticate(&*self.sessions.present(seat, *session)?, pin).map(done)
             }
-            Request::Logout(session) => self.logout(&*self.sessions.find(*session)?).map(done),
             Request::InitPin(session, role, pin) => {
-                self.init_pin(&*self.sessions.find(*session)?, *role, pin).map(done)
+                self.init_pin(&*self.sessions.present(seat, *session)?, *role, pin).map(done)
             }
             Request::SetPin { session, old, new } => {
-                self.set_pin(&*self.sessions.find(*session)?, old, new).map(done)
+                self.set_pin(&*self.sessions.present(seat, *session)?, old, new).map(done)
             }
             Request::SetPolicies(session, changes) => {
-                self.set_policies(&*self.sessions.find(*session)?, changes).map(done)
+                self.set_policies(&*self.sessions.present(seat, *session)?, changes).map(done)
             }
             Request::Random(session, len) => {
-                self.sessions.find(*session)?;
-                self.random(*len).map(Reply::Bytes)
+                self.sessions.present(seat, *session)?;
+                self.random(*len, out)
             }
             // The HSM's own generator needs no seed; it takes one and is none the worse
             // (vendor sample seed_random.js: supported on appliances, Documented).
             Request::SeedRandom(session, _) => {
-                self.sessions.find(*session)?;
+                self.sessions.present(seat, *session)?;
                 Ok(Reply::Done)
             }
             Request::Check(_)
@@ -295,7 +353,7 @@ impl Partition {
             | Request::DigestKey(..)
             | Request::SaveState(..)
             | Request::LoadState(..)
-            | Request::Abandon(..) => self.handle_operation(request),
+            | Request::Abandon(..) => self.handle_operation(request, seat, out),
             Request::Create(..)
             | Request::Copy(..)
             | Request::Destroy(..)
@@ -312,11 +370,11 @@ impl Partition {
             | Request::Derive(..)
             | Request::Extract(..)
             | Request::Insert(..)
-            | Request::Inventory(_) => self.handle_object(request),
+            | Request::Inventory(_) => self.handle_object(request, seat),
         }
     }
 
-    fn random(&self, len: usize) -> Result<Vec<u8>> {
+    fn random(&self, len: usize, out: Option<&mut [u8]>) -> Result<Reply> {
         let most = usize::try_from(self.profile.limits.max_random).unwrap_or(usize::MAX);
         if len > most {
             return Err(Error::new(
@@ -324,15 +382,25 @@ impl Partition {
                 format!("{most} random bytes in one call are the most"),
             ));
         }
-        Ok(random::bytes(len).map_err(broken)?.to_vec())
+        match out.and_then(|out| out.get_mut(..len)) {
+            Some(out) => {
+                random::fill(out).map_err(broken)?;
+                Ok(Reply::Output(Output::Placed(len)))
+            }
+            None => Ok(Reply::Bytes(random::bytes(len).map_err(broken)?.to_vec())),
+        }
     }
 
     fn close_session(&self, session: SessionHandle) -> Result<()> {
-        let application = self.sessions.find(session)?.application.id;
-        if self.sessions.close(session)? {
-            self.forget_private(application);
+        let (session, last) = self.sessions.close(session)?;
+        if last {
+            self.touch();
+            self.forget_private(session.application.id);
         }
-        self.objects.close_session(session);
+        if session.made_objects.load(Ordering::Acquire) {
+            self.touch();
+            self.objects.close_session(session.handle);
+        }
         Ok(())
     }
 

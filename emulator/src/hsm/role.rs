@@ -111,15 +111,6 @@ fn open(record: &RoleRecord, role: Role, pin: &Pin) -> Result<Option<SealKey>> {
 }
 
 impl Partition {
-    fn record(&self, role: Role) -> Result<RoleRecord> {
-        self.store.role(&self.serial, role.code())?.ok_or_else(|| {
-            Error::new(
-                Cause::UserPinNotInitialized,
-                format!("the {} has no credential yet", role.name()),
-            )
-        })
-    }
-
     /// Wrong credentials after which the role is locked, or the partition zeroised.
     fn most_failures(&self, state: &State, role: Role) -> u32 {
         match role {
@@ -139,11 +130,17 @@ impl Partition {
         role: Role,
         pin: &Pin,
     ) -> Result<(SealKey, RoleRecord)> {
-        let record = self.record(role)?;
+        let record = state.role(role)?.clone();
         if record.locked {
             return Err(locked(role));
         }
-        let key = match open(&record, role, pin)? {
+        let remembered = self.verified.recall(role, &record, pin);
+        let key = match remembered {
+            Some(key) => Some(key),
+            None => open(&record, role, pin)?
+                .inspect(|key| self.verified.remember(role, &record, pin, key)),
+        };
+        let key = match key {
             Some(key) if record.failed == 0 => return Ok((key, record)),
             key => key,
         };
@@ -204,12 +201,13 @@ impl Partition {
             ));
         }
         // A Crypto User is locked out with his Crypto Officer (Documented).
-        if role == Role::CryptoUser && self.record(Role::CryptoOfficer).is_ok_and(|co| co.locked) {
+        if role == Role::CryptoUser && state.role(Role::CryptoOfficer).is_ok_and(|co| co.locked) {
             return Err(locked(Role::CryptoOfficer));
         }
         let (key, record) = self.authenticate(&state, role, pin)?;
         let login = Login { role, key, must_change: record.must_change };
         session.application.set_login(Some(Arc::new(login)));
+        self.touch();
         Ok(())
     }
 
@@ -220,6 +218,7 @@ impl Partition {
             return Err(Error::new(Cause::UserNotLoggedIn, "nobody is logged in"));
         }
         session.application.set_login(None);
+        self.touch();
         self.sessions.end_key_operations(session.application.id);
         self.forget_private(session.application.id);
         Ok(())
@@ -284,6 +283,7 @@ impl Partition {
         if session.application.role() == Some(role) {
             let login = Login { role, key, must_change: false };
             session.application.set_login(Some(Arc::new(login)));
+            self.touch();
         }
         Ok(())
     }

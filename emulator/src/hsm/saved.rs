@@ -40,8 +40,9 @@ impl Partition {
     /// # Errors
     /// `StateUnsaveable` for anything but a digest, and for hashes that cannot be saved.
     pub(super) fn save_state(&self, session: &Session, purpose: Purpose) -> Result<Vec<u8>> {
-        let running = session.running.lock();
-        let (digest, holds_key) = match running.get(&purpose).ok_or_else(not_initialized)? {
+        let mut operations = session.operations.lock();
+        let running = operations.running(purpose);
+        let (digest, holds_key) = match running.as_ref().ok_or_else(not_initialized)? {
             Running::Digest { digest, holds_key } => (digest, *holds_key),
             _ => return Err(unsaveable("only digests are saved")),
         };
@@ -50,7 +51,7 @@ impl Partition {
             .find(|row| row.digest == Some(digest.hash()))
             .map(|row| row.kind)
             .ok_or_else(|| unsaveable("no mechanism is this hash"))?;
-        drop(running);
+        drop(operations);
         let plain = zeroize::Zeroizing::new([&kind.to_be_bytes(), state.as_slice()].concat());
         let (mark, key) = if holds_key {
             (UNDER_DOMAIN, self.domain(session).map_err(|_| unsaveable("a key was fed to it"))?)
@@ -86,12 +87,8 @@ impl Partition {
         let hash = offer.row.digest.ok_or_else(|| invalid("it is of no hash"))?;
         let digest = Digest::resume(hash, state).map_err(|_| invalid("it is of another hash"))?;
         let begun = digest.added() != Some(0);
-        let mut running = session.running.lock();
-        if begun {
-            running.insert(Purpose::Digest, Running::Digest { digest, holds_key });
-        } else {
-            running.remove(&Purpose::Digest);
-        }
+        let running = begun.then_some(Running::Digest { digest, holds_key });
+        *session.operations.lock().running(Purpose::Digest) = running;
         Ok(Reply::Restored { mechanism: kind, begun })
     }
 }

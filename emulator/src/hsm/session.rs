@@ -1,15 +1,16 @@
 //! Sessions of one partition, and the logins their applications share.
 
-use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
 
 use crate::ck::*;
 use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
-use crate::hsm::operation::Running;
+use crate::hsm::operation::Operations;
 use crate::wire::ApplicationId;
 
 /// A role that is logged in.
@@ -25,19 +26,42 @@ pub(super) struct Login {
 pub(super) struct Application {
     pub(super) id: ApplicationId,
     login: RwLock<Option<Arc<Login>>>,
+    /// The number of the role that is logged in, [`NOBODY`] without one: what nearly every request
+    /// wants to know of the login.
+    role: AtomicU8,
+    /// Open sessions.
+    open: AtomicUsize,
 }
 
+/// No role has this number.
+const NOBODY: u8 = u8::MAX;
+
 impl Application {
+    fn new(id: ApplicationId) -> Self {
+        Self {
+            id,
+            login: RwLock::new(None),
+            role: AtomicU8::new(NOBODY),
+            open: AtomicUsize::new(0),
+        }
+    }
+
     pub(super) fn login(&self) -> Option<Arc<Login>> {
         self.login.read().clone()
     }
 
     pub(super) fn role(&self) -> Option<Role> {
-        self.login.read().as_ref().map(|login| login.role)
+        let code = self.role.load(Ordering::Acquire);
+        Role::ALL.into_iter().find(|role| role.code() == code)
     }
 
+    /// What was found out for the old login is not true of the new one: see
+    /// [`Partition::touch`](crate::hsm::Partition).
     pub(super) fn set_login(&self, login: Option<Arc<Login>>) {
-        *self.login.write() = login;
+        let mut place = self.login.write();
+        let code = login.as_ref().map_or(NOBODY, |login| login.role.code());
+        self.role.store(code, Ordering::Release);
+        *place = login;
     }
 
     /// Who may see private objects: every role but the Partition SO.
@@ -51,7 +75,10 @@ pub(super) struct Session {
     pub(super) handle: SessionHandle,
     pub(super) application: Arc<Application>,
     pub(super) read_write: bool,
-    pub(super) running: Mutex<HashMap<Purpose, Running>>,
+    pub(super) operations: Mutex<Operations>,
+    /// It made session objects, which go with it.
+    pub(super) made_objects: AtomicBool,
+    closed: AtomicBool,
 }
 
 impl Session {
@@ -73,8 +100,29 @@ impl Session {
 #[derive(Default)]
 pub(super) struct Sessions {
     next: AtomicU64,
-    open: RwLock<HashMap<SessionHandle, Arc<Session>>>,
-    applications: Mutex<HashMap<ApplicationId, Arc<Application>>>,
+    open: RwLock<FxHashMap<SessionHandle, Arc<Session>>>,
+    applications: Mutex<FxHashMap<ApplicationId, Arc<Application>>>,
+}
+
+/// A session for the length of a request: looked up, or the one the request came to.
+pub(super) enum Present<'a> {
+    Seated(&'a Session),
+    Found(Arc<Session>),
+}
+
+impl Deref for Present<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        match self {
+            Self::Seated(session) => session,
+            Self::Found(session) => session,
+        }
+    }
+}
+
+fn no_session() -> Error {
+    Error::new(Cause::SessionHandleInvalid, "the partition has no such session")
 }
 
 impl Sessions {
@@ -89,9 +137,7 @@ impl Sessions {
         most: u64,
     ) -> Result<SessionHandle> {
         let mut applications = self.applications.lock();
-        let application = applications
-            .entry(id)
-            .or_insert_with(|| Arc::new(Application { id, login: RwLock::new(None) }));
+        let application = applications.entry(id).or_insert_with(|| Arc::new(Application::new(id)));
         if !read_write && application.role() == Some(Role::PartitionSo) {
             return Err(Error::new(
                 Cause::SessionReadWriteSoExists,
@@ -107,8 +153,11 @@ impl Sessions {
             handle,
             application: Arc::clone(application),
             read_write,
-            running: Mutex::new(HashMap::new()),
+            operations: Mutex::default(),
+            made_objects: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         };
+        application.open.fetch_add(1, Ordering::Relaxed);
         open.insert(handle, Arc::new(session));
         Ok(handle)
     }
@@ -118,34 +167,47 @@ impl Sessions {
     /// # Errors
     /// `SessionHandleInvalid`.
     pub(super) fn find(&self, handle: SessionHandle) -> Result<Arc<Session>> {
-        self.open.read().get(&handle).cloned().ok_or_else(|| {
-            Error::new(Cause::SessionHandleInvalid, "the partition has no such session")
-        })
+        self.open.read().get(&handle).cloned().ok_or_else(no_session)
     }
 
-    /// Closes a session; true when it was its application's last, which logs it out.
+    /// The session a request came to, or the one it names.
     ///
     /// # Errors
     /// `SessionHandleInvalid`.
-    pub(super) fn close(&self, handle: SessionHandle) -> Result<bool> {
+    pub(super) fn present<'a>(
+        &self,
+        seat: Option<&'a Session>,
+        handle: SessionHandle,
+    ) -> Result<Present<'a>> {
+        match seat {
+            Some(session) if session.closed.load(Ordering::Acquire) => Err(no_session()),
+            Some(session) => Ok(Present::Seated(session)),
+            None => self.find(handle).map(Present::Found),
+        }
+    }
+
+    /// Closes a session and returns it; true when it was its application's last, which logs it out.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub(super) fn close(&self, handle: SessionHandle) -> Result<(Arc<Session>, bool)> {
         let mut applications = self.applications.lock();
-        let mut open = self.open.write();
-        let session = open.remove(&handle).ok_or_else(|| {
-            Error::new(Cause::SessionHandleInvalid, "the partition has no such session")
-        })?;
-        let id = session.application.id;
-        let last = !open.values().any(|other| other.application.id == id);
+        let session = self.open.write().remove(&handle).ok_or_else(no_session)?;
+        session.closed.store(true, Ordering::Release);
+        let last = session.application.open.fetch_sub(1, Ordering::Relaxed) == 1;
         if last {
             session.application.set_login(None);
-            applications.remove(&id);
+            applications.remove(&session.application.id);
         }
-        Ok(last)
+        Ok((session, last))
     }
 
     /// Forgets every session and every login, as a power cut does.
     pub(super) fn clear(&self) {
         let mut applications = self.applications.lock();
-        self.open.write().clear();
+        for (_, session) in self.open.write().drain() {
+            session.closed.store(true, Ordering::Release);
+        }
         for application in applications.values() {
             application.set_login(None);
         }
@@ -161,13 +223,8 @@ impl Sessions {
     pub(super) fn end_key_operations(&self, id: ApplicationId) {
         let open = self.open.read();
         for session in open.values().filter(|session| session.application.id == id) {
-            session.running.lock().retain(|purpose, _| *purpose == Purpose::Digest);
+            session.operations.lock().end_those_with_keys();
         }
-    }
-
-    /// Whether anybody is logged in.
-    pub(super) fn any_login(&self) -> bool {
-        self.applications.lock().values().any(|application| application.role().is_some())
     }
 
     /// All open sessions, and those that write.

@@ -50,6 +50,11 @@ impl Asks {
         self.pin
     }
 
+    /// Each use is counted.
+    pub(super) fn counting(self) -> bool {
+        self.limited
+    }
+
     fn nothing(self) -> bool {
         self == Self::default()
     }
@@ -161,7 +166,7 @@ impl Partition {
         held: &Held,
         output: Output,
     ) -> Result<Reply> {
-        if matches!(output, Output::Data(_)) {
+        if output.is_final() {
             self.count(application, held)?;
             return Ok(told(held, Reply::Output(output)));
         }

@@ -11,7 +11,7 @@ use crate::error::{Cause, Error, Result};
 use crate::luna::config::ClientConfig;
 use crate::luna::ha::Group;
 use crate::luna::log::Log;
-use crate::luna::session::{AppSession, AppSessions, Search};
+use crate::luna::session::{AppSessions, Open, Search};
 use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Attribute, Template};
@@ -99,7 +99,7 @@ impl Client {
 
     /// # Errors
     /// `SessionHandleInvalid`.
-    pub(super) fn session(&self, handle: SessionHandle) -> Result<Arc<AppSession>> {
+    pub(super) fn session(&self, handle: SessionHandle) -> Result<Open> {
         self.sessions.find(handle)
     }
 
@@ -497,13 +497,18 @@ impl Client {
         ended.map(drop).ok_or_else(no_search)
     }
 
-    /// `C_GenerateRandom`.
+    /// `C_GenerateRandom`: fills `out`.
     ///
     /// # Errors
     /// `DataLenRange`.
-    pub fn random(&self, session: SessionHandle, len: usize) -> Result<Vec<u8>> {
-        match self.session(session)?.call(&Request::Random(NONE, len))? {
-            Reply::Bytes(bytes) => Ok(bytes),
+    pub fn random(&self, session: SessionHandle, out: &mut [u8]) -> Result<()> {
+        let wanted = Request::Random(NONE, out.len());
+        match self.session(session)?.call_into(&wanted, Some(out))? {
+            Reply::Output(Output::Placed(len)) if len == out.len() => Ok(()),
+            Reply::Bytes(bytes) if bytes.len() == out.len() => {
+                out.copy_from_slice(&bytes);
+                Ok(())
+            }
             _ => Err(strange()),
         }
     }
@@ -554,7 +559,7 @@ impl Client {
     /// # Errors
     /// `SessionHandleInvalid`.
     pub fn is_active(&self, session: SessionHandle, purpose: Purpose) -> Result<bool> {
-        Ok(self.session(session)?.pending.lock().contains_key(&purpose))
+        Ok(self.session(session)?.pending.lock().of(purpose).is_some())
     }
 
     /// The group in a slot.

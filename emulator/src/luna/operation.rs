@@ -5,8 +5,6 @@
 //! with its first part.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::Arc;
 
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
@@ -25,25 +23,20 @@ impl Client {
         &self,
         session: SessionHandle,
         purpose: Purpose,
-        mechanism: &Mechanism,
+        mechanism: Mechanism,
         key: Option<ObjectHandle>,
     ) -> Result<()> {
         let session = self.session(session)?;
-        if session.pending.lock().contains_key(&purpose) {
+        if session.pending.lock().of(purpose).is_some() {
             return Err(Error::new(Cause::OperationActive, "such an operation is active"));
         }
-        let mut pending = Pending {
-            mechanism: Arc::new(mechanism.clone()),
-            key,
-            in_parts: false,
-            pin: PinAtUse::Needless,
-        };
+        let mut pending = Pending { mechanism, key, in_parts: false, pin: PinAtUse::Needless };
         let reply = session.call(&Request::Check(operation(&pending, purpose))).map_err(as_key)?;
         let mut all = session.pending.lock();
         if matches!(reply, Reply::PinWanted) {
-            pending.pin = PinAtUse::Wanted(last_wanted(&all).map_or(0, |(order, _)| order + 1));
+            pending.pin = PinAtUse::Wanted(all.last_wanted().map_or(0, |(order, _)| order + 1));
         }
-        all.insert(purpose, pending);
+        *all.of(purpose) = Some(pending);
         Ok(())
     }
 
@@ -58,7 +51,7 @@ impl Client {
     pub fn login_for_operation(&self, session: SessionHandle, pin: Pin) -> Result<()> {
         let handle = session;
         let session = self.session(session)?;
-        let (_, purpose) = last_wanted(&session.pending.lock()).ok_or_else(|| {
+        let (_, purpose) = session.pending.lock().last_wanted().ok_or_else(|| {
             Error::new(Cause::OperationNotInitialized, "no operation asks for a login of its own")
         })?;
         match session.call(&Request::Reauthenticate(NONE, pin.clone())) {
@@ -70,13 +63,13 @@ impl Client {
                 return Err(error);
             }
         }
-        if let Some(pending) = session.pending.lock().get_mut(&purpose) {
+        if let Some(pending) = session.pending.lock().of(purpose) {
             pending.pin = PinAtUse::Given(pin);
         }
         Ok(())
     }
 
-    /// `C_Encrypt`, `C_Decrypt`, `C_Digest`, `C_Sign`.
+    /// `C_Encrypt`, `C_Decrypt`, `C_Digest`, `C_Sign`; the output may go to `out`, where it has room.
     ///
     /// # Errors
     /// `OperationActive` after a part was fed, which ends the operation; those of the mechanism.
@@ -86,10 +79,10 @@ impl Client {
         purpose: Purpose,
         input: &[u8],
         room: Room,
+        out: Option<&mut [u8]>,
     ) -> Result<Output> {
         let session = self.session(session)?;
-        let pending = session.pending(purpose)?;
-        settle(&session, purpose, perform(&session, &pending, purpose, input, None, room))
+        perform(&session, purpose, (input, None), room, out)
     }
 
     /// `C_Verify`.
@@ -103,10 +96,8 @@ impl Client {
         signature: &[u8],
     ) -> Result<()> {
         let session = self.session(session)?;
-        let (purpose, room) = (Purpose::Verify, Room::Bytes(0));
-        let pending = session.pending(purpose)?;
-        let outcome = perform(&session, &pending, purpose, data, Some(signature), room);
-        settle(&session, purpose, outcome).map(drop)
+        let message = (data, Some(signature));
+        perform(&session, Purpose::Verify, message, Room::Bytes(0), None).map(drop)
     }
 
     /// `C_EncryptUpdate` and its kin.
@@ -126,7 +117,7 @@ impl Client {
             output(session.call(&Request::Update { session: NONE, purpose, input, room })?)
         });
         if outcome.is_err() {
-            session.pending.lock().remove(&purpose);
+            *session.pending.lock().of(purpose) = None;
         }
         outcome
     }
@@ -178,9 +169,11 @@ impl Client {
     pub fn operation_state(&self, session: SessionHandle, room: Room) -> Result<Output> {
         let session = self.session(session)?;
         let (digest, others) = {
-            let pending = session.pending.lock();
-            let others = pending.keys().any(|purpose| *purpose != Purpose::Digest);
-            (pending.get(&Purpose::Digest).cloned(), others)
+            let mut pending = session.pending.lock();
+            let others = Purpose::ALL
+                .into_iter()
+                .any(|purpose| purpose != Purpose::Digest && pending.of(purpose).is_some());
+            (pending.of(Purpose::Digest).clone(), others)
         };
         if others {
             return Err(Error::new(Cause::StateUnsaveable, "only digests are saved"));
@@ -216,12 +209,12 @@ impl Client {
             end(&session, other);
         }
         let pending = Pending {
-            mechanism: Arc::new(Mechanism { kind: mechanism, params: Params::None }),
+            mechanism: Mechanism { kind: mechanism, params: Params::None },
             key: None,
             in_parts: begun,
             pin: PinAtUse::Needless,
         };
-        session.pending.lock().insert(Purpose::Digest, pending);
+        *session.pending.lock().of(Purpose::Digest) = Some(pending);
         Ok(())
     }
 
@@ -231,15 +224,6 @@ impl Client {
             end(&session, purpose);
         }
     }
-}
-
-/// The operation that was initialised last of those that wait for a PIN.
-fn last_wanted(pending: &HashMap<Purpose, Pending>) -> Option<(u64, Purpose)> {
-    let wanted = pending.iter().filter_map(|(purpose, pending)| match pending.pin {
-        PinAtUse::Wanted(order) => Some((order, *purpose)),
-        _ => None,
-    });
-    wanted.max_by_key(|(order, _)| *order)
 }
 
 /// The handle that `AppSession::call` fills in.
@@ -258,38 +242,44 @@ fn operation(pending: &Pending, purpose: Purpose) -> Operation<'_> {
     }
 }
 
+/// A whole message. The operation is out of its place meanwhile, and goes back only if it stays
+/// active.
 fn perform(
     session: &AppSession,
-    pending: &Pending,
     purpose: Purpose,
-    input: &[u8],
-    signature: Option<&[u8]>,
+    (input, signature): (&[u8], Option<&[u8]>),
     room: Room,
+    out: Option<&mut [u8]>,
 ) -> Result<Output> {
+    let pending = session.pending.lock().of(purpose).take().ok_or_else(not_initialized)?;
     if pending.in_parts {
+        abandon(session, purpose);
         return Err(Error::new(
             Cause::OperationActive,
             "the message was begun in parts and ends with a Final",
         ));
     }
     let request = Request::Perform {
-        operation: operation(pending, purpose),
+        operation: operation(&pending, purpose),
         input: Cow::Borrowed(input),
         signature: signature.map(Cow::Borrowed),
         room,
     };
-    output(session.call(&request).map_err(as_key)?)
+    let outcome = output(session.call_into(&request, out).map_err(as_key)?)?;
+    if !outcome.is_final() {
+        *session.pending.lock().of(purpose) = Some(pending);
+    }
+    Ok(outcome)
 }
 
 /// Begins the message on a member with its first part.
 fn begin(session: &AppSession, purpose: Purpose) -> Result<()> {
-    let pending = session.pending(purpose)?;
+    let mut pending = session.pending.lock().of(purpose).take().ok_or_else(not_initialized)?;
     if !pending.in_parts {
         session.call(&Request::Begin(operation(&pending, purpose))).map_err(as_key)?;
-        if let Some(pending) = session.pending.lock().get_mut(&purpose) {
-            pending.in_parts = true;
-        }
+        pending.in_parts = true;
     }
+    *session.pending.lock().of(purpose) = Some(pending);
     Ok(())
 }
 
@@ -309,26 +299,32 @@ fn finish(
 /// Source: PKCS#11 v2.40 section 5.2 and the paragraphs on each function.
 fn settle(session: &AppSession, purpose: Purpose, outcome: Result<Output>) -> Result<Output> {
     match &outcome {
-        Ok(Output::Size(_) | Output::TooSmall(_)) => {}
-        Ok(Output::Data(_)) => {
-            session.pending.lock().remove(&purpose);
-        }
+        Ok(answer) if !answer.is_final() => {}
+        Ok(_) => *session.pending.lock().of(purpose) = None,
         Err(_) => end(session, purpose),
     }
     outcome
 }
 
 fn end(session: &AppSession, purpose: Purpose) {
-    let ended = session.pending.lock().remove(&purpose);
+    let ended = session.pending.lock().of(purpose).take();
     if ended.is_some_and(|pending| pending.in_parts) {
-        // A member that cannot be told has nothing to forget.
-        let _ = session.call(&Request::Abandon(NONE, purpose));
+        abandon(session, purpose);
     }
 }
 
 /// A key that was destroyed since its operation began is a key that is not there, whoever notices.
 fn as_key(error: Error) -> Error {
     error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid)
+}
+
+fn abandon(session: &AppSession, purpose: Purpose) {
+    // A member that cannot be told has nothing to forget.
+    let _ = session.call(&Request::Abandon(NONE, purpose));
+}
+
+fn not_initialized() -> Error {
+    Error::new(Cause::OperationNotInitialized, "no such operation is active")
 }
 
 fn output(reply: Reply) -> Result<Output> {

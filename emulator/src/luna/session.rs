@@ -1,17 +1,19 @@
 //! Sessions as the application numbers them, and what of an operation the client holds itself.
 
-use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
 
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::luna::ha::GroupSession;
 use crate::luna::slots::{Slot, Token, alone};
 use crate::mechanisms::Mechanism;
-use crate::wire::{ApplicationId, Pin, Reply, Request};
+use crate::wire::{ApplicationId, Pin, Reply, Request, Seat};
 
 /// A session of the application.
 pub(super) struct AppSession {
@@ -19,20 +21,20 @@ pub(super) struct AppSession {
     pub(super) slot: Arc<Slot>,
     pub(super) flags: CK_FLAGS,
     peer: Peer,
-    pub(super) pending: Mutex<HashMap<Purpose, Pending>>,
+    pub(super) pending: Mutex<PendingOperations>,
     pub(super) search: Mutex<Option<Search>>,
 }
 
 /// What is behind it.
 enum Peer {
-    Partition(SessionHandle),
+    Partition(SessionHandle, Option<Arc<dyn Seat>>),
     Group(Arc<GroupSession>),
 }
 
 /// An operation that was initialised and has not ended.
 #[derive(Clone)]
 pub(super) struct Pending {
-    pub(super) mechanism: Arc<Mechanism>,
+    pub(super) mechanism: Mechanism,
     pub(super) key: Option<ObjectHandle>,
     /// Parts were fed: a member holds the message so far.
     pub(super) in_parts: bool,
@@ -51,6 +53,42 @@ pub(super) enum PinAtUse {
     Given(Pin),
 }
 
+/// At most one operation of each purpose.
+#[derive(Default)]
+pub(super) struct PendingOperations([Option<Pending>; Purpose::ALL.len()]);
+
+impl PendingOperations {
+    /// The place of a purpose.
+    pub(super) fn of(&mut self, purpose: Purpose) -> &mut Option<Pending> {
+        let [encrypt, decrypt, digest, sign, verify] = &mut self.0;
+        match purpose {
+            Purpose::Encrypt => encrypt,
+            Purpose::Decrypt => decrypt,
+            Purpose::Digest => digest,
+            Purpose::Sign => sign,
+            Purpose::Verify => verify,
+        }
+    }
+
+    /// The operation that was initialised last of those that wait for a PIN.
+    pub(super) fn last_wanted(&self) -> Option<(u64, Purpose)> {
+        let wanted =
+            Purpose::ALL.into_iter().zip(&self.0).filter_map(|(purpose, place)| {
+                match place.as_ref()?.pin {
+                    PinAtUse::Wanted(order) => Some((order, purpose)),
+                    _ => None,
+                }
+            });
+        wanted.max_by_key(|(order, _)| *order)
+    }
+
+    fn end_those_with_keys(&mut self) {
+        for place in &mut self.0 {
+            place.take_if(|pending| pending.key.is_some());
+        }
+    }
+}
+
 /// Handles found and not yet given out.
 pub(super) struct Search {
     pub(super) found: std::vec::IntoIter<ObjectHandle>,
@@ -59,19 +97,27 @@ pub(super) struct Search {
 impl AppSession {
     /// Asks the token behind the session. Session handles in the request are filled in.
     pub(super) fn call(&self, request: &Request<'_>) -> Result<Reply> {
+        self.call_into(request, None)
+    }
+
+    /// As [`AppSession::call`]; an output may go to `out`, where it has room.
+    pub(super) fn call_into(&self, request: &Request<'_>, out: Option<&mut [u8]>) -> Result<Reply> {
         match (&self.slot.token, &self.peer) {
-            (Token::Partition(link), Peer::Partition(own)) => {
+            (Token::Partition(_), Peer::Partition(_, Some(seat))) => {
+                seat.call(request, out).map(|reply| reply.uncounted().0).map_err(alone)
+            }
+            (Token::Partition(link), Peer::Partition(own, None)) => {
                 let addressed = request.addressed(*own, &Ok)?;
                 link.call(&addressed).map(|reply| reply.uncounted().0).map_err(alone)
             }
-            (Token::Group(group), Peer::Group(own)) => group.call(own, request),
+            (Token::Group(group), Peer::Group(own)) => group.call_into(own, request, out),
             _ => Err(Error::new(Cause::GeneralError, "a session and its slot do not fit")),
         }
     }
 
     fn close(&self) {
         match (&self.slot.token, &self.peer) {
-            (Token::Partition(link), Peer::Partition(own)) => {
+            (Token::Partition(link), Peer::Partition(own, _)) => {
                 // A token that is gone has forgotten the session already.
                 let _ = link.call(&Request::CloseSession(*own));
             }
@@ -79,23 +125,49 @@ impl AppSession {
             _ => {}
         }
     }
-
-    /// What is pending for a purpose.
-    ///
-    /// # Errors
-    /// `OperationNotInitialized`.
-    pub(super) fn pending(&self, purpose: Purpose) -> Result<Pending> {
-        self.pending.lock().get(&purpose).cloned().ok_or_else(|| {
-            Error::new(Cause::OperationNotInitialized, "no such operation is active")
-        })
-    }
 }
 
 /// Every open session of the application.
-#[derive(Default)]
+///
+/// Nearly every call looks its session up, from many threads at once: `places` is read without a
+/// write that other threads would wait for. A session whose place another one has is found in
+/// `open`, which has all of them.
 pub(super) struct AppSessions {
     last: AtomicU64,
-    open: RwLock<HashMap<SessionHandle, Arc<AppSession>>>,
+    places: Box<[ArcSwapOption<AppSession>]>,
+    open: RwLock<FxHashMap<SessionHandle, Arc<AppSession>>>,
+}
+
+/// As many sessions as one application has on two partitions of the largest size known.
+const PLACES: usize = 8192;
+
+impl Default for AppSessions {
+    fn default() -> Self {
+        Self {
+            last: AtomicU64::new(0),
+            places: (0..PLACES).map(|_| ArcSwapOption::empty()).collect(),
+            open: RwLock::default(),
+        }
+    }
+}
+
+/// A session for the length of a call, which may outlive its closing.
+pub(super) struct Open(Guard<Option<Arc<AppSession>>>);
+
+impl Deref for Open {
+    type Target = AppSession;
+
+    #[allow(clippy::unreachable, reason = "made by `AppSessions::find` of sessions alone")]
+    fn deref(&self) -> &AppSession {
+        match &*self.0 {
+            Some(session) => session,
+            None => unreachable!("a session that was found is there"),
+        }
+    }
+}
+
+fn no_session() -> Error {
+    Error::new(Cause::SessionHandleInvalid, "the application has no such session")
 }
 
 impl AppSessions {
@@ -109,7 +181,7 @@ impl AppSessions {
         let peer = match &slot.token {
             Token::Partition(link) => {
                 match link.call(&Request::OpenSession { application, read_write }) {
-                    Ok(Reply::Session(own)) => Peer::Partition(own),
+                    Ok(Reply::Session(own)) => Peer::Partition(own, link.seat(own)),
                     Ok(_) => return Err(Error::new(Cause::GeneralError, "a session was wanted")),
                     Err(fault) => {
                         return Err(alone(fault).recast(Cause::DeviceError, Cause::TokenNotPresent));
@@ -124,23 +196,52 @@ impl AppSessions {
             slot: Arc::clone(slot),
             flags: flags & (CKF_RW_SESSION | CKF_SERIAL_SESSION),
             peer,
-            pending: Mutex::new(HashMap::new()),
+            pending: Mutex::default(),
             search: Mutex::new(None),
         };
-        self.open.write().insert(handle, Arc::new(session));
+        let session = Arc::new(session);
+        let mut open = self.open.write();
+        if let Some(place) = self.place(handle)
+            && place.load().is_none()
+        {
+            place.store(Some(Arc::clone(&session)));
+        }
+        open.insert(handle, session);
         Ok(handle)
     }
 
-    pub(super) fn find(&self, handle: SessionHandle) -> Result<Arc<AppSession>> {
-        self.open.read().get(&handle).cloned().ok_or_else(|| {
-            Error::new(Cause::SessionHandleInvalid, "the application has no such session")
-        })
+    fn place(&self, handle: SessionHandle) -> Option<&ArcSwapOption<AppSession>> {
+        let places = self.places.len() as u64;
+        self.places.get(usize::try_from(handle.0.checked_rem(places)?).ok()?)
+    }
+
+    #[inline]
+    pub(super) fn find(&self, handle: SessionHandle) -> Result<Open> {
+        let here = self.place(handle).ok_or_else(no_session)?.load();
+        if here.as_ref().is_some_and(|session| session.handle == handle) {
+            return Ok(Open(here));
+        }
+        let session = self.open.read().get(&handle).cloned().ok_or_else(no_session)?;
+        Ok(Open(Guard::from_inner(Some(session))))
+    }
+
+    /// Takes it out of the table, whose map is locked.
+    fn take(
+        &self,
+        open: &mut FxHashMap<SessionHandle, Arc<AppSession>>,
+        handle: SessionHandle,
+    ) -> Option<Arc<AppSession>> {
+        let session = open.remove(&handle)?;
+        if let Some(place) = self.place(handle)
+            && place.load().as_ref().is_some_and(|here| here.handle == handle)
+        {
+            place.store(None);
+        }
+        Some(session)
     }
 
     pub(super) fn close(&self, handle: SessionHandle) -> Result<()> {
-        let session = self.open.write().remove(&handle).ok_or_else(|| {
-            Error::new(Cause::SessionHandleInvalid, "the application has no such session")
-        })?;
+        let session = self.take(&mut self.open.write(), handle).ok_or_else(no_session)?;
         session.close();
         Ok(())
     }
@@ -154,7 +255,7 @@ impl AppSessions {
                 .filter(|session| slot.is_none_or(|slot| session.slot.id == slot))
                 .map(|session| session.handle)
                 .collect();
-            handles.into_iter().filter_map(|handle| open.remove(&handle)).collect()
+            handles.into_iter().filter_map(|handle| self.take(&mut open, handle)).collect()
         };
         closing.sort_by_key(|session| session.handle);
         for session in closing {
@@ -166,7 +267,7 @@ impl AppSessions {
     pub(super) fn end_key_operations(&self, slot: SlotId) {
         let open = self.open.read();
         for session in open.values().filter(|session| session.slot.id == slot) {
-            session.pending.lock().retain(|_, pending| pending.key.is_none());
+            session.pending.lock().end_those_with_keys();
             *session.search.lock() = None;
         }
     }

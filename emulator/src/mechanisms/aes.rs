@@ -143,6 +143,22 @@ impl Cipher for Cbc {
         Ok(data)
     }
 
+    /// Encryption alone: what does not decrypt must not be left where the caller can see it.
+    fn once_into(&self, using: &Use, input: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
+        let (data, padding) = match out.split_at_mut_checked(input.len()) {
+            Some(parts) if using.forward => parts,
+            _ => return Ok(None),
+        };
+        if !self.padded && !input.len().is_multiple_of(BLOCK) {
+            return Err(length_error(using));
+        }
+        data.copy_from_slice(input);
+        padding.fill(u8::try_from(padding.len()).unwrap_or_default());
+        let mut iv = cbc_iv(using)?;
+        keys::aes(&using.key)?.cbc_encrypt(&mut iv, out).map_err(broken)?;
+        Ok(Some(out.len()))
+    }
+
     fn fills_up(&self, plain: &[u8], len: usize) -> bool {
         !self.padded && is_zero_padded(plain, len) || plain.len() == len
     }
@@ -218,6 +234,10 @@ impl Stream for CbcStream {
     }
 }
 
+fn bad_tag() -> Error {
+    Error::new(Cause::EncryptedDataInvalid, "the tag does not verify")
+}
+
 struct GcmParams<'a> {
     iv: Option<&'a [u8]>,
     aad: &'a [u8],
@@ -287,12 +307,25 @@ impl Cipher for Gcm {
                 }
                 let plain = key
                     .gcm_open(iv.unwrap_or_default(), params.aad, input, params.tag_len)
-                    .map_err(|_| {
-                        Error::new(Cause::EncryptedDataInvalid, "the tag does not verify")
-                    })?;
+                    .map_err(|_| bad_tag())?;
                 Ok(plain.to_vec())
             }
         }
+    }
+
+    /// With an IV of the caller's. aws-lc clears what does not verify.
+    fn once_into(&self, using: &Use, input: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
+        let params = Self::params(using)?;
+        let Some(iv) = params.iv else { return Ok(None) };
+        let key = keys::aes(&using.key)?;
+        if using.forward {
+            key.gcm_seal_into(iv, params.aad, input, params.tag_len, out).map_err(broken)?;
+        } else if input.len() < params.tag_len {
+            return Ok(None);
+        } else {
+            key.gcm_open_into(iv, params.aad, input, params.tag_len, out).map_err(|_| bad_tag())?;
+        }
+        Ok(Some(out.len()))
     }
 
     fn start(&'static self, using: Use) -> Result<Box<dyn Stream>> {

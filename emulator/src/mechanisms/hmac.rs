@@ -65,6 +65,10 @@ impl Signature for Hmac {
         Ok(Box::new(Running(keys::hmac(&using.key, self.hash)?.stream().map_err(broken)?)))
     }
 
+    fn condense(&self, using: &Use, input: &[u8]) -> Result<Vec<u8>> {
+        keys::hmac(&using.key, self.hash)?.sign(input).map_err(broken)
+    }
+
     fn sign(&self, using: &Use, fed: &[u8]) -> Result<Vec<u8>> {
         Ok(fed.get(..self.len(using)?).unwrap_or(fed).to_vec())
     }

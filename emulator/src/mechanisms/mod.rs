@@ -32,7 +32,9 @@ pub mod rsa;
 pub mod seen;
 pub mod stream;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use rustc_hash::FxHashMap;
 
 use zeroize::Zeroizing;
 
@@ -183,6 +185,16 @@ pub trait Cipher: Sync {
     /// `DataLenRange`, `EncryptedDataLenRange`, `EncryptedDataInvalid`.
     fn once(&self, using: &Use, input: &[u8]) -> Result<Vec<u8>>;
 
+    /// As [`Cipher::once`], into memory of the upper bound, which overlaps nothing; the bytes that
+    /// came. None for a mechanism that has no such way. After an error `out` holds nothing that the
+    /// error keeps from the caller.
+    ///
+    /// # Errors
+    /// As [`Cipher::once`].
+    fn once_into(&self, _using: &Use, _input: &[u8], _out: &mut [u8]) -> Result<Option<usize>> {
+        Ok(None)
+    }
+
     /// The bytes of a key as this mechanism can take them.
     ///
     /// # Errors
@@ -227,6 +239,16 @@ pub trait Signature: Sync {
     /// # Errors
     /// Where the key cannot be read.
     fn feed(&self, using: &Use) -> Result<Box<dyn Feed>>;
+
+    /// What a feed leaves of a message that is there as a whole.
+    ///
+    /// # Errors
+    /// Those of the feed.
+    fn condense(&self, using: &Use, input: &[u8]) -> Result<Vec<u8>> {
+        let mut feed = self.feed(using)?;
+        feed.update(input)?;
+        feed.finish()
+    }
 
     /// Signs what the feed left.
     ///
@@ -279,8 +301,16 @@ pub fn is_secret(key_type: CK_KEY_TYPE) -> bool {
 
 /// The row of a mechanism.
 pub fn find(kind: CK_MECHANISM_TYPE) -> Option<&'static Row> {
+    if let Some(known) = BY_KIND.get() {
+        return known.get(&kind).copied();
+    }
+    // Whoever comes second has made it in vain; nobody waits, since a forked child could wait for a
+    // thread that is not there.
+    let _ = BY_KIND.set(rows().map(|row| (row.kind, row)).collect());
     rows().find(|row| row.kind == kind)
 }
+
+static BY_KIND: OnceLock<FxHashMap<CK_MECHANISM_TYPE, &'static Row>> = OnceLock::new();
 
 /// Every row.
 pub fn rows() -> impl Iterator<Item = &'static Row> {

@@ -67,7 +67,8 @@ pub fn class_of(template: &Template, implied: Option<Class>) -> Result<Class> {
 /// `AttributeValueInvalid` for a value of the wrong form, `TemplateIncomplete` for one missing.
 pub fn complete(template: &Template, class: Class, how: Circumstances) -> Result<Template> {
     template.check_no_duplicates()?;
-    let mut object = Template::new();
+    // Every rule gives at most one attribute; growing would move what there is again and again.
+    let mut object = Template(Vec::with_capacity(class.rules().count()));
     for attribute in &template.0 {
         let rule = rule_of(class, attribute)?;
         check_form(rule, attribute)?;

@@ -15,7 +15,7 @@ use crate::luna::ha::member::{Member, Missed};
 use crate::luna::log::Log;
 use crate::output::Output;
 use crate::wire::{
-    ApplicationId, Audience, Counting, Description, Fault, Found, Link, Pin, Reply, Request,
+    ApplicationId, Audience, Counting, Description, Fault, Found, Link, Pin, Reply, Request, Seat,
 };
 
 /// The handle that `Group::send` fills in.
@@ -55,10 +55,10 @@ pub struct GroupSession {
     pinned: Mutex<HashMap<Purpose, usize>>,
 }
 
-#[derive(Clone, Copy)]
 struct MemberSession {
     epoch: u64,
     handle: SessionHandle,
+    seat: Option<Arc<dyn Seat>>,
 }
 
 impl Group {
@@ -154,7 +154,7 @@ impl Group {
             id: self.next_session.fetch_add(1, Ordering::Relaxed) + 1,
             application,
             read_write,
-            members: Mutex::new(vec![None; self.members.len()]),
+            members: Mutex::new(self.members.iter().map(|_| None).collect()),
             pinned: Mutex::new(HashMap::new()),
         });
         let mut opened = false;
@@ -207,9 +207,22 @@ impl Group {
     /// # Errors
     /// What the members refuse; `DeviceError` when none can be asked.
     pub fn call(&self, session: &GroupSession, request: &Request<'_>) -> Result<Reply> {
+        self.call_into(session, request, None)
+    }
+
+    /// As [`Group::call`]; the output of a request that any member can serve may go to `out`.
+    ///
+    /// # Errors
+    /// As [`Group::call`].
+    pub fn call_into(
+        &self,
+        session: &GroupSession,
+        request: &Request<'_>,
+        out: Option<&mut [u8]>,
+    ) -> Result<Reply> {
         self.ready()?;
         match request.audience() {
-            Audience::Any => self.ask_any(session, request, false),
+            Audience::Any => self.ask_any(session, request, false, out),
             Audience::Pinned => self.ask_pinned(session, request),
             Audience::All if matches!(request, Request::Login(..) | Request::Logout(_)) => {
                 let _one_at_a_time = self.logging_in.lock();
@@ -295,11 +308,21 @@ impl Group {
         session: &GroupSession,
         place: usize,
     ) -> Result<SessionHandle, Fault> {
+        Ok(self.member_seat(session, place)?.0)
+    }
+
+    /// The same, with the shorter way to it where the link has one.
+    fn member_seat(
+        &self,
+        session: &GroupSession,
+        place: usize,
+    ) -> Result<(SessionHandle, Option<Arc<dyn Seat>>), Fault> {
         let member = self.member(place)?;
         let epoch = member.epoch();
-        let known = session.members.lock().get(place).copied().flatten();
-        if let Some(known) = known.filter(|known| known.epoch == epoch) {
-            return Ok(known.handle);
+        if let Some(Some(known)) = session.members.lock().get(place)
+            && known.epoch == epoch
+        {
+            return Ok((known.handle, known.seat.clone()));
         }
         let request = Request::OpenSession {
             application: session.application,
@@ -317,10 +340,11 @@ impl Group {
             }
             member.set_logged_in(true);
         }
+        let seat = member.link.seat(handle);
         if let Some(own) = session.members.lock().get_mut(place) {
-            *own = Some(MemberSession { epoch, handle });
+            *own = Some(MemberSession { epoch, handle, seat: seat.clone() });
         }
-        Ok(handle)
+        Ok((handle, seat))
     }
 
     fn send(
@@ -329,11 +353,21 @@ impl Group {
         place: usize,
         request: &Request<'_>,
     ) -> Result<Reply, Fault> {
-        let handle = self.member_session(session, place)?;
+        self.send_into(session, place, request, None)
+    }
+
+    fn send_into(
+        &self,
+        session: &GroupSession,
+        place: usize,
+        request: &Request<'_>,
+        out: Option<&mut [u8]>,
+    ) -> Result<Reply, Fault> {
+        let (handle, seat) = self.member_seat(session, place)?;
         let addressed =
             request.addressed(handle, &|object| self.on_member(handle, place, object))?;
         let member = self.member(place)?;
-        match member.call(&addressed) {
+        match member.call_into(seat.as_deref(), &addressed, out) {
             // Lost and back since the group last looked: its session went with the connection.
             Err(Fault::Refused(error))
                 if error.cause() == Cause::SessionHandleInvalid && member.was_lost() =>
@@ -392,7 +426,13 @@ impl Group {
     }
 
     /// One member, another when it fails and the request bears repeating.
-    fn ask_any(&self, session: &GroupSession, request: &Request<'_>, pin: bool) -> Result<Reply> {
+    fn ask_any(
+        &self,
+        session: &GroupSession,
+        request: &Request<'_>,
+        pin: bool,
+        mut out: Option<&mut [u8]>,
+    ) -> Result<Reply> {
         let mut tried = Vec::new();
         let mut refused = None;
         loop {
@@ -403,7 +443,8 @@ impl Group {
             };
             let Some(place) = next else { return Err(refused.unwrap_or_else(nobody)) };
             tried.push(place);
-            match self.send(session, place, request) {
+            // One that fails may have written; the next writes over it.
+            match self.send_into(session, place, request, out.as_deref_mut()) {
                 Ok(reply) => {
                     let reply = self.counted(session, place, request, reply);
                     if let (true, Some(purpose)) = (pin, request.purpose()) {
@@ -427,7 +468,7 @@ impl Group {
     /// A message in parts stays with the member it began on; when that is lost, so is the message.
     fn ask_pinned(&self, session: &GroupSession, request: &Request<'_>) -> Result<Reply> {
         if matches!(request, Request::Begin(_) | Request::LoadState(..)) {
-            return self.ask_any(session, request, true);
+            return self.ask_any(session, request, true, None);
         }
         let purpose = request.purpose().ok_or_else(strange)?;
         let place = session.pinned.lock().get(&purpose).copied().ok_or_else(|| {

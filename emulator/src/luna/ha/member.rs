@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::object::Template;
-use crate::wire::{Counting, Fault, Link, Ouid, Reply, Request};
+use crate::wire::{Counting, Fault, Link, Ouid, Reply, Request, Seat};
 
 /// A member as the group sees it.
 pub(super) struct Member {
@@ -137,8 +137,20 @@ impl Member {
     }
 
     pub(super) fn call(&self, request: &Request<'_>) -> Result<Reply, Fault> {
+        self.call_into(None, request, None)
+    }
+
+    pub(super) fn call_into(
+        &self,
+        seat: Option<&dyn Seat>,
+        request: &Request<'_>,
+        out: Option<&mut [u8]>,
+    ) -> Result<Reply, Fault> {
         self.busy.fetch_add(1, Ordering::Relaxed);
-        let reply = self.link.call(request);
+        let reply = match seat {
+            Some(seat) => seat.call(request, out),
+            None => self.link.call(request),
+        };
         self.busy.fetch_sub(1, Ordering::Relaxed);
         reply
     }
