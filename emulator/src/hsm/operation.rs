@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use crate::ck::*;
-use crate::crypto::hash::{self, Digest, Hash};
+use crate::crypto::hash::{self, Digest, Function};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::{Held, expired};
 use crate::hsm::partition::{POLICY_FOREIGN_SIGNING, Partition, done};
 use crate::hsm::role::{self, Right};
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
-use crate::mechanisms::{
-    Cipher, Feed, Functions, Params, Row, Signature, Stream, Use, broken, current, wrong_params,
-};
+use crate::mechanisms::{Cipher, Feed, Functions, Row, Signature, Stream, Use, broken, current};
 use crate::object::held::Object;
 use crate::output::{Output, Room};
 use crate::wire::{Operation, Reply, Request};
@@ -35,7 +33,7 @@ pub(super) enum Running {
 /// An operation whose key and mechanism are found fit for each other.
 enum Ready {
     Cipher(&'static dyn Cipher, Use),
-    Digest(Hash),
+    Digest(Function),
     Signature(&'static dyn Signature, Use),
 }
 
@@ -164,11 +162,8 @@ impl Partition {
             ));
         }
         let Some(handle) = operation.key else {
-            let hash = offer.row.digest.ok_or_else(not_initialized)?;
-            if operation.mechanism.params != Params::None {
-                return Err(wrong_params("a digest takes no parameter"));
-            }
-            return Ok((Ready::Digest(hash), None));
+            let digests = offer.row.digest.ok_or_else(not_initialized)?;
+            return Ok((Ready::Digest(digests.function(&operation.mechanism.params)?), None));
         };
         let held = self.seen_by(&session.application, handle).map_err(as_key)?;
         if held.private {
@@ -347,7 +342,7 @@ fn finish_in(
         Running::Cipher(stream) if room == Room::Ask => Some(Output::Size(stream.finish_bound()?)),
         Running::Cipher(_) => None,
         Running::Digest { digest, .. } => {
-            let len = digest.hash().len();
+            let len = digest.len();
             room.refuse(len, len)
         }
         Running::Signature { using, signature: row, .. } if signature.is_none() => {

@@ -25,11 +25,15 @@ pub mod hmac;
 pub mod keys;
 #[cfg(test)]
 mod known_answers;
+pub mod md2;
 pub mod md5;
 pub mod offer;
 pub mod params;
 pub mod rsa;
+pub mod rsa_x931;
 pub mod seen;
+pub mod sha3;
+pub mod sm3;
 pub mod stream;
 
 use std::sync::Arc;
@@ -37,13 +41,13 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use self::alias::current;
+pub use self::digest::Digests;
 pub use self::offer::{Functions, Offer};
 pub use self::params::{Mechanism, Params, Shape};
 pub use self::stream::{Feed, Stream};
 
 use crate::ck::*;
 use crate::crypto::CryptoError;
-use crate::crypto::hash::Hash;
 use crate::error::{Cause, Error, Result};
 use crate::object::Template;
 use crate::object::held::Object;
@@ -52,9 +56,13 @@ use crate::object::rules::Class;
 /// Every family this module serves.
 static REGISTRY: &[&[Row]] = &[
     rsa::ROWS,
+    rsa_x931::ROWS,
     digest::ROWS,
     hmac::ROWS,
     md5::ROWS,
+    md2::ROWS,
+    sha3::ROWS,
+    sm3::ROWS,
     ec::ROWS,
     ecdh::ROWS,
     dsa::ROWS,
@@ -86,7 +94,7 @@ pub struct Row {
     /// `C_Sign`, `C_Verify`.
     pub signature: Option<&'static dyn Signature>,
     /// `C_Digest`.
-    pub digest: Option<Hash>,
+    pub digest: Option<Digests>,
     /// `C_WrapKey`, `C_UnwrapKey`: the key's bytes as the message.
     pub wrap: Option<&'static dyn Cipher>,
     /// `C_DeriveKey`.
