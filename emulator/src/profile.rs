@@ -233,7 +233,9 @@ mod tests {
         for (profile, name) in profiles.iter().zip(names()) {
             assert_eq!(profile.name, name);
         }
-        for row in crate::mechanisms::rows() {
+        // In the vendor's headers and in no list of a firmware; for profiles of one's own.
+        let unlisted = [CKM_MD5];
+        for row in crate::mechanisms::rows().filter(|row| !unlisted.contains(&row.kind)) {
             let offered = profiles.iter().any(|profile| profile.mechanisms.contains_key(&row.kind));
             assert!(offered, "no profile offers {}", luna_ck::names::ckm(row.kind));
         }
