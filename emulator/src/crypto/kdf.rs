@@ -1,6 +1,10 @@
-//! Key derivation for PINs and for the store, through ring.
+//! Key derivation: for PINs and for the store through ring, PBKDF2 over any hash through aws-lc.
+#![allow(unsafe_code, reason = "aws-lc-rs offers PBKDF2 over no SHA-224")]
 
 use super::CryptoError;
+use super::foreign::check;
+use super::hash::Hash;
+use aws_lc_sys as sys;
 use ring::{hkdf, pbkdf2};
 use std::num::NonZeroU32;
 use zeroize::Zeroizing;
@@ -11,6 +15,38 @@ pub fn pbkdf2_sha256(secret: &[u8], salt: &[u8], iterations: NonZeroU32) -> Zero
     let mut out = Zeroizing::new([0; 32]);
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, secret, out.as_mut_slice());
     out
+}
+
+/// PBKDF2 with HMAC over a hash (RFC 8018), `len` bytes out.
+///
+/// # Errors
+///
+/// [`CryptoError::Parameter`] for a hash aws-lc does not have, [`CryptoError::Internal`] when it
+/// has no memory.
+pub fn pbkdf2(
+    hash: Hash,
+    secret: &[u8],
+    salt: &[u8],
+    iterations: NonZeroU32,
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let mut out = Zeroizing::new(vec![0; len]);
+    let evp = hash.evp()?;
+    // SAFETY: reads both slices at their lengths and writes `len` bytes; the hash is a static.
+    let returned = unsafe {
+        sys::PKCS5_PBKDF2_HMAC(
+            secret.as_ptr().cast(),
+            secret.len(),
+            salt.as_ptr(),
+            salt.len(),
+            iterations.get(),
+            evp,
+            out.len(),
+            out.as_mut_ptr(),
+        )
+    };
+    check(returned, CryptoError::Internal)?;
+    Ok(out)
 }
 
 /// HKDF with SHA-256 (RFC 5869), extract then expand, 32 bytes out.

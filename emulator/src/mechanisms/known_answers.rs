@@ -2,8 +2,9 @@
 //! parts, back again, and a wrong signature refused. A row without an answer fails.
 //!
 //! A case has `mechanism`, `key` (hexadecimal) and `type` (`CKK_` name) unless it is a digest, one of
-//! `iv`, `length` (of a MAC or of a SHAKE's output, in bytes) or neither, `data`, and `result`
-//! (ciphertext, MAC, digest or derived key). Key pairs have their own cases in [`pairs`].
+//! `iv`, `length` (of a MAC or of a SHAKE's output, in bytes), `bit` (where a key is cut out),
+//! `joined` (data combined with the key), the parts of a key derivation in counter mode, or nothing,
+//! `data`, and `result` (ciphertext, MAC, digest or derived key). Key pairs have their own cases in [`pairs`].
 
 mod pairs;
 
@@ -15,14 +16,29 @@ use crate::crypto::hash::{Digest, digest};
 use crate::crypto::vectors::{Case, cases};
 use crate::error::Cause;
 use crate::mechanisms::{
-    Cipher, Digests, Limits, Params, Row, Signature, Use, aes_feedback, aes_gmac, cbc_mac, md2,
-    md5, rows, sha3, sm3,
+    Cipher, Digests, Limits, Params, Row, Signature, Use, aes_feedback, aes_gmac, cbc_mac, combine,
+    md2, md5, prf_kdf, rows, sha3, sm3,
 };
 use crate::object::held::Object;
 use crate::object::rules::Class;
 use crate::object::{Attribute, Template};
 
-const FIELDS: [&str; 7] = ["mechanism", "key", "type", "iv", "length", "data", "result"];
+const FIELDS: [&str; 14] = [
+    "mechanism",
+    "key",
+    "type",
+    "iv",
+    "length",
+    "bit",
+    "joined",
+    "prf",
+    "label",
+    "context",
+    "counter",
+    "scheme",
+    "data",
+    "result",
+];
 
 /// A family and its answers.
 static FAMILIES: &[(&[Row], &str)] = &[
@@ -33,6 +49,8 @@ static FAMILIES: &[(&[Row], &str)] = &[
     (md2::ROWS, include_str!("vectors/md2.txt")),
     (sha3::ROWS, include_str!("vectors/sha3.txt")),
     (sm3::ROWS, include_str!("vectors/sm3.txt")),
+    (combine::ROWS, include_str!("vectors/combine.txt")),
+    (prf_kdf::ROWS, include_str!("vectors/prf_kdf.txt")),
 ];
 
 fn using(case: &Case, forward: bool) -> Use {
@@ -49,10 +67,23 @@ fn using(case: &Case, forward: bool) -> Use {
 
 fn params(case: &Case) -> Params {
     let has = |name| case.names().any(|field| field == name);
+    let number = |name| case.text(name).parse().unwrap();
     if has("iv") {
         Params::Iv(case.bytes("iv"))
     } else if has("length") {
-        Params::Length(case.text("length").parse().unwrap())
+        Params::Length(number("length"))
+    } else if has("bit") {
+        Params::Length(number("bit"))
+    } else if has("joined") {
+        Params::Data { iv: Vec::new(), data: case.bytes("joined") }
+    } else if has("scheme") {
+        Params::PrfKdf {
+            prf: number("prf"),
+            label: case.bytes("label"),
+            context: case.bytes("context"),
+            counter: number("counter"),
+            scheme: number("scheme"),
+        }
     } else {
         Params::None
     }

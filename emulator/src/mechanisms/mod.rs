@@ -15,6 +15,7 @@ pub mod aes_modes;
 pub mod aes_wrap;
 mod alias;
 pub mod cbc_mac;
+pub mod combine;
 pub mod derive;
 pub mod dh;
 pub mod digest;
@@ -29,6 +30,8 @@ pub mod md2;
 pub mod md5;
 pub mod offer;
 pub mod params;
+pub mod pbkdf2;
+pub mod prf_kdf;
 pub mod rsa;
 pub mod rsa_x931;
 pub mod seen;
@@ -75,6 +78,9 @@ static REGISTRY: &[&[Row]] = &[
     aes_gmac::ROWS,
     cbc_mac::ROWS,
     derive::ROWS,
+    combine::ROWS,
+    prf_kdf::ROWS,
+    pbkdf2::ROWS,
 ];
 
 /// What a mechanism does, and with which keys.
@@ -99,6 +105,8 @@ pub struct Row {
     pub wrap: Option<&'static dyn Cipher>,
     /// `C_DeriveKey`.
     pub derive: Option<Derive>,
+    /// A derived key is sensitive and unextractable if its base is, whatever the template says.
+    pub keeps_guard: bool,
     /// `C_GenerateKey`.
     pub generate: Option<GenerateKey>,
     /// What that makes: secret keys, or domain parameters.
@@ -119,6 +127,7 @@ pub const NOTHING: Row = Row {
     digest: None,
     wrap: None,
     derive: None,
+    keeps_guard: false,
     generate: None,
     product: CKO_SECRET_KEY,
     generate_pair: None,
