@@ -163,6 +163,19 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::Pbkd2 => unsafe { pbkd2(given) },
+        Shape::Pbe => {
+            // SAFETY: passed on.
+            let pbe: CK_PBE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (password, salt) = unsafe {
+                (piece(pbe.pPassword, pbe.ulPasswordLen)?, piece(pbe.pSalt, pbe.ulSaltLen)?)
+            };
+            Ok(Params::Pbe {
+                password: password.to_vec().into(),
+                salt: salt.to_vec(),
+                iterations: pbe.ulIteration,
+            })
+        }
     }
 }
 
@@ -249,6 +262,23 @@ unsafe fn oaep(given: &CK_MECHANISM) -> Result<Params> {
         _ => return Err(invalid("the source of the label is neither absent nor data")),
     }
     Ok(Params::Oaep { hash: oaep.hashAlg, mgf: oaep.mgf, source: source.to_vec() })
+}
+
+/// Writes the vector that a password-based mechanism made where its parameter points, unless it
+/// points nowhere.
+///
+/// Source: PKCS#11 v2.40, `CK_PBE_PARAMS`: `pInitVector` receives 8 bytes.
+///
+/// # Safety
+/// As [`read`], of the same mechanism; `pInitVector` is null or valid for writing 8 bytes.
+pub(super) unsafe fn give_iv(at: *const CK_MECHANISM, iv: &[u8]) -> Result<()> {
+    // SAFETY: passed on.
+    let pbe: CK_PBE_PARAMS = unsafe { structure(&ptr::read(at, "the mechanism is null")?)? };
+    if !pbe.pInitVector.is_null() {
+        // SAFETY: not null, so valid for the 8 bytes a vector has.
+        unsafe { pbe.pInitVector.copy_from_nonoverlapping(iv.as_ptr(), iv.len()) };
+    }
+    Ok(())
 }
 
 /// The length of the password stands in the member that the standard's header declares as a pointer

@@ -3,7 +3,7 @@
 
 use super::CryptoError;
 use super::foreign::check;
-use super::hash::Hash;
+use super::hash::{Digest, Hash};
 use aws_lc_sys as sys;
 use ring::{hkdf, pbkdf2};
 use std::num::NonZeroU32;
@@ -47,6 +47,53 @@ pub fn pbkdf2(
     };
     check(returned, CryptoError::Internal)?;
     Ok(out)
+}
+
+/// The function of PKCS #12 (RFC 7292 appendix B.2), `len` bytes for the purpose `id`. No library
+/// that is past its drafts offers it; the hash is all the cryptography in it.
+///
+/// # Errors
+///
+/// [`CryptoError::Internal`] when aws-lc has no memory.
+pub fn pkcs12(
+    hash: Hash,
+    secret: &[u8],
+    salt: &[u8],
+    iterations: NonZeroU32,
+    id: u8,
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let block = hash.block_len();
+    let filled = |bytes: &[u8]| -> Vec<u8> {
+        let whole = bytes.len().div_ceil(block) * block;
+        bytes.iter().copied().cycle().take(whole).collect()
+    };
+    let mut blocks = Zeroizing::new([filled(salt), filled(secret)].concat());
+    let mut out = Zeroizing::new(Vec::new());
+    loop {
+        let mut digest = Digest::new(hash)?;
+        digest.update(&vec![id; block]);
+        digest.update(&blocks);
+        let mut part = Zeroizing::new(digest.finish()?);
+        for _ in 1..iterations.get() {
+            part = Zeroizing::new(super::hash::digest(hash, &part)?);
+        }
+        out.extend_from_slice(&part);
+        if out.len() >= len {
+            out.truncate(len);
+            return Ok(out);
+        }
+        // Each block, as a number, grows by the digest repeated to its length, and by one.
+        let step = Zeroizing::new(filled(&part));
+        for number in blocks.chunks_exact_mut(block) {
+            let mut carry = 1;
+            for (digit, more) in number.iter_mut().rev().zip(step.iter().take(block).rev()) {
+                let sum = u16::from(*digit) + u16::from(*more) + carry;
+                [_, *digit] = sum.to_be_bytes();
+                carry = sum >> 8;
+            }
+        }
+    }
 }
 
 /// HKDF with SHA-256 (RFC 5869), extract then expand, 32 bytes out.

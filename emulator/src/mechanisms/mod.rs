@@ -30,6 +30,7 @@ pub mod md2;
 pub mod md5;
 pub mod offer;
 pub mod params;
+pub mod pbe;
 pub mod pbkdf2;
 pub mod prf_kdf;
 pub mod rsa;
@@ -81,6 +82,7 @@ static REGISTRY: &[&[Row]] = &[
     combine::ROWS,
     prf_kdf::ROWS,
     pbkdf2::ROWS,
+    pbe::ROWS,
 ];
 
 /// What a mechanism does, and with which keys.

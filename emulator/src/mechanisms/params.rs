@@ -41,6 +41,8 @@ pub enum Shape {
     PrfKdf,
     /// `CK_PKCS5_PBKD2_PARAMS`.
     Pbkd2,
+    /// `CK_PBE_PARAMS`.
+    Pbe,
 }
 
 /// A parameter in the module's own memory.
@@ -127,6 +129,15 @@ pub enum Params {
         prf: CK_ULONG,
         /// The password.
         password: Zeroizing<Vec<u8>>,
+    },
+    /// Password-based encryption. The vector of the structure is an output.
+    Pbe {
+        /// The password.
+        password: Zeroizing<Vec<u8>>,
+        /// The salt.
+        salt: Vec<u8>,
+        /// How often the function is run.
+        iterations: CK_ULONG,
     },
     /// The registry does not know the mechanism, so nobody knew how to read its parameter.
     Unread,

@@ -238,3 +238,33 @@ fn the_length_of_a_password_stands_where_the_header_has_a_pointer() {
     params.ulPrfDataLen = 1;
     assert_refused(&given(&mut params, 72), Shape::Pbkd2);
 }
+
+#[test]
+fn a_password_based_mechanism_gives_its_vector_back() {
+    let (mut salt, mut password, mut iv) = (*b"saltsalt", *b"password", [0; 9]);
+    let mut params = CK_PBE_PARAMS {
+        pInitVector: iv.as_mut_ptr(),
+        pPassword: password.as_mut_ptr(),
+        ulPasswordLen: 8,
+        pSalt: salt.as_mut_ptr(),
+        ulSaltLen: 8,
+        ulIteration: 1000,
+    };
+    let wanted = Params::Pbe {
+        password: b"password".to_vec().into(),
+        salt: b"saltsalt".to_vec(),
+        iterations: 1000,
+    };
+    assert_eq!(read_as(&given(&mut params, 48), Shape::Pbe).unwrap(), wanted);
+    assert_refused(&given(&mut params, 47), Shape::Pbe);
+    let mechanism = given(&mut params, 48);
+    // SAFETY: the vector's place has nine bytes, eight are written.
+    unsafe { give_iv(&raw const mechanism, &[7; 8]) }.unwrap();
+    assert_eq!(iv, [7, 7, 7, 7, 7, 7, 7, 7, 0]);
+    params.pInitVector = std::ptr::null_mut();
+    let mechanism = given(&mut params, 48);
+    // SAFETY: a null place is passed over.
+    unsafe { give_iv(&raw const mechanism, &[7; 8]) }.unwrap();
+    params.ulPasswordLen = CK_ULONG::MAX;
+    assert_refused(&given(&mut params, 48), Shape::Pbe);
+}
