@@ -14,7 +14,7 @@ use crate::crypto::hash::Hash;
 use crate::crypto::kdf;
 use crate::error::Result;
 use crate::mechanisms::{
-    GenerateKey, Limits, Mechanism, NOTHING, Params, Row, Shape, broken, keys, wrong_params,
+    GenerateKey, Mechanism, NOTHING, Params, Row, Shape, broken, keys, wrong_params,
 };
 use crate::object::Template;
 
@@ -84,6 +84,7 @@ mod tests {
     use super::*;
     use crate::crypto::vectors::cases;
     use crate::error::Cause;
+    use crate::mechanisms::Limits;
 
     const LIMITS: Limits = Limits { min_bits: 64, max_bits: 192, fips: false };
 
