@@ -233,7 +233,15 @@ mod tests {
         for (profile, name) in profiles.iter().zip(names()) {
             assert_eq!(profile.name, name);
         }
-        for row in crate::mechanisms::rows() {
+        // In the vendor's headers and in no list of a firmware; for profiles of one's own.
+        let unlisted = [
+            CKM_MD5,
+            CKM_CONCATENATE_BASE_AND_DATA,
+            CKM_CONCATENATE_DATA_AND_BASE,
+            CKM_XOR_BASE_AND_DATA,
+            CKM_EXTRACT_KEY_FROM_KEY,
+        ];
+        for row in crate::mechanisms::rows().filter(|row| !unlisted.contains(&row.kind)) {
             let offered = profiles.iter().any(|profile| profile.mechanisms.contains_key(&row.kind));
             assert!(offered, "no profile offers {}", luna_ck::names::ckm(row.kind));
         }

@@ -152,8 +152,8 @@ fn wrong_signatures(session: &Session, sample: &samples::Sample, signature: &[u8
 }
 
 #[test]
-fn signatures_of_a_plain_token() {
-    signatures(Kind::Plain);
+fn signatures_of_the_newest_firmware() {
+    signatures(Kind::Newest);
 }
 
 #[test]
@@ -168,11 +168,11 @@ fn signatures_of_a_group() {
 
 #[test]
 fn digests() {
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().chain([Kind::Newest]) {
         let token = Token::up(kind);
         let session = &token.session;
         for (mechanism, _) in samples::listed(&token, CKF_DIGEST) {
-            let mechanism = Mechanism::Plain(mechanism);
+            let mechanism = samples::digest(mechanism);
             let whole = session.digest(&mechanism, &samples::text()).unwrap();
             for cut in CUTS {
                 session.digest_init(&mechanism).unwrap();

@@ -193,3 +193,39 @@ pub(crate) fn encrypt_init(
     // SAFETY: the parameter is as long as it says; callers fill it without pointers, or with null ones.
     Rv(unsafe { function(session.handle().0, &raw mut mechanism, key.0) })
 }
+
+/// `C_DeriveKey` by the vendor's key derivation in counter mode, the counter from 1.
+pub(crate) fn derive_in_counter_mode(
+    session: &Session,
+    base: ObjectHandle,
+    (prf, scheme): (CK_ULONG, CK_ULONG),
+    (label, context): (&[u8], &[u8]),
+    len: CK_ULONG,
+) -> (Rv, ObjectHandle) {
+    let function = list(session).C_DeriveKey.unwrap();
+    let mut params = CK_KDF_PRF_PARAMS {
+        prfType: prf,
+        pLabel: label.as_ptr().cast_mut(),
+        ulLabelLen: label.len() as CK_ULONG,
+        pContext: context.as_ptr().cast_mut(),
+        ulContextLen: context.len() as CK_ULONG,
+        ulCounter: 1,
+        ulEncodingScheme: scheme,
+    };
+    let mut mechanism = CK_MECHANISM {
+        mechanism: CKM_NIST_PRF_KDF,
+        pParameter: (&raw mut params).cast(),
+        ulParameterLen: size_of::<CK_KDF_PRF_PARAMS>() as CK_ULONG,
+    };
+    let (mut len, mut yes, mut key) = (len, CK_TRUE, 0);
+    let mut template = [
+        CK_ATTRIBUTE { type_: CKA_VALUE_LEN, pValue: (&raw mut len).cast(), ulValueLen: 8 },
+        CK_ATTRIBUTE { type_: CKA_EXTRACTABLE, pValue: (&raw mut yes).cast(), ulValueLen: 1 },
+    ];
+    let (at, count) = (template.as_mut_ptr(), template.len() as CK_ULONG);
+    // SAFETY: mechanism, parameter and template live through the call, at the lengths they say.
+    let rv = unsafe {
+        function(session.handle().0, &raw mut mechanism, base.0, at, count, &raw mut key)
+    };
+    (Rv(rv), ObjectHandle(key))
+}

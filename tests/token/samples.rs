@@ -123,6 +123,14 @@ pub(crate) fn cipher(kind: MechanismType, token: Kind, keys: &Keys) -> Sample {
     }
 }
 
+/// A use of a mechanism as a digest.
+pub(crate) fn digest(kind: MechanismType) -> Mechanism {
+    match kind {
+        CKM_SHAKE_128 | CKM_SHAKE_256 => Mechanism::ulong(kind, 300),
+        _ => Mechanism::Plain(kind),
+    }
+}
+
 /// A use of a mechanism for signatures.
 pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
     let text = text();
@@ -155,6 +163,23 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         repeats: true,
     };
     match kind {
+        CKM_RSA_X9_31 | CKM_RSA_X9_31_NON_FIPS => {
+            rsa(Mechanism::Plain(kind), &[&text[..32], &[0x34, 0xcc]].concat(), true)
+        }
+        CKM_SHA1_RSA_X9_31
+        | CKM_SHA224_RSA_X9_31
+        | CKM_SHA256_RSA_X9_31
+        | CKM_SHA384_RSA_X9_31
+        | CKM_SHA512_RSA_X9_31
+        | CKM_SHA1_RSA_X9_31_NON_FIPS
+        | CKM_SHA224_RSA_X9_31_NON_FIPS
+        | CKM_SHA256_RSA_X9_31_NON_FIPS
+        | CKM_SHA384_RSA_X9_31_NON_FIPS
+        | CKM_SHA512_RSA_X9_31_NON_FIPS
+        | CKM_SHA3_224_RSA_PKCS
+        | CKM_SHA3_256_RSA_PKCS
+        | CKM_SHA3_384_RSA_PKCS
+        | CKM_SHA3_512_RSA_PKCS => rsa(Mechanism::Plain(kind), &text, true),
         CKM_RSA_PKCS | CKM_RSA_X_509 => rsa(Mechanism::Plain(kind), &text[..32], true),
         CKM_SHA1_RSA_PKCS | CKM_SHA224_RSA_PKCS | CKM_SHA256_RSA_PKCS | CKM_SHA384_RSA_PKCS
         | CKM_SHA512_RSA_PKCS => rsa(Mechanism::Plain(kind), &text, true),
@@ -164,7 +189,14 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         CKM_SHA256_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA256), &text, false),
         CKM_SHA384_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA384), &text, false),
         CKM_SHA512_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA512), &text, false),
+        CKM_SHA3_224_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_224), &text, false),
+        CKM_SHA3_256_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_256), &text, false),
+        CKM_SHA3_384_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_384), &text, false),
+        CKM_SHA3_512_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_512), &text, false),
         CKM_ECDSA => ec(&text[..32]),
+        CKM_ECDSA_SHA3_224 | CKM_ECDSA_SHA3_256 | CKM_ECDSA_SHA3_384 | CKM_ECDSA_SHA3_512 => {
+            ec(&text)
+        }
         CKM_ECDSA_SHA1 | CKM_ECDSA_SHA224 | CKM_ECDSA_SHA256 | CKM_ECDSA_SHA384
         | CKM_ECDSA_SHA512 => ec(&text),
         CKM_DSA => dsa(&text[..32]),
@@ -178,6 +210,13 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         | CKM_SHA256_HMAC_GENERAL
         | CKM_SHA384_HMAC_GENERAL
         | CKM_SHA512_HMAC_GENERAL => mac(Mechanism::ulong(kind, 10), keys.generic),
+        CKM_SHA3_224_HMAC | CKM_SHA3_256_HMAC | CKM_SHA3_384_HMAC | CKM_SHA3_512_HMAC
+        | CKM_SM3_HMAC => mac(Mechanism::Plain(kind), keys.generic),
+        CKM_SHA3_224_HMAC_GENERAL
+        | CKM_SHA3_256_HMAC_GENERAL
+        | CKM_SHA3_384_HMAC_GENERAL
+        | CKM_SHA3_512_HMAC_GENERAL
+        | CKM_SM3_HMAC_GENERAL => mac(Mechanism::ulong(kind, 10), keys.generic),
         CKM_MD5_HMAC => mac(Mechanism::Plain(kind), keys.generic),
         CKM_MD5_HMAC_GENERAL => mac(Mechanism::ulong(kind, 10), keys.generic),
         CKM_AES_MAC => mac(Mechanism::Plain(kind), keys.aes),

@@ -18,13 +18,15 @@ pub(crate) enum Kind {
     Fips,
     /// A group of two partitions in FIPS mode, listed alone.
     Group,
+    /// One partition of the newest firmware, all algorithms.
+    Newest,
 }
 
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Fips, Self::Group];
 
     pub(crate) fn is_fips(self) -> bool {
-        self != Self::Plain
+        matches!(self, Self::Fips | Self::Group)
     }
 }
 
@@ -43,6 +45,7 @@ impl Token {
         let token = Self::nobody(match kind {
             Kind::Plain => &[],
             Kind::Fips => &["--fips", "on"],
+            Kind::Newest => &["--profile", "luna-7.9.0"],
             Kind::Group => &["--fips", "on", "--ha", "LUNAHA=OKV,OKV", "--ha-only"],
         });
         token.login(UserType::CRYPTO_OFFICER, CRYPTO_OFFICER).unwrap();

@@ -1,11 +1,12 @@
 //! Keys that leave wrapped and come back, and the ways around an attribute that must not be.
 
 use luna_ck::*;
-use luna_client::{Attribute, Mechanism, ObjectHandle, Session, UserType};
+use luna_client::{Attribute, Mechanism, ObjectHandle, Rv, Session, UserType};
 use luna_tests::CRYPTO_OFFICER;
 
 use crate::keys::{self, and, on};
-use crate::token::{Kind, PARTITION_SO, Token, refused, refused_as};
+use crate::raw;
+use crate::token::{Kind, PARTITION_SO, Token, hex, refused, refused_as};
 
 fn extractable() -> Attribute {
     Attribute::bool(CKA_EXTRACTABLE, true)
@@ -245,4 +246,43 @@ fn derived_keys_inherit_their_history() {
     let sha1 = Mechanism::Plain(CKM_SHA1_KEY_DERIVATION);
     let long = [Attribute::key_type(CKK_AES), Attribute::ulong(CKA_VALUE_LEN, 24)];
     refused(session.derive(&sha1, base, &long), CKR_KEY_SIZE_RANGE);
+}
+
+/// NIST CAVP, SP 800-108, CMAC over AES-128, 32-bit counter first: 320 bits.
+#[test]
+fn keys_are_derived_in_counter_mode() {
+    let label = hex("41f2d2a7b509b46ccfa22698accc29d610ec393c");
+    let context =
+        hex("fa3063ef46e3ad35b8d92adbae0216656925acfc7d1743747835ac1c01629f714042330b63dfc5e7");
+    for kind in [Kind::Fips, Kind::Group] {
+        let token = Token::up(kind);
+        let session = &token.session;
+        let base = keys::aes(session, &hex("2429b3366dd76baba440f2b2df365a12"));
+        let how = (CK_NIST_PRF_KDF_AES_CMAC, LUNA_PRF_KDF_ENCODING_SCHEME_4);
+        let derive =
+            |how, len| raw::derive_in_counter_mode(session, base, how, (&label, &context), len);
+        let (rv, key) = derive(how, 40);
+        assert_eq!(rv, Rv(CKR_OK), "{kind:?}");
+        let value = session.attribute(key, CKA_VALUE).unwrap().unwrap();
+        let wanted =
+            "26908cb0e98cfea4588e24fe71bdb4b81cebc4e9763150fb36195ae00d37c8a44760d9646e8ec671";
+        assert_eq!(value, hex(wanted), "{kind:?}");
+        assert_eq!(derive((0, how.1), 16).0, Rv(CKR_MECHANISM_PARAM_INVALID));
+        assert_eq!(derive((how.0, 6), 16).0, Rv(CKR_MECHANISM_PARAM_INVALID));
+    }
+}
+
+/// pycryptoki's expectation: a digest shorter than the key is no key, whichever hash it is.
+#[test]
+fn a_digest_too_short_for_the_key_is_refused() {
+    let token = Token::up(Kind::Plain);
+    let session = &token.session;
+    let base = keys::generic(session, &[9; 16]);
+    let long = [Attribute::key_type(CKK_AES), Attribute::ulong(CKA_VALUE_LEN, 24)];
+    let short = [Attribute::key_type(CKK_AES), Attribute::ulong(CKA_VALUE_LEN, 16)];
+    for kind in [CKM_SHA1_KEY_DERIVATION, CKM_MD2_KEY_DERIVATION, CKM_MD5_KEY_DERIVATION] {
+        let mechanism = Mechanism::Plain(kind);
+        refused(session.derive(&mechanism, base, &long), CKR_KEY_SIZE_RANGE);
+        session.derive(&mechanism, base, &short).unwrap();
+    }
 }

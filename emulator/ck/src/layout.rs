@@ -46,6 +46,28 @@ pub struct CA_ROLE_STATE {
     pub secondaryAuthMech: CK_BYTE,
 }
 
+/// The parameter of `CKM_NIST_PRF_KDF` and `CKM_PRF_KDF`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_KDF_PRF_PARAMS {
+    /// `CK_NIST_PRF_KDF_` or `CK_PRF_KDF_` number.
+    pub prfType: CK_ULONG,
+    /// What the key is for.
+    pub pLabel: *mut CK_BYTE,
+    /// Its length in bytes.
+    pub ulLabelLen: CK_ULONG,
+    /// Whom the key is for.
+    pub pContext: *mut CK_BYTE,
+    /// Its length in bytes.
+    pub ulContextLen: CK_ULONG,
+    /// The first value of the counter.
+    pub ulCounter: CK_ULONG,
+    /// `LUNA_PRF_KDF_ENCODING_SCHEME_` number.
+    pub ulEncodingScheme: CK_ULONG,
+}
+
+const _: () = assert!(size_of::<CK_KDF_PRF_PARAMS>() == 56);
 const _: () = assert!(size_of::<CK_HA_MEMBER>() == 32);
 const _: () = assert!(size_of::<CK_HA_STATUS>() == 1056);
 const _: () = assert!(std::mem::offset_of!(CK_HA_STATUS, listSize) == 1048);

@@ -727,6 +727,20 @@ pub const CK_NIST_PRF_KDF_DES3_CMAC: CK_ULONG = 0x1;
 pub const CK_NIST_PRF_KDF_AES_CMAC: CK_ULONG = 0x2;
 pub const CK_PRF_KDF_ARIA_CMAC: CK_ULONG = 0x3;
 pub const CK_PRF_KDF_SEED_CMAC: CK_ULONG = 0x4;
+// HMAC over SHA-1 and SHA-2, RIPEMD and the schemes from the client's header cryptoki_v2.h as integrators publish it
+// (Documented: thalesdocs, CKM_NIST_PRF_KDF, has the same).
+pub const CK_NIST_PRF_KDF_HMAC_SHA1: CK_ULONG = 0x5;
+pub const CK_NIST_PRF_KDF_HMAC_SHA224: CK_ULONG = 0x6;
+pub const CK_NIST_PRF_KDF_HMAC_SHA256: CK_ULONG = 0x7;
+pub const CK_NIST_PRF_KDF_HMAC_SHA384: CK_ULONG = 0x8;
+pub const CK_NIST_PRF_KDF_HMAC_SHA512: CK_ULONG = 0x9;
+pub const CK_PRF_KDF_HMAC_RIPEMD160: CK_ULONG = 0xa;
+pub const LUNA_PRF_KDF_ENCODING_SCHEME_1: CK_ULONG = 0x0;
+pub const LUNA_PRF_KDF_ENCODING_SCHEME_2: CK_ULONG = 0x1;
+pub const LUNA_PRF_KDF_ENCODING_SCHEME_3: CK_ULONG = 0x2;
+pub const LUNA_PRF_KDF_ENCODING_SCHEME_4: CK_ULONG = 0x3;
+pub const LUNA_PRF_KDF_ENCODING_SCHEME_SCP03: CK_ULONG = 0x4;
+pub const LUNA_PRF_KDF_ENCODING_SCHEME_HID_KD: CK_ULONG = 0x5;
 pub const CK_NIST_PRF_KDF_HMAC_SHA3_224: CK_ULONG = 0xb;
 pub const CK_NIST_PRF_KDF_HMAC_SHA3_256: CK_ULONG = 0xc;
 pub const CK_NIST_PRF_KDF_HMAC_SHA3_384: CK_ULONG = 0xd;

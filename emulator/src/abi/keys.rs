@@ -5,6 +5,7 @@ use crate::abi::{params, template};
 use crate::ck::*;
 use crate::error::Result;
 use crate::library::Library;
+use crate::mechanisms::pbe;
 
 const NO_PLACE: &str = "nowhere to put the key's handle";
 
@@ -19,10 +20,17 @@ pub(super) unsafe fn generate(
     key: CK_OBJECT_HANDLE_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    let (place, mechanism, template) = unsafe {
+    let (place, read, template) = unsafe {
         (Place::new(key, NO_PLACE)?, params::read(mechanism)?, template::read(template, count)?)
     };
-    place.put(library.generate_key(SessionHandle(session), &mechanism, &template)?.0);
+    // Made before the key is, so that nothing fails after it.
+    let iv = pbe::iv(&read)?;
+    let made = library.generate_key(SessionHandle(session), &read, &template)?;
+    if let Some(iv) = iv {
+        // SAFETY: passed on; the registry gave a vector, so the parameter is that of a PBE.
+        unsafe { params::give_iv(mechanism, &iv)? };
+    }
+    place.put(made.0);
     Ok(())
 }
 

@@ -146,6 +146,36 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::Oaep => unsafe { oaep(given) },
+        Shape::PrfKdf => {
+            // SAFETY: passed on.
+            let kdf: CK_KDF_PRF_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (label, context) = unsafe {
+                (piece(kdf.pLabel, kdf.ulLabelLen)?, piece(kdf.pContext, kdf.ulContextLen)?)
+            };
+            Ok(Params::PrfKdf {
+                prf: kdf.prfType,
+                label: label.to_vec(),
+                context: context.to_vec(),
+                counter: kdf.ulCounter,
+                scheme: kdf.ulEncodingScheme,
+            })
+        }
+        // SAFETY: passed on.
+        Shape::Pbkd2 => unsafe { pbkd2(given) },
+        Shape::Pbe => {
+            // SAFETY: passed on.
+            let pbe: CK_PBE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (password, salt) = unsafe {
+                (piece(pbe.pPassword, pbe.ulPasswordLen)?, piece(pbe.pSalt, pbe.ulSaltLen)?)
+            };
+            Ok(Params::Pbe {
+                password: password.to_vec().into(),
+                salt: salt.to_vec(),
+                iterations: pbe.ulIteration,
+            })
+        }
     }
 }
 
@@ -232,6 +262,55 @@ unsafe fn oaep(given: &CK_MECHANISM) -> Result<Params> {
         _ => return Err(invalid("the source of the label is neither absent nor data")),
     }
     Ok(Params::Oaep { hash: oaep.hashAlg, mgf: oaep.mgf, source: source.to_vec() })
+}
+
+/// Writes the vector that a password-based mechanism made where its parameter points, unless it
+/// points nowhere.
+///
+/// Source: PKCS#11 v2.40, `CK_PBE_PARAMS`: `pInitVector` receives 8 bytes.
+///
+/// # Safety
+/// As [`read`], of the same mechanism; `pInitVector` is null or valid for writing 8 bytes.
+pub(super) unsafe fn give_iv(at: *const CK_MECHANISM, iv: &[u8]) -> Result<()> {
+    // SAFETY: passed on.
+    let pbe: CK_PBE_PARAMS = unsafe { structure(&ptr::read(at, "the mechanism is null")?)? };
+    if !pbe.pInitVector.is_null() {
+        // SAFETY: not null, so valid for the 8 bytes a vector has.
+        unsafe { pbe.pInitVector.copy_from_nonoverlapping(iv.as_ptr(), iv.len()) };
+    }
+    Ok(())
+}
+
+/// The length of the password stands in the member that the standard's header declares as a pointer
+/// to it; a number too large for a length is refused and never followed.
+///
+/// Source: vendor sample CKM_PKCS5_PBKD2_demo.c (Documented).
+///
+/// # Safety
+/// As [`read`].
+unsafe fn pbkd2(given: &CK_MECHANISM) -> Result<Params> {
+    // SAFETY: passed on.
+    let params: CK_PKCS5_PBKD2_PARAMS = unsafe { structure(given)? };
+    if params.saltSource != CKZ_SALT_SPECIFIED {
+        return Err(invalid("the source of the salt is not the salt itself"));
+    }
+    if !params.pPrfData.is_null() || params.ulPrfDataLen != 0 {
+        return Err(invalid("the pseudo-random function takes no data"));
+    }
+    let password_len = params.ulPasswordLen.addr() as CK_ULONG;
+    // SAFETY: passed on.
+    let (salt, password) = unsafe {
+        (
+            piece(params.pSaltSourceData.cast(), params.ulSaltSourceDataLen)?,
+            piece(params.pPassword, password_len)?,
+        )
+    };
+    Ok(Params::Pbkd2 {
+        salt: salt.to_vec(),
+        iterations: params.iterations,
+        prf: params.prf,
+        password: password.to_vec().into(),
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! Message digests, through aws-lc: which there are, and whole messages.
+//! Message digests: which there are, and whole messages. Through aws-lc, and through [`rust_crypto`]
+//! those it does not have.
 #![allow(unsafe_code, reason = "aws-lc-rs offers neither MD5 nor SHA3-224 and panics on failure")]
 
+pub(super) mod rust_crypto;
+
 use super::CryptoError;
-use super::foreign::check;
 use aws_lc_sys as sys;
 
 pub use super::running_digest::Digest;
@@ -10,6 +12,8 @@ pub use super::running_digest::Digest;
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Hash {
+    /// MD2, for legacy mechanisms only.
+    Md2,
     /// MD5, for legacy mechanisms only.
     Md5,
     /// SHA-1.
@@ -30,6 +34,63 @@ pub enum Hash {
     Sha3_384,
     /// SHA3-512.
     Sha3_512,
+    /// SM3 (GB/T 32905).
+    Sm3,
+    /// Keccak as it was submitted, before FIPS 202 changed its padding.
+    Keccak224,
+    /// As [`Hash::Keccak224`], longer.
+    Keccak256,
+    /// As [`Hash::Keccak224`], longer.
+    Keccak384,
+    /// As [`Hash::Keccak224`], longer.
+    Keccak512,
+}
+
+/// A function that gives as many bytes as are wanted (FIPS 202).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shake {
+    /// SHAKE128.
+    Shake128,
+    /// SHAKE256.
+    Shake256,
+}
+
+/// A hash, or a SHAKE and how many bytes it shall give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Its own length.
+    Hash(Hash),
+    /// So many bytes.
+    Shake(Shake, usize),
+}
+
+impl From<Hash> for Function {
+    fn from(hash: Hash) -> Self {
+        Self::Hash(hash)
+    }
+}
+
+impl Function {
+    /// Length of the digest in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a digest may be empty, a function not")]
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Hash(hash) => hash.len(),
+            Self::Shake(_, len) => len,
+        }
+    }
+
+    /// aws-lc's description of the function: static, never null.
+    pub(super) fn evp(self) -> Result<*const sys::EVP_MD, CryptoError> {
+        match self {
+            Self::Hash(hash) => hash.evp(),
+            // SAFETY: takes nothing and returns a pointer to a static.
+            Self::Shake(Shake::Shake128, _) => Ok(unsafe { sys::EVP_shake128() }),
+            // SAFETY: as above.
+            Self::Shake(Shake::Shake256, _) => Ok(unsafe { sys::EVP_shake256() }),
+        }
+    }
 }
 
 /// The longest digest of any [`enum@Hash`], in bytes.
@@ -37,7 +98,8 @@ pub const MAX_LEN: usize = 64;
 
 impl Hash {
     /// Every hash served.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
+        Self::Md2,
         Self::Md5,
         Self::Sha1,
         Self::Sha224,
@@ -48,6 +110,11 @@ impl Hash {
         Self::Sha3_256,
         Self::Sha3_384,
         Self::Sha3_512,
+        Self::Sm3,
+        Self::Keccak224,
+        Self::Keccak256,
+        Self::Keccak384,
+        Self::Keccak512,
     ];
 
     /// Length of the digest in bytes.
@@ -55,12 +122,12 @@ impl Hash {
     #[expect(clippy::len_without_is_empty, reason = "no digest is empty")]
     pub const fn len(self) -> usize {
         match self {
-            Self::Md5 => 16,
+            Self::Md2 | Self::Md5 => 16,
             Self::Sha1 => 20,
-            Self::Sha224 | Self::Sha3_224 => 28,
-            Self::Sha256 | Self::Sha3_256 => 32,
-            Self::Sha384 | Self::Sha3_384 => 48,
-            Self::Sha512 | Self::Sha3_512 => 64,
+            Self::Sha224 | Self::Sha3_224 | Self::Keccak224 => 28,
+            Self::Sha256 | Self::Sha3_256 | Self::Keccak256 | Self::Sm3 => 32,
+            Self::Sha384 | Self::Sha3_384 | Self::Keccak384 => 48,
+            Self::Sha512 | Self::Sha3_512 | Self::Keccak512 => 64,
         }
     }
 
@@ -68,12 +135,13 @@ impl Hash {
     #[must_use]
     pub const fn block_len(self) -> usize {
         match self {
-            Self::Md5 | Self::Sha1 | Self::Sha224 | Self::Sha256 => 64,
+            Self::Md2 => 16,
+            Self::Md5 | Self::Sha1 | Self::Sha224 | Self::Sha256 | Self::Sm3 => 64,
             Self::Sha384 | Self::Sha512 => 128,
-            Self::Sha3_224 => 144,
-            Self::Sha3_256 => 136,
-            Self::Sha3_384 => 104,
-            Self::Sha3_512 => 72,
+            Self::Sha3_224 | Self::Keccak224 => 144,
+            Self::Sha3_256 | Self::Keccak256 => 136,
+            Self::Sha3_384 | Self::Keccak384 => 104,
+            Self::Sha3_512 | Self::Keccak512 => 72,
         }
     }
 
@@ -81,6 +149,7 @@ impl Hash {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Md2 => "MD2",
             Self::Md5 => "MD5",
             Self::Sha1 => "SHA-1",
             Self::Sha224 => "SHA-224",
@@ -91,14 +160,23 @@ impl Hash {
             Self::Sha3_256 => "SHA3-256",
             Self::Sha3_384 => "SHA3-384",
             Self::Sha3_512 => "SHA3-512",
+            Self::Sm3 => "SM3",
+            Self::Keccak224 => "Keccak-224",
+            Self::Keccak256 => "Keccak-256",
+            Self::Keccak384 => "Keccak-384",
+            Self::Keccak512 => "Keccak-512",
         }
     }
 
     /// aws-lc's description of the function: static, never null.
-    pub(super) fn evp(self) -> *const sys::EVP_MD {
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Parameter`] for a function it does not have.
+    pub(super) fn evp(self) -> Result<*const sys::EVP_MD, CryptoError> {
         // SAFETY: each takes nothing and returns a pointer to a static.
         unsafe {
-            match self {
+            Ok(match self {
                 Self::Md5 => sys::EVP_md5(),
                 Self::Sha1 => sys::EVP_sha1(),
                 Self::Sha224 => sys::EVP_sha224(),
@@ -109,14 +187,25 @@ impl Hash {
                 Self::Sha3_256 => sys::EVP_sha3_256(),
                 Self::Sha3_384 => sys::EVP_sha3_384(),
                 Self::Sha3_512 => sys::EVP_sha3_512(),
-            }
+                Self::Md2
+                | Self::Sm3
+                | Self::Keccak224
+                | Self::Keccak256
+                | Self::Keccak384
+                | Self::Keccak512 => return Err(CryptoError::Parameter),
+            })
         }
     }
 
     /// aws-lc's number for the function.
-    pub(super) fn nid(self) -> i32 {
-        // SAFETY: reads the static that `evp` returns.
-        unsafe { sys::EVP_MD_type(self.evp()) }
+    ///
+    /// # Errors
+    ///
+    /// As [`Hash::evp`].
+    pub(super) fn nid(self) -> Result<i32, CryptoError> {
+        let evp = self.evp()?;
+        // SAFETY: reads the static that `evp` returned.
+        Ok(unsafe { sys::EVP_MD_type(evp) })
     }
 
     /// The one-shot function of aws-lc that needs no allocation, where there is one.
@@ -127,7 +216,7 @@ impl Hash {
             Self::Sha256 => Some(sys::SHA256),
             Self::Sha384 => Some(sys::SHA384),
             Self::Sha512 => Some(sys::SHA512),
-            Self::Md5 | Self::Sha3_224 | Self::Sha3_256 | Self::Sha3_384 | Self::Sha3_512 => None,
+            _ => None,
         }
     }
 }
@@ -137,9 +226,10 @@ impl Hash {
 /// # Errors
 ///
 /// [`CryptoError::Internal`] when aws-lc has no memory.
-pub fn digest(hash: Hash, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
-    let mut out = vec![0; hash.len()];
-    digest_into(hash, data, &mut out)?;
+pub fn digest(function: impl Into<Function>, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    let function = function.into();
+    let mut out = vec![0; function.len()];
+    digest_into(function, data, &mut out)?;
     Ok(out)
 }
 
@@ -149,27 +239,26 @@ pub fn digest(hash: Hash, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
 ///
 /// [`CryptoError::Length`] for memory of another length, [`CryptoError::Internal`] when aws-lc has
 /// no memory.
-pub fn digest_into(hash: Hash, data: &[u8], out: &mut [u8]) -> Result<(), CryptoError> {
-    if out.len() != hash.len() {
+pub fn digest_into(
+    function: impl Into<Function>,
+    data: &[u8],
+    out: &mut [u8],
+) -> Result<(), CryptoError> {
+    let function = function.into();
+    if out.len() != function.len() {
         return Err(CryptoError::Length);
     }
-    // SAFETY: both ways read `data.len()` bytes and write exactly `hash.len()` bytes; the size
-    // pointer may be null.
-    unsafe {
-        if let Some(direct) = hash.direct() {
-            direct(data.as_ptr(), data.len(), out.as_mut_ptr());
-            return Ok(());
-        }
-        let returned = sys::EVP_Digest(
-            data.as_ptr().cast(),
-            data.len(),
-            out.as_mut_ptr(),
-            std::ptr::null_mut(),
-            hash.evp(),
-            std::ptr::null_mut(),
-        );
-        check(returned, CryptoError::Internal)
+    if let Function::Hash(hash) = function
+        && let Some(direct) = hash.direct()
+    {
+        // SAFETY: reads `data.len()` bytes and writes exactly `hash.len()`.
+        unsafe { direct(data.as_ptr(), data.len(), out.as_mut_ptr()) };
+        return Ok(());
     }
+    let mut digest = Digest::new(function)?;
+    digest.update(data);
+    out.copy_from_slice(&digest.finish()?);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -217,9 +306,12 @@ mod tests {
     #[test]
     fn the_library_has_the_same_idea_of_the_lengths() {
         for hash in Hash::ALL {
-            // SAFETY: reads a static.
-            let (len, block) =
-                unsafe { (sys::EVP_MD_size(hash.evp()), sys::EVP_MD_block_size(hash.evp())) };
+            assert_ne!(hash.evp().is_ok(), rust_crypto::start(hash).is_some(), "by one library");
+            let (len, block) = match hash.evp() {
+                // SAFETY: reads a static.
+                Ok(evp) => unsafe { (sys::EVP_MD_size(evp), sys::EVP_MD_block_size(evp)) },
+                Err(_) => rust_crypto::lengths(hash).unwrap(),
+            };
             assert_eq!((hash.len(), hash.block_len()), (len, block), "{}", hash.name());
             assert!(hash.len() <= MAX_LEN);
         }

@@ -1,6 +1,10 @@
-//! Key derivation for PINs and for the store, through ring.
+//! Key derivation: for PINs and for the store through ring, PBKDF2 over any hash through aws-lc.
+#![allow(unsafe_code, reason = "aws-lc-rs offers PBKDF2 over no SHA-224")]
 
 use super::CryptoError;
+use super::foreign::check;
+use super::hash::{Digest, Hash};
+use aws_lc_sys as sys;
 use ring::{hkdf, pbkdf2};
 use std::num::NonZeroU32;
 use zeroize::Zeroizing;
@@ -11,6 +15,85 @@ pub fn pbkdf2_sha256(secret: &[u8], salt: &[u8], iterations: NonZeroU32) -> Zero
     let mut out = Zeroizing::new([0; 32]);
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, salt, secret, out.as_mut_slice());
     out
+}
+
+/// PBKDF2 with HMAC over a hash (RFC 8018), `len` bytes out.
+///
+/// # Errors
+///
+/// [`CryptoError::Parameter`] for a hash aws-lc does not have, [`CryptoError::Internal`] when it
+/// has no memory.
+pub fn pbkdf2(
+    hash: Hash,
+    secret: &[u8],
+    salt: &[u8],
+    iterations: NonZeroU32,
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let mut out = Zeroizing::new(vec![0; len]);
+    let evp = hash.evp()?;
+    // SAFETY: reads both slices at their lengths and writes `len` bytes; the hash is a static.
+    let returned = unsafe {
+        sys::PKCS5_PBKDF2_HMAC(
+            secret.as_ptr().cast(),
+            secret.len(),
+            salt.as_ptr(),
+            salt.len(),
+            iterations.get(),
+            evp,
+            out.len(),
+            out.as_mut_ptr(),
+        )
+    };
+    check(returned, CryptoError::Internal)?;
+    Ok(out)
+}
+
+/// The function of PKCS #12 (RFC 7292 appendix B.2), `len` bytes for the purpose `id`. No library
+/// that is past its drafts offers it; the hash is all the cryptography in it.
+///
+/// # Errors
+///
+/// [`CryptoError::Internal`] when aws-lc has no memory.
+pub fn pkcs12(
+    hash: Hash,
+    secret: &[u8],
+    salt: &[u8],
+    iterations: NonZeroU32,
+    id: u8,
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let block = hash.block_len();
+    let filled = |bytes: &[u8]| -> Vec<u8> {
+        let whole = bytes.len().div_ceil(block) * block;
+        bytes.iter().copied().cycle().take(whole).collect()
+    };
+    let mut blocks = Zeroizing::new([filled(salt), filled(secret)].concat());
+    let mut out = Zeroizing::new(Vec::new());
+    loop {
+        let mut digest = Digest::new(hash)?;
+        digest.update(&vec![id; block]);
+        digest.update(&blocks);
+        let mut part = Zeroizing::new(digest.finish()?);
+        for _ in 1..iterations.get() {
+            part = Zeroizing::new(super::hash::digest(hash, &part)?);
+        }
+        out.extend_from_slice(&part);
+        if out.len() >= len {
+            out.truncate(len);
+            return Ok(out);
+        }
+        // Each block, as a number, grows by the digest repeated to its length, and by one.
+        let step = Zeroizing::new(filled(&part));
+        for number in blocks.chunks_exact_mut(block) {
+            let mut carry = 1;
+            for (digit, more) in number.iter_mut().rev().zip(step.iter().take(block).rev()) {
+                let sum = u16::from(*digit) + u16::from(*more) + carry;
+                [_, *digit] = sum.to_be_bytes();
+                carry = sum >> 8;
+            }
+        }
+    }
 }
 
 /// HKDF with SHA-256 (RFC 5869), extract then expand, 32 bytes out.

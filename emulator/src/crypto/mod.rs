@@ -9,10 +9,10 @@
 //! | file | served by | why |
 //! |---|---|---|
 //! | [`random`] | aws-lc | a generator for each thread that notices `fork`: 4 KiB 10 × faster than asking the operating system each time |
-//! | [`kdf`] | ring | safe interface, level in speed |
+//! | [`kdf`] | ring, aws-lc | safe interface, level in speed; PBKDF2 over any hash is aws-lc's |
 //! | [`seal`] | ring | safe AES-256-GCM with a 12-byte nonce is all the store asks for |
-//! | [`hash`] | aws-lc | SHA-224, SHA-3 and MD5 are not in ring; SHA-1 is 5 ×, SHA-256 of 64 bytes 1.7 × faster |
-//! | [`hmac`] | aws-lc | one keyed context for every hash above; level with ring where ring has the hash |
+//! | [`hash`] | aws-lc, RustCrypto | SHA-224, SHA-3 and MD5 are not in ring; SHA-1 is 5 ×, SHA-256 of 64 bytes 1.7 × faster; MD2, SM3 and Keccak are in neither |
+//! | [`hmac`] | aws-lc, RustCrypto | one keyed context for every hash of aws-lc, SM3 beside them; level with ring where ring has the hash |
 //! | [`aes`] | aws-lc | ring has no CBC, CTR, ECB, key wrap, AES-192, other IV or tag sizes |
 //! | [`cipher`] | aws-lc | modes and ciphers its safe interface leaves out |
 //! | [`cmac`] | aws-lc | not in ring |

@@ -2,19 +2,20 @@
 //!
 //! SHA-1, SHA-2 and MD5 keep their state in structures that aws-lc's public headers lay open, so
 //! there is something to save and no allocation; SHA-3 lives behind aws-lc's own pointer and cannot
-//! be saved.
+//! be saved. Nor can those that RustCrypto serves.
 #![allow(unsafe_code, reason = "aws-lc-rs offers neither MD5 nor SHA3-224 nor a state")]
 
 use super::CryptoError;
 use super::foreign::{MdCtx, check, refused};
-use super::hash::Hash;
+use super::hash::rust_crypto::{self, Running};
+use super::hash::{Function, Hash};
 use aws_lc_sys as sys;
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
 /// A digest in parts.
 pub struct Digest {
-    hash: Hash,
+    function: Function,
     context: Context,
 }
 
@@ -24,9 +25,10 @@ enum Context {
     Sha256(sys::SHA256_CTX),
     Sha512(sys::SHA512_CTX),
     Evp(MdCtx),
+    Rust(Box<dyn Running>),
 }
 
-// SAFETY: the only pointer is to heap memory without ties to a thread, and no method takes `&self`
+// SAFETY: aws-lc's pointer is to heap memory without ties to a thread, the box is `Send`, and no method takes `&self`
 // and writes to it.
 unsafe impl Send for Digest {}
 
@@ -36,9 +38,32 @@ impl Digest {
     /// # Errors
     ///
     /// [`CryptoError::Internal`] when aws-lc has no memory.
-    pub fn new(hash: Hash) -> Result<Self, CryptoError> {
+    pub fn new(function: impl Into<Function>) -> Result<Self, CryptoError> {
+        let function = function.into();
+        let context = match function {
+            Function::Hash(hash) => match rust_crypto::start(hash) {
+                Some(running) => Context::Rust(running),
+                None => Self::begin(hash)?,
+            },
+            Function::Shake(..) => Self::begin_evp(function)?,
+        };
+        Ok(Self { function, context })
+    }
+
+    fn begin_evp(function: Function) -> Result<Context, CryptoError> {
+        // SAFETY: a new context, ours, then set up with a static description.
+        unsafe {
+            let context = MdCtx::adopt(sys::EVP_MD_CTX_new(), CryptoError::Internal)?;
+            let begun =
+                sys::EVP_DigestInit_ex(context.as_ptr(), function.evp()?, std::ptr::null_mut());
+            check(begun, CryptoError::Internal)?;
+            Ok(Context::Evp(context))
+        }
+    }
+
+    fn begin(hash: Hash) -> Result<Context, CryptoError> {
         // SAFETY: the structures are plain numbers, valid as zeros, and each is handed to the
-        // function that fills it; the EVP context is ours and set up with a static description.
+        // function that fills it.
         let context = unsafe {
             match hash {
                 Hash::Md5 => {
@@ -65,26 +90,30 @@ impl Digest {
                     check(begin(&raw mut context), CryptoError::Internal)?;
                     Context::Sha512(context)
                 }
-                _ => {
-                    let context = MdCtx::adopt(sys::EVP_MD_CTX_new(), CryptoError::Internal)?;
-                    let begun =
-                        sys::EVP_DigestInit_ex(context.as_ptr(), hash.evp(), std::ptr::null_mut());
-                    check(begun, CryptoError::Internal)?;
-                    Context::Evp(context)
-                }
+                _ => return Self::begin_evp(Function::Hash(hash)),
             }
         };
-        Ok(Self { hash, context })
+        Ok(context)
     }
 
-    /// Which hash this is.
+    /// Which function this is.
     #[must_use]
-    pub fn hash(&self) -> Hash {
-        self.hash
+    pub fn function(&self) -> Function {
+        self.function
+    }
+
+    /// Length of what [`Digest::finish`] gives, in bytes.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "the length of the outcome, not of the input")]
+    pub fn len(&self) -> usize {
+        self.function.len()
     }
 
     /// Adds the next bytes.
     pub fn update(&mut self, data: &[u8]) {
+        if let Context::Rust(running) = &mut self.context {
+            return running.update(data);
+        }
         let (at, len) = (data.as_ptr().cast(), data.len());
         // SAFETY: the context is set up and ours alone (`&mut self`), and `len` bytes are read. It
         // cannot fail: aws-lc returns one for every context that is set up and not yet finished.
@@ -95,6 +124,7 @@ impl Digest {
                 Context::Sha256(context) => sys::SHA256_Update(context, at, len),
                 Context::Sha512(context) => sys::SHA512_Update(context, at, len),
                 Context::Evp(context) => sys::EVP_DigestUpdate(context.as_ptr(), at, len),
+                Context::Rust(_) => 1,
             };
         }
     }
@@ -105,25 +135,29 @@ impl Digest {
     ///
     /// [`CryptoError::Internal`]; not known to happen.
     pub fn finish(mut self) -> Result<Vec<u8>, CryptoError> {
-        let mut out = vec![0; self.hash.len()];
-        let at = out.as_mut_ptr();
-        // SAFETY: each writes exactly `hash.len()` bytes: the structures know which of their two
-        // hashes they were set up for. The size pointer may be null.
+        if let Context::Rust(running) = &mut self.context {
+            return Ok(running.finish());
+        }
+        let mut out = vec![0; self.function.len()];
+        let (at, len) = (out.as_mut_ptr(), out.len());
+        let is = |hash| self.function == Function::Hash(hash);
+        // SAFETY: each writes exactly as many bytes as the function gives: the structures know which
+        // of their two hashes they were set up for, a SHAKE is told. The size pointer may be null.
         let returned = unsafe {
             match &mut self.context {
                 Context::Md5(context) => sys::MD5_Final(at, context),
                 Context::Sha1(context) => sys::SHA1_Final(at, context),
-                Context::Sha256(context) if self.hash == Hash::Sha224 => {
-                    sys::SHA224_Final(at, context)
-                }
+                Context::Sha256(context) if is(Hash::Sha224) => sys::SHA224_Final(at, context),
                 Context::Sha256(context) => sys::SHA256_Final(at, context),
-                Context::Sha512(context) if self.hash == Hash::Sha384 => {
-                    sys::SHA384_Final(at, context)
-                }
+                Context::Sha512(context) if is(Hash::Sha384) => sys::SHA384_Final(at, context),
                 Context::Sha512(context) => sys::SHA512_Final(at, context),
+                Context::Evp(context) if matches!(self.function, Function::Shake(..)) => {
+                    sys::EVP_DigestFinalXOF(context.as_ptr(), at, len)
+                }
                 Context::Evp(context) => {
                     sys::EVP_DigestFinal_ex(context.as_ptr(), at, std::ptr::null_mut())
                 }
+                Context::Rust(_) => 1,
             }
         };
         check(returned, CryptoError::Internal)?;
@@ -137,6 +171,7 @@ impl Digest {
     /// [`CryptoError::Internal`] when aws-lc has no memory.
     pub fn try_clone(&self) -> Result<Self, CryptoError> {
         let context = match &self.context {
+            Context::Rust(running) => Context::Rust(running.copy()),
             Context::Md5(context) => Context::Md5(*context),
             Context::Sha1(context) => Context::Sha1(*context),
             Context::Sha256(context) => Context::Sha256(*context),
@@ -150,7 +185,7 @@ impl Digest {
                 Context::Evp(copy)
             },
         };
-        Ok(Self { hash: self.hash, context })
+        Ok(Self { function: self.function, context })
     }
 
     /// The state, for [`Digest::resume`] on any machine; none for a hash that cannot be saved. It
@@ -164,7 +199,7 @@ impl Digest {
             Context::Sha1(context) => Some(context.save()),
             Context::Sha256(context) => Some(context.save()),
             Context::Sha512(context) => Some(context.save()),
-            Context::Evp(_) => None,
+            Context::Evp(_) | Context::Rust(_) => None,
         }
     }
 
@@ -176,7 +211,7 @@ impl Digest {
             Context::Sha1(context) => Some(context.added()),
             Context::Sha256(context) => Some(context.added()),
             Context::Sha512(context) => Some(context.added()),
-            Context::Evp(_) => None,
+            Context::Evp(_) | Context::Rust(_) => None,
         }
     }
 
@@ -192,7 +227,7 @@ impl Digest {
             Context::Sha1(context) => context.load(state),
             Context::Sha256(context) => context.load(state),
             Context::Sha512(context) => context.load(state),
-            Context::Evp(_) => None,
+            Context::Evp(_) | Context::Rust(_) => None,
         };
         loaded.map(|()| digest).ok_or(CryptoError::Internal)
     }
@@ -205,15 +240,18 @@ impl Drop for Digest {
             Context::Sha1(context) => context.wipe(),
             Context::Sha256(context) => context.wipe(),
             Context::Sha512(context) => context.wipe(),
-            // aws-lc clears what it frees.
-            Context::Evp(_) => {}
+            // aws-lc clears what it frees, RustCrypto what it drops.
+            Context::Evp(_) | Context::Rust(_) => {}
         }
     }
 }
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest({})", self.hash.name())
+        match self.function {
+            Function::Hash(hash) => write!(f, "Digest({})", hash.name()),
+            Function::Shake(shake, len) => write!(f, "Digest({shake:?}, {len} bytes)"),
+        }
     }
 }
 
@@ -304,7 +342,8 @@ mod tests {
                 let mut digest_of = Digest::new(hash).unwrap();
                 digest_of.update(before);
                 let Some(state) = digest_of.state() else {
-                    assert!(hash.name().starts_with("SHA3"), "{}", hash.name());
+                    let open = ["SHA-", "MD5"].iter().any(|name| hash.name().starts_with(name));
+                    assert!(!open, "{}", hash.name());
                     continue;
                 };
                 assert_eq!(digest_of.added(), Some(cut as u128));

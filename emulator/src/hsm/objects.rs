@@ -346,7 +346,12 @@ impl Partition {
             .generate
             .filter(|_| offer.functions.contains(Functions::GENERATE))
             .ok_or_else(|| wrong_function(mechanism))?;
-        let class = build::class_of(template, Some(offer.row.makes(offer.row.product)))?;
+        let makes = match offer.row.key {
+            Some(_) => offer.row.makes(offer.row.product),
+            // A mechanism that makes keys of any type leaves the type to the template.
+            None => keys::secret::named(template)?,
+        };
+        let class = build::class_of(template, Some(makes))?;
         let how = Self::circumstances(session, Origin::Generated, Some(mechanism));
         let mut attributes = build::complete(template, class, how)?;
         self.may_add(session, class, &attributes)?;

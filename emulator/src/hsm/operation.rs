@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use crate::ck::*;
-use crate::crypto::hash::{self, Digest, Hash};
+use crate::crypto::hash::{self, Digest, Function};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::{Held, expired};
 use crate::hsm::partition::{POLICY_FOREIGN_SIGNING, Partition, done};
 use crate::hsm::role::{self, Right};
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
+use crate::mechanisms::digest::Digests;
 use crate::mechanisms::{
-    Cipher, Feed, Functions, Params, Row, Signature, Stream, Use, broken, current, wrong_params,
+    Cipher, Feed, Functions, Params, Row, Signature, Stream, Use, broken, current,
 };
 use crate::object::held::Object;
 use crate::output::{Output, Room};
@@ -35,7 +36,7 @@ pub(super) enum Running {
 /// An operation whose key and mechanism are found fit for each other.
 enum Ready {
     Cipher(&'static dyn Cipher, Use),
-    Digest(Hash),
+    Digest(Digests, Function),
     Signature(&'static dyn Signature, Use),
 }
 
@@ -124,8 +125,10 @@ impl Ready {
     /// The same for another parameter.
     fn with(&mut self, params: &Params) -> Result<()> {
         match self {
-            Self::Digest(_) if *params == Params::None => Ok(()),
-            Self::Digest(_) => Err(wrong_params("a digest takes no parameter")),
+            Self::Digest(digests, function) => {
+                *function = digests.function(params)?;
+                Ok(())
+            }
             Self::Cipher(_, using) | Self::Signature(_, using) if same(&using.params, params) => {
                 Ok(())
             }
@@ -294,11 +297,9 @@ impl Partition {
             ));
         }
         let Some(handle) = operation.key else {
-            let hash = offer.row.digest.ok_or_else(not_initialized)?;
-            if operation.mechanism.params != Params::None {
-                return Err(wrong_params("a digest takes no parameter"));
-            }
-            return Ok((Ready::Digest(hash), None));
+            let digests = offer.row.digest.ok_or_else(not_initialized)?;
+            let function = digests.function(&operation.mechanism.params)?;
+            return Ok((Ready::Digest(digests, function), None));
         };
         let held = self.seen_by(&session.application, handle).map_err(as_key)?;
         if held.private {
@@ -402,7 +403,7 @@ fn perform(
             }
             Ok(room.fit(cipher.once(using, input)?))
         }
-        Ready::Digest(hash) => {
+        Ready::Digest(_, hash) => {
             if let Some(refused) = room.refuse(hash.len(), hash.len()) {
                 return Ok(refused);
             }
@@ -434,7 +435,7 @@ fn perform(
 fn begin(ready: &Ready) -> Result<Running> {
     Ok(match ready {
         Ready::Cipher(cipher, using) => Running::Cipher(cipher.start(using.clone())?),
-        Ready::Digest(hash) => {
+        Ready::Digest(_, hash) => {
             Running::Digest { digest: Digest::new(*hash).map_err(broken)?, holds_key: false }
         }
         Ready::Signature(signature, using) => {
@@ -493,7 +494,7 @@ fn finish_in(
         Running::Cipher(stream) if room == Room::Ask => Some(Output::Size(stream.finish_bound()?)),
         Running::Cipher(_) => None,
         Running::Digest { digest, .. } => {
-            let len = digest.hash().len();
+            let len = digest.len();
             room.refuse(len, len)
         }
         Running::Signature { using, signature: row, .. } if signature.is_none() => {

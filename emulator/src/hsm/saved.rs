@@ -9,14 +9,14 @@
 //! `C_SetOperationState`.
 
 use crate::ck::*;
-use crate::crypto::hash::Digest;
+use crate::crypto::hash::{Digest, Function};
 use crate::crypto::kdf;
 use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
 use crate::hsm::operation::{Running, not_initialized};
 use crate::hsm::partition::Partition;
 use crate::hsm::session::Session;
-use crate::mechanisms::{self, broken};
+use crate::mechanisms::{self, Digests, broken};
 use crate::wire::Reply;
 
 /// What begins every state: the version of this form.
@@ -48,7 +48,10 @@ impl Partition {
         };
         let state = digest.state().ok_or_else(|| unsaveable("this hash keeps its state"))?;
         let kind = mechanisms::rows()
-            .find(|row| row.digest == Some(digest.hash()))
+            .find(|row| {
+                let hash = row.digest.and_then(Digests::hash);
+                hash.map(Function::Hash) == Some(digest.function())
+            })
             .map(|row| row.kind)
             .ok_or_else(|| unsaveable("no mechanism is this hash"))?;
         drop(operations);
@@ -84,7 +87,8 @@ impl Partition {
             kind.try_into().map(CK_ULONG::from_be_bytes).map_err(|_| invalid("it is cut"))?;
         let partition = self.current()?;
         let offer = partition.offer(kind).map_err(|_| invalid("the hash is not offered here"))?;
-        let hash = offer.row.digest.ok_or_else(|| invalid("it is of no hash"))?;
+        let hash =
+            offer.row.digest.and_then(Digests::hash).ok_or_else(|| invalid("it is of no hash"))?;
         let digest = Digest::resume(hash, state).map_err(|_| invalid("it is of another hash"))?;
         let begun = digest.added() != Some(0);
         let running = begun.then_some(Running::Digest { digest, holds_key });

@@ -161,6 +161,14 @@ impl Partition {
         let how = Self::circumstances(session, Origin::Derived, None);
         let mut attributes = build::complete(&template, class, how)?;
         self.may_add(session, class, &attributes)?;
+        if row.keeps_guard {
+            if carrier.object.is(CKA_SENSITIVE) {
+                attributes.set(Attribute::flag(CKA_SENSITIVE, true));
+            }
+            if !carrier.object.is(CKA_EXTRACTABLE) {
+                attributes.set(Attribute::flag(CKA_EXTRACTABLE, false));
+            }
+        }
         let value = derive(&using, keys::wanted_len(class, &template)?)?;
         let parts = keys::from_bytes(class, &value, &template)?;
         // Inherited on derivation (Documented: "Key Attribute Defaults").

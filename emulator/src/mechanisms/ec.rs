@@ -38,6 +38,10 @@ pub static ROWS: &[Row] = &[
     row(CKM_ECDSA_SHA256, &Ecdsa(Some(Hash::Sha256))),
     row(CKM_ECDSA_SHA384, &Ecdsa(Some(Hash::Sha384))),
     row(CKM_ECDSA_SHA512, &Ecdsa(Some(Hash::Sha512))),
+    row(CKM_ECDSA_SHA3_224, &Ecdsa(Some(Hash::Sha3_224))),
+    row(CKM_ECDSA_SHA3_256, &Ecdsa(Some(Hash::Sha3_256))),
+    row(CKM_ECDSA_SHA3_384, &Ecdsa(Some(Hash::Sha3_384))),
+    row(CKM_ECDSA_SHA3_512, &Ecdsa(Some(Hash::Sha3_512))),
 ];
 
 impl Signature for Ecdsa {

@@ -1,23 +1,44 @@
 //! Every mechanism of the families below against published answers, through its row: whole, in
 //! parts, back again, and a wrong signature refused. A row without an answer fails.
 //!
-//! A case has `mechanism`, `key` (hexadecimal), `type` (`CKK_` name), one of `iv`, `length` (of a
-//! MAC in bytes) or neither, `data`, and `result` (ciphertext, MAC or derived key).
+//! A case has `mechanism`, `key` (hexadecimal) and `type` (`CKK_` name) unless it is a digest, one of
+//! `iv`, `length` (of a MAC or of a SHAKE's output, in bytes), `bit` (where a key is cut out),
+//! `joined` (data combined with the key), the parts of a key derivation in counter mode, or nothing,
+//! `data`, and `result` (ciphertext, MAC, digest or derived key). Key pairs have their own cases in [`pairs`].
+
+mod pairs;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::ck::*;
+use crate::crypto::hash::{Digest, digest};
 use crate::crypto::vectors::{Case, cases};
 use crate::error::Cause;
 use crate::mechanisms::{
-    Cipher, Limits, Params, Row, Signature, Use, aes_feedback, aes_gmac, cbc_mac, md5, rows,
+    Cipher, Digests, Limits, Params, Row, Signature, Use, aes_feedback, aes_gmac, cbc_mac, combine,
+    md2, md5, prf_kdf, rows, sha3, sm3,
 };
 use crate::object::held::Object;
 use crate::object::rules::Class;
 use crate::object::{Attribute, Template};
 
-const FIELDS: [&str; 7] = ["mechanism", "key", "type", "iv", "length", "data", "result"];
+const FIELDS: [&str; 14] = [
+    "mechanism",
+    "key",
+    "type",
+    "iv",
+    "length",
+    "bit",
+    "joined",
+    "prf",
+    "label",
+    "context",
+    "counter",
+    "scheme",
+    "data",
+    "result",
+];
 
 /// A family and its answers.
 static FAMILIES: &[(&[Row], &str)] = &[
@@ -25,6 +46,11 @@ static FAMILIES: &[(&[Row], &str)] = &[
     (aes_gmac::ROWS, include_str!("vectors/aes_gmac.txt")),
     (cbc_mac::ROWS, include_str!("vectors/cbc_mac.txt")),
     (md5::ROWS, include_str!("vectors/md5.txt")),
+    (md2::ROWS, include_str!("vectors/md2.txt")),
+    (sha3::ROWS, include_str!("vectors/sha3.txt")),
+    (sm3::ROWS, include_str!("vectors/sm3.txt")),
+    (combine::ROWS, include_str!("vectors/combine.txt")),
+    (prf_kdf::ROWS, include_str!("vectors/prf_kdf.txt")),
 ];
 
 fn using(case: &Case, forward: bool) -> Use {
@@ -35,16 +61,46 @@ fn using(case: &Case, forward: bool) -> Use {
     };
     let class = Class { class: CKO_SECRET_KEY, key_type: Some(key_type) };
     let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, case.bytes("key"))]);
+    let limits = Limits { min_bits: 8, max_bits: 4096, fips: false };
+    Use { key: Arc::new(Object::new(class, attributes)), params: params(case), limits, forward }
+}
+
+fn params(case: &Case) -> Params {
     let has = |name| case.names().any(|field| field == name);
-    let params = if has("iv") {
+    let number = |name| case.text(name).parse().unwrap();
+    if has("iv") {
         Params::Iv(case.bytes("iv"))
     } else if has("length") {
-        Params::Length(case.text("length").parse().unwrap())
+        Params::Length(number("length"))
+    } else if has("bit") {
+        Params::Length(number("bit"))
+    } else if has("joined") {
+        Params::Data { iv: Vec::new(), data: case.bytes("joined") }
+    } else if has("scheme") {
+        Params::PrfKdf {
+            prf: number("prf"),
+            label: case.bytes("label"),
+            context: case.bytes("context"),
+            counter: number("counter"),
+            scheme: number("scheme"),
+        }
     } else {
         Params::None
-    };
-    let limits = Limits { min_bits: 8, max_bits: 512, fips: false };
-    Use { key: Arc::new(Object::new(class, attributes)), params, limits, forward }
+    }
+}
+
+fn digests(digests: Digests, case: &Case) {
+    let (data, result) = (case.bytes("data"), case.bytes("result"));
+    let function = digests.function(&params(case)).unwrap();
+    assert_eq!(function.len(), result.len());
+    assert_eq!(digest(function, &data).unwrap(), result);
+    for part in [1, 7, 64, 500] {
+        let mut running = Digest::new(function).unwrap();
+        data.chunks(part).for_each(|chunk| running.update(chunk));
+        assert_eq!(running.try_clone().unwrap().finish().unwrap(), result, "parts of {part}");
+        running.update(b"more");
+        assert_ne!(running.finish().unwrap(), result);
+    }
 }
 
 fn in_parts(cipher: &'static dyn Cipher, using: Use, input: &[u8], part: usize) -> Vec<u8> {
@@ -115,8 +171,12 @@ fn every_row_gives_the_published_answers() {
             }
             if let Some(derive) = row.derive {
                 assert!(case.bytes("data").is_empty(), "derived from the key alone");
-                let derived = derive(&using(&case, true), None).unwrap();
-                assert_eq!(*derived, case.bytes("result"));
+                let result = case.bytes("result");
+                let derived = derive(&using(&case, true), Some(result.len())).unwrap();
+                assert_eq!(*derived, result);
+            }
+            if let Some(row) = row.digest {
+                digests(row, &case);
             }
         }
         for row in family.iter().filter(|row| row.generate.is_none() && row.generate_pair.is_none())

@@ -15,6 +15,7 @@ pub mod aes_modes;
 pub mod aes_wrap;
 mod alias;
 pub mod cbc_mac;
+pub mod combine;
 pub mod derive;
 pub mod dh;
 pub mod digest;
@@ -25,11 +26,18 @@ pub mod hmac;
 pub mod keys;
 #[cfg(test)]
 mod known_answers;
+pub mod md2;
 pub mod md5;
 pub mod offer;
 pub mod params;
+pub mod pbe;
+pub mod pbkdf2;
+pub mod prf_kdf;
 pub mod rsa;
+pub mod rsa_x931;
 pub mod seen;
+pub mod sha3;
+pub mod sm3;
 pub mod stream;
 
 use std::sync::{Arc, OnceLock};
@@ -39,13 +47,13 @@ use rustc_hash::FxHashMap;
 use zeroize::Zeroizing;
 
 pub use self::alias::current;
+pub use self::digest::Digests;
 pub use self::offer::{Functions, Offer};
 pub use self::params::{Mechanism, Params, Shape};
 pub use self::stream::{Feed, Stream};
 
 use crate::ck::*;
 use crate::crypto::CryptoError;
-use crate::crypto::hash::Hash;
 use crate::error::{Cause, Error, Result};
 use crate::object::Template;
 use crate::object::held::Object;
@@ -54,9 +62,13 @@ use crate::object::rules::Class;
 /// Every family this module serves.
 static REGISTRY: &[&[Row]] = &[
     rsa::ROWS,
+    rsa_x931::ROWS,
     digest::ROWS,
     hmac::ROWS,
     md5::ROWS,
+    md2::ROWS,
+    sha3::ROWS,
+    sm3::ROWS,
     ec::ROWS,
     ecdh::ROWS,
     dsa::ROWS,
@@ -69,6 +81,10 @@ static REGISTRY: &[&[Row]] = &[
     aes_gmac::ROWS,
     cbc_mac::ROWS,
     derive::ROWS,
+    combine::ROWS,
+    prf_kdf::ROWS,
+    pbkdf2::ROWS,
+    pbe::ROWS,
 ];
 
 /// What a mechanism does, and with which keys.
@@ -88,11 +104,13 @@ pub struct Row {
     /// `C_Sign`, `C_Verify`.
     pub signature: Option<&'static dyn Signature>,
     /// `C_Digest`.
-    pub digest: Option<Hash>,
+    pub digest: Option<Digests>,
     /// `C_WrapKey`, `C_UnwrapKey`: the key's bytes as the message.
     pub wrap: Option<&'static dyn Cipher>,
     /// `C_DeriveKey`.
     pub derive: Option<Derive>,
+    /// A derived key is sensitive and unextractable if its base is, whatever the template says.
+    pub keeps_guard: bool,
     /// `C_GenerateKey`.
     pub generate: Option<GenerateKey>,
     /// What that makes: secret keys, or domain parameters.
@@ -113,6 +131,7 @@ pub const NOTHING: Row = Row {
     digest: None,
     wrap: None,
     derive: None,
+    keeps_guard: false,
     generate: None,
     product: CKO_SECRET_KEY,
     generate_pair: None,

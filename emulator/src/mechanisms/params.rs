@@ -1,6 +1,7 @@
 //! Mechanism parameters, owned, by shape. `abi::params` reads them from the caller's memory.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::ck::*;
 
@@ -36,6 +37,12 @@ pub enum Shape {
     Pss,
     /// `CK_RSA_PKCS_OAEP_PARAMS`.
     Oaep,
+    /// `CK_KDF_PRF_PARAMS` of the vendor.
+    PrfKdf,
+    /// `CK_PKCS5_PBKD2_PARAMS`.
+    Pbkd2,
+    /// `CK_PBE_PARAMS`.
+    Pbe,
 }
 
 /// A parameter in the module's own memory.
@@ -98,6 +105,39 @@ pub enum Params {
         mgf: CK_RSA_PKCS_MGF_TYPE,
         /// The label, empty when none.
         source: Vec<u8>,
+    },
+    /// Key derivation in counter mode.
+    PrfKdf {
+        /// The vendor's number of the pseudo-random function.
+        prf: CK_ULONG,
+        /// What the key is for.
+        label: Vec<u8>,
+        /// Whom the key is for.
+        context: Vec<u8>,
+        /// The first value of the counter.
+        counter: CK_ULONG,
+        /// The vendor's number of the order in which it all goes in.
+        scheme: CK_ULONG,
+    },
+    /// PBKDF2.
+    Pbkd2 {
+        /// The salt.
+        salt: Vec<u8>,
+        /// How often the function is run.
+        iterations: CK_ULONG,
+        /// `CKP_PKCS5_PBKD2_` number of the pseudo-random function.
+        prf: CK_ULONG,
+        /// The password.
+        password: Zeroizing<Vec<u8>>,
+    },
+    /// Password-based encryption. The vector of the structure is an output.
+    Pbe {
+        /// The password.
+        password: Zeroizing<Vec<u8>>,
+        /// The salt.
+        salt: Vec<u8>,
+        /// How often the function is run.
+        iterations: CK_ULONG,
     },
     /// The registry does not know the mechanism, so nobody knew how to read its parameter.
     Unread,

@@ -9,11 +9,10 @@ use crate::crypto::hash::Hash;
 use crate::crypto::hmac::same;
 use crate::crypto::rsa::RsaPrivateKey;
 use crate::error::{Cause, Error, Result};
-use crate::mechanisms::digest::hash_of;
 use crate::mechanisms::stream::{Collect, Hashed};
 use crate::mechanisms::{
-    Cipher, Feed, Limits, NOTHING, Params, Row, Shape, Signature, Stream, Use, broken, keys,
-    wrong_params,
+    Cipher, Feed, Limits, NOTHING, Params, Row, Shape, Signature, Stream, Use, broken, current,
+    keys, wrong_params,
 };
 use crate::object::{Attribute, Template};
 
@@ -42,9 +41,10 @@ const fn pair(kind: CK_MECHANISM_TYPE) -> Row {
     Row { kind, key: Some(CKK_RSA), generate_pair: Some(generate_pair), ..NOTHING }
 }
 
-/// Key pairs by their three names, and what is done with them.
+/// Key pairs by their four names, and what is done with them.
 pub static ROWS: &[Row] = &[
     pair(CKM_RSA_PKCS_KEY_PAIR_GEN),
+    pair(CKM_RSA_X9_31_KEY_PAIR_GEN),
     pair(CKM_RSA_FIPS_186_3_AUX_PRIME_KEY_PAIR_GEN),
     pair(CKM_RSA_FIPS_186_3_PRIME_KEY_PAIR_GEN),
     Row {
@@ -67,6 +67,10 @@ pub static ROWS: &[Row] = &[
     pkcs1(CKM_SHA256_RSA_PKCS, &Pkcs1(Some(Hash::Sha256))),
     pkcs1(CKM_SHA384_RSA_PKCS, &Pkcs1(Some(Hash::Sha384))),
     pkcs1(CKM_SHA512_RSA_PKCS, &Pkcs1(Some(Hash::Sha512))),
+    pkcs1(CKM_SHA3_224_RSA_PKCS, &Pkcs1(Some(Hash::Sha3_224))),
+    pkcs1(CKM_SHA3_256_RSA_PKCS, &Pkcs1(Some(Hash::Sha3_256))),
+    pkcs1(CKM_SHA3_384_RSA_PKCS, &Pkcs1(Some(Hash::Sha3_384))),
+    pkcs1(CKM_SHA3_512_RSA_PKCS, &Pkcs1(Some(Hash::Sha3_512))),
     Row {
         kind: CKM_RSA_PKCS_OAEP,
         key: Some(CKK_RSA),
@@ -81,20 +85,24 @@ pub static ROWS: &[Row] = &[
     pss(CKM_SHA256_RSA_PKCS_PSS, &Pss(Some(Hash::Sha256))),
     pss(CKM_SHA384_RSA_PKCS_PSS, &Pss(Some(Hash::Sha384))),
     pss(CKM_SHA512_RSA_PKCS_PSS, &Pss(Some(Hash::Sha512))),
+    pss(CKM_SHA3_224_RSA_PKCS_PSS, &Pss(Some(Hash::Sha3_224))),
+    pss(CKM_SHA3_256_RSA_PKCS_PSS, &Pss(Some(Hash::Sha3_256))),
+    pss(CKM_SHA3_384_RSA_PKCS_PSS, &Pss(Some(Hash::Sha3_384))),
+    pss(CKM_SHA3_512_RSA_PKCS_PSS, &Pss(Some(Hash::Sha3_512))),
 ];
 
 /// Bytes of the modulus.
-fn modulus_len(using: &Use) -> Result<usize> {
+pub(super) fn modulus_len(using: &Use) -> Result<usize> {
     let bits = keys::bits(&using.key)?;
     usize::try_from(bits.div_ceil(8))
         .map_err(|_| Error::new(Cause::KeySizeRange, "the modulus is too long"))
 }
 
-fn check_size(using: &Use) -> Result<()> {
+pub(super) fn check_size(using: &Use) -> Result<()> {
     using.limits.check(keys::bits(&using.key)?)
 }
 
-fn check_signature_len(using: &Use, signature: &[u8]) -> Result<()> {
+pub(super) fn check_signature_len(using: &Use, signature: &[u8]) -> Result<()> {
     let len = modulus_len(using)?;
     if signature.len() == len {
         return Ok(());
@@ -102,7 +110,7 @@ fn check_signature_len(using: &Use, signature: &[u8]) -> Result<()> {
     Err(Error::new(Cause::SignatureLenRange, format!("this key signs in {len} bytes")))
 }
 
-fn unverified(error: CryptoError) -> Error {
+pub(super) fn unverified(error: CryptoError) -> Error {
     match error {
         CryptoError::Internal => broken(error),
         _ => Error::new(Cause::SignatureInvalid, "RSA does not verify"),
@@ -117,7 +125,7 @@ fn undecrypted(error: CryptoError) -> Error {
     }
 }
 
-fn data_too_long(most: usize) -> Error {
+pub(super) fn data_too_long(most: usize) -> Error {
     Error::new(Cause::DataLenRange, format!("this key takes {most} bytes at most"))
 }
 
@@ -262,22 +270,36 @@ fn check_ciphertext_len(input: &[u8], len: usize) -> Result<()> {
     Err(Error::new(Cause::EncryptedDataLenRange, format!("this key decrypts {len} bytes")))
 }
 
-/// The hash of a mask generation function.
+/// Hashes that parameters of PSS and OAEP may name: for the message, and for the mask.
 ///
-/// Source: PKCS#11 v2.40 Current Mechanisms, table of `CK_RSA_PKCS_MGF_TYPE`.
+/// Source: PKCS#11 v3.0 Current Mechanisms, table of `CK_RSA_PKCS_MGF_TYPE`.
+static HASHES: &[(CK_MECHANISM_TYPE, CK_RSA_PKCS_MGF_TYPE, Hash)] = &[
+    (CKM_SHA_1, CKG_MGF1_SHA1, Hash::Sha1),
+    (CKM_SHA224, CKG_MGF1_SHA224, Hash::Sha224),
+    (CKM_SHA256, CKG_MGF1_SHA256, Hash::Sha256),
+    (CKM_SHA384, CKG_MGF1_SHA384, Hash::Sha384),
+    (CKM_SHA512, CKG_MGF1_SHA512, Hash::Sha512),
+    (CKM_SHA3_224, CKG_MGF1_SHA3_224, Hash::Sha3_224),
+    (CKM_SHA3_256, CKG_MGF1_SHA3_256, Hash::Sha3_256),
+    (CKM_SHA3_384, CKG_MGF1_SHA3_384, Hash::Sha3_384),
+    (CKM_SHA3_512, CKG_MGF1_SHA3_512, Hash::Sha3_512),
+];
+
 fn mask_hash(mgf: CK_RSA_PKCS_MGF_TYPE) -> Result<Hash> {
-    Ok(match mgf {
-        CKG_MGF1_SHA1 => Hash::Sha1,
-        CKG_MGF1_SHA224 => Hash::Sha224,
-        CKG_MGF1_SHA256 => Hash::Sha256,
-        CKG_MGF1_SHA384 => Hash::Sha384,
-        CKG_MGF1_SHA512 => Hash::Sha512,
-        _ => return Err(wrong_params("no such mask generation function")),
-    })
+    HASHES
+        .iter()
+        .find(|(_, mask, _)| *mask == mgf)
+        .map(|(.., hash)| *hash)
+        .ok_or_else(|| wrong_params("no such mask generation function"))
 }
 
 fn param_hash(kind: CK_MECHANISM_TYPE) -> Result<Hash> {
-    hash_of(kind).ok_or_else(|| wrong_params("the parameter names no hash of this module"))
+    let kind = current(kind);
+    HASHES
+        .iter()
+        .find(|(named, ..)| *named == kind)
+        .map(|(.., hash)| *hash)
+        .ok_or_else(|| wrong_params("the parameter names no hash of this module"))
 }
 
 /// Hash, mask hash and salt length in bytes.

@@ -129,10 +129,10 @@ impl Mechanism {
     pub fn rsa_pss(hash: MechanismType) -> Option<Self> {
         let salt_len = match hash {
             CKM_SHA_1 => 20,
-            CKM_SHA224 => 28,
-            CKM_SHA256 => 32,
-            CKM_SHA384 => 48,
-            CKM_SHA512 => 64,
+            CKM_SHA224 | CKM_SHA3_224 => 28,
+            CKM_SHA256 | CKM_SHA3_256 => 32,
+            CKM_SHA384 | CKM_SHA3_384 => 48,
+            CKM_SHA512 | CKM_SHA3_512 => 64,
             _ => return None,
         };
         Some(Self::RsaPss { mechanism: CKM_RSA_PKCS_PSS, hash, mgf: mask_of(hash)?, salt_len })

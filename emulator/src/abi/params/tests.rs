@@ -170,3 +170,101 @@ fn an_old_number_is_read_as_the_present_one() {
     let read = unsafe { read(&raw const old) }.unwrap();
     assert_eq!(read, Mechanism { kind: CKM_AES_CFB8, params: Params::Iv(iv.to_vec()) });
 }
+
+#[test]
+fn key_derivation_in_counter_mode_is_read_in_its_parts() {
+    let (mut label, mut context) = (*b"label", *b"context");
+    let mut params = CK_KDF_PRF_PARAMS {
+        prfType: CK_NIST_PRF_KDF_AES_CMAC,
+        pLabel: label.as_mut_ptr(),
+        ulLabelLen: 5,
+        pContext: context.as_mut_ptr(),
+        ulContextLen: 7,
+        ulCounter: 1,
+        ulEncodingScheme: LUNA_PRF_KDF_ENCODING_SCHEME_3,
+    };
+    let wanted = Params::PrfKdf {
+        prf: CK_NIST_PRF_KDF_AES_CMAC,
+        label: b"label".to_vec(),
+        context: b"context".to_vec(),
+        counter: 1,
+        scheme: LUNA_PRF_KDF_ENCODING_SCHEME_3,
+    };
+    assert_eq!(read_as(&given(&mut params, 56), Shape::PrfKdf).unwrap(), wanted);
+    for len in [0, 48, 55, 57] {
+        assert_refused(&given(&mut params, len), Shape::PrfKdf);
+    }
+    for len in [PIECE_BYTES_MAX + 1, CK_ULONG::MAX] {
+        params.ulContextLen = len;
+        assert_refused(&given(&mut params, 56), Shape::PrfKdf);
+    }
+    params.ulContextLen = 7;
+    params.pLabel = std::ptr::null_mut();
+    assert_refused(&given(&mut params, 56), Shape::PrfKdf);
+}
+
+#[test]
+fn the_length_of_a_password_stands_where_the_header_has_a_pointer() {
+    let (mut salt, mut password) = (*b"salt", *b"password");
+    let mut params = CK_PKCS5_PBKD2_PARAMS {
+        saltSource: CKZ_SALT_SPECIFIED,
+        pSaltSourceData: salt.as_mut_ptr().cast(),
+        ulSaltSourceDataLen: 4,
+        iterations: 1000,
+        prf: CKP_PKCS5_PBKD2_HMAC_SHA1,
+        pPrfData: std::ptr::null_mut(),
+        ulPrfDataLen: 0,
+        pPassword: password.as_mut_ptr(),
+        ulPasswordLen: std::ptr::without_provenance_mut(8),
+    };
+    let wanted = Params::Pbkd2 {
+        salt: b"salt".to_vec(),
+        iterations: 1000,
+        prf: CKP_PKCS5_PBKD2_HMAC_SHA1,
+        password: b"password".to_vec().into(),
+    };
+    assert_eq!(read_as(&given(&mut params, 72), Shape::Pbkd2).unwrap(), wanted);
+    assert_refused(&given(&mut params, 71), Shape::Pbkd2);
+    // Where a pointer is taken by the standard's header it is no length, and nobody follows it.
+    let mut len = 8;
+    for wrong in [&raw mut len, std::ptr::without_provenance_mut(usize::MAX)] {
+        params.ulPasswordLen = wrong;
+        assert_refused(&given(&mut params, 72), Shape::Pbkd2);
+    }
+    params.ulPasswordLen = std::ptr::without_provenance_mut(8);
+    params.saltSource = 0;
+    assert_refused(&given(&mut params, 72), Shape::Pbkd2);
+    params.saltSource = CKZ_SALT_SPECIFIED;
+    params.ulPrfDataLen = 1;
+    assert_refused(&given(&mut params, 72), Shape::Pbkd2);
+}
+
+#[test]
+fn a_password_based_mechanism_gives_its_vector_back() {
+    let (mut salt, mut password, mut iv) = (*b"saltsalt", *b"password", [0; 9]);
+    let mut params = CK_PBE_PARAMS {
+        pInitVector: iv.as_mut_ptr(),
+        pPassword: password.as_mut_ptr(),
+        ulPasswordLen: 8,
+        pSalt: salt.as_mut_ptr(),
+        ulSaltLen: 8,
+        ulIteration: 1000,
+    };
+    let wanted = Params::Pbe {
+        password: b"password".to_vec().into(),
+        salt: b"saltsalt".to_vec(),
+        iterations: 1000,
+    };
+    assert_eq!(read_as(&given(&mut params, 48), Shape::Pbe).unwrap(), wanted);
+    assert_refused(&given(&mut params, 47), Shape::Pbe);
+    let mechanism = given(&mut params, 48);
+    // SAFETY: the vector's place has nine bytes, eight are written.
+    unsafe { give_iv(&raw const mechanism, &[7; 8]) }.unwrap();
+    assert_eq!(iv, [7, 7, 7, 7, 7, 7, 7, 7, 0]);
+    params.pInitVector = std::ptr::null_mut();
+    let mechanism = given(&mut params, 48);
+    // SAFETY: a null place is passed over.
+    unsafe { give_iv(&raw const mechanism, &[7; 8]) }.unwrap();
+    params.ulPasswordLen = CK_ULONG::MAX;
+    assert_refused(&given(&mut params, 48), Shape::Pbe);
+}

@@ -34,7 +34,7 @@ impl RsaPrivateKey {
         // SAFETY: reads the digest and writes at most the length of the modulus.
         let returned = unsafe {
             sys::RSA_sign(
-                hash.nid(),
+                hash.nid()?,
                 data.as_ptr(),
                 data.len(),
                 out.as_mut_ptr(),
@@ -75,8 +75,8 @@ impl RsaPrivateKey {
                 out.len(),
                 digest.as_ptr(),
                 digest.len(),
-                hash.evp(),
-                mgf_hash.evp(),
+                hash.evp()?,
+                mgf_hash.evp()?,
                 salt_len,
             )
         };

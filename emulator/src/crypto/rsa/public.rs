@@ -38,7 +38,7 @@ impl RsaPublicKey {
         // SAFETY: reads both slices at their lengths.
         let returned = unsafe {
             sys::RSA_verify(
-                hash.nid(),
+                hash.nid()?,
                 data.as_ptr(),
                 data.len(),
                 signature.as_ptr(),
@@ -87,8 +87,8 @@ impl RsaPublicKey {
                 self.rsa.as_ptr(),
                 digest.as_ptr(),
                 digest.len(),
-                hash.evp(),
-                mgf_hash.evp(),
+                hash.evp()?,
+                mgf_hash.evp()?,
                 salt_len,
                 signature.as_ptr(),
                 signature.len(),
@@ -220,8 +220,8 @@ pub(super) unsafe fn oaep_context(
         let pointer = context.as_ptr();
         check(begin(pointer), INTERNAL)?;
         check(sys::EVP_PKEY_CTX_set_rsa_padding(pointer, sys::RSA_PKCS1_OAEP_PADDING), INTERNAL)?;
-        check(sys::EVP_PKEY_CTX_set_rsa_oaep_md(pointer, hash.evp()), INTERNAL)?;
-        check(sys::EVP_PKEY_CTX_set_rsa_mgf1_md(pointer, mgf_hash.evp()), INTERNAL)?;
+        check(sys::EVP_PKEY_CTX_set_rsa_oaep_md(pointer, hash.evp()?), INTERNAL)?;
+        check(sys::EVP_PKEY_CTX_set_rsa_mgf1_md(pointer, mgf_hash.evp()?), INTERNAL)?;
         if !label.is_empty() {
             let copy = sys::OPENSSL_memdup(label.as_ptr().cast(), label.len());
             if copy.is_null() {

@@ -14,6 +14,7 @@ use crate::crypto::random;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::{Limits, broken};
 use crate::object::held::Object;
+use crate::object::rules::Class;
 use crate::object::{Attribute, Template};
 
 /// How many bytes keys of a type have.
@@ -85,10 +86,51 @@ pub(super) fn from_bytes(bytes: &[u8], wanted: Option<usize>) -> Result<Template
         })?,
         None => bytes,
     };
-    Ok(Template::from_iter([
+    Ok(attributes(value))
+}
+
+/// The attributes of a secret key that come from its bytes.
+pub fn attributes(value: &[u8]) -> Template {
+    Template::from_iter([
         Attribute::bytes(CKA_VALUE, value.to_vec()),
         Attribute::number(CKA_VALUE_LEN, value.len() as u64),
-    ]))
+    ])
+}
+
+/// The class of the secret key that a template names by its type.
+///
+/// # Errors
+/// `TemplateIncomplete` without a type, `AttributeValueInvalid` for one that is no secret key's.
+pub fn named(template: &Template) -> Result<Class> {
+    let key_type = template.number(CKA_KEY_TYPE).ok_or_else(|| {
+        Error::new(Cause::TemplateIncomplete, "the type of the key is wanted").about(CKA_KEY_TYPE)
+    })?;
+    let class = Class { class: CKO_SECRET_KEY, key_type: Some(key_type) };
+    if class.tables().is_none() {
+        return Err(Error::new(Cause::AttributeValueInvalid, "no secret key has that type")
+            .about(CKA_KEY_TYPE));
+    }
+    Ok(class)
+}
+
+/// The length in bytes that a template asks of a key of that type.
+///
+/// # Errors
+/// `TemplateIncomplete` without a length where the type has several, `KeySizeRange`.
+pub fn asked_len(key_type: Option<CK_KEY_TYPE>, template: &Template) -> Result<usize> {
+    let only = only_length(key_type).map(|len| len as u64);
+    let len = template.number(CKA_VALUE_LEN).or(only).ok_or_else(|| {
+        Error::new(Cause::TemplateIncomplete, "the length of the key is wanted")
+            .about(CKA_VALUE_LEN)
+    })?;
+    let size = usize::try_from(len)
+        .map_err(|_| Error::new(Cause::KeySizeRange, "longer than this machine can hold"))?;
+    match lengths(key_type) {
+        Some(lengths) if !lengths.allow(size) => {
+            Err(Error::new(Cause::KeySizeRange, lengths.rule()).about(CKA_VALUE_LEN))
+        }
+        _ => Ok(size),
+    }
 }
 
 /// `C_GenerateKey` for a key of random bytes, as long as the template says.
@@ -96,24 +138,10 @@ pub(super) fn from_bytes(bytes: &[u8], wanted: Option<usize>) -> Result<Template
 /// # Errors
 /// `TemplateIncomplete` without a length where the type has several, `KeySizeRange`.
 pub fn generate(key_type: CK_KEY_TYPE, template: &Template, limits: Limits) -> Result<Template> {
-    let only = only_length(Some(key_type)).map(|len| len as u64);
-    let len = template.number(CKA_VALUE_LEN).or(only).ok_or_else(|| {
-        Error::new(Cause::TemplateIncomplete, "the length of the key is wanted")
-            .about(CKA_VALUE_LEN)
-    })?;
-    let size = usize::try_from(len)
-        .map_err(|_| Error::new(Cause::KeySizeRange, "longer than this machine can hold"))?;
-    if let Some(lengths) = lengths(Some(key_type))
-        && !lengths.allow(size)
-    {
-        return Err(Error::new(Cause::KeySizeRange, lengths.rule()).about(CKA_VALUE_LEN));
-    }
-    limits.check(len.saturating_mul(8))?;
+    let size = asked_len(Some(key_type), template)?;
+    limits.check((size as u64).saturating_mul(8))?;
     let value = random::bytes(size).map_err(broken)?;
-    Ok(Template::from_iter([
-        Attribute::bytes(CKA_VALUE, value.to_vec()),
-        Attribute::number(CKA_VALUE_LEN, len),
-    ]))
+    Ok(attributes(&value))
 }
 
 /// The AES key of an object.
@@ -158,7 +186,6 @@ pub fn hmac(object: &Object, hash: Hash) -> Result<Arc<HmacKey>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::rules::Class;
 
     #[test]
     fn every_type_has_attributes() {
