@@ -30,6 +30,7 @@ mod attributes_told;
 mod copies;
 mod credentials;
 mod cross_checks;
+mod curve25519;
 mod curves;
 mod domain_parameters;
 mod each_use;

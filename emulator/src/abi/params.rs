@@ -130,6 +130,14 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             let bytes = unsafe { piece(given.pParameter.cast(), given.ulParameterLen)? };
             Ok(Params::Bytes(bytes.to_vec()))
         }
+        Shape::Eddsa if given.pParameter.is_null() && given.ulParameterLen == 0 => Ok(Params::None),
+        Shape::Eddsa => {
+            // SAFETY: passed on.
+            let eddsa: CK_EDDSA_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let context = unsafe { piece(eddsa.pContextData, eddsa.ulContextDataLen)? };
+            Ok(Params::Eddsa { prehash: eddsa.phFlag != CK_FALSE, context: context.to_vec() })
+        }
         // SAFETY: passed on.
         Shape::Gcm => unsafe { gcm(given) },
         Shape::Gmac if given.ulParameterLen == GMAC_IV => {

@@ -19,6 +19,7 @@
 //! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
 //! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |
 //! | [`dsa`], [`dh`], [`group`] | aws-lc | not in ring |
+//! | [`curve25519`] | aws-lc | ring has no Ed25519 with a context and no X25519 with a stored key |
 //! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
 //!
 //! # Keys
@@ -47,6 +48,7 @@
 pub mod aes;
 pub mod cipher;
 pub mod cmac;
+pub mod curve25519;
 pub mod dh;
 pub mod dsa;
 pub mod ec;
@@ -96,6 +98,8 @@ mod tests {
         shareable::<super::rsa::RsaPublicKey>();
         shareable::<super::ec::EcPrivateKey>();
         shareable::<super::ec::EcPublicKey>();
+        shareable::<super::curve25519::Ed25519PrivateKey>();
+        shareable::<super::curve25519::X25519PrivateKey>();
         shareable::<super::seal::SealKey>();
     }
 

@@ -1,10 +1,11 @@
-//! Private keys as PKCS#8 (RFC 5208, RFC 5958), the form in which keys are wrapped; through
+//! Private keys as PKCS#8 (RFC 5208, RFC 5958, RFC 8410), the form in which keys are wrapped; through
 //! aws-lc.
 //!
 //! Keys only, in DER, unencrypted; whoever wraps encrypts.
 #![allow(unsafe_code, reason = "aws-lc-rs writes and parses only the keys it can use itself")]
 
 use super::CryptoError;
+use super::curve25519::{Ed25519PrivateKey, KEY_LEN, X25519PrivateKey};
 use super::dsa::DsaPrivateKey;
 use super::ec::EcPrivateKey;
 use super::foreign::{Dsa, EcKey, Pkey, Rsa, check, refused};
@@ -22,6 +23,10 @@ pub enum PrivateKey {
     Ec(EcPrivateKey),
     /// A DSA key.
     Dsa(DsaPrivateKey),
+    /// A key for Ed25519 signatures.
+    Ed25519(Ed25519PrivateKey),
+    /// A key for X25519 agreement.
+    X25519(X25519PrivateKey),
 }
 
 /// Parses a `PrivateKeyInfo`.
@@ -54,8 +59,58 @@ pub fn parse(der: &[u8]) -> Result<PrivateKey, CryptoError> {
                 let dsa = Dsa::adopt(sys::EVP_PKEY_get1_DSA(parsed.as_ptr()), CryptoError::Key)?;
                 DsaPrivateKey::adopt(&dsa).map(PrivateKey::Dsa)
             }
+            sys::EVP_PKEY_ED25519 => {
+                Ed25519PrivateKey::from_seed(&raw(&parsed)?).map(PrivateKey::Ed25519)
+            }
+            sys::EVP_PKEY_X25519 => {
+                X25519PrivateKey::from_bytes(&raw(&parsed)?).map(PrivateKey::X25519)
+            }
             _ => Err(CryptoError::Parameter),
         }
+    }
+}
+
+/// The bytes of a private key of Curve25519.
+fn raw(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let mut out = Zeroizing::new(vec![0; KEY_LEN]);
+    let mut len = out.len();
+    // SAFETY: writes at most `len` bytes and says how many.
+    let returned =
+        unsafe { sys::EVP_PKEY_get_raw_private_key(key.as_ptr(), out.as_mut_ptr(), &raw mut len) };
+    check(i32::from(returned == 1 && len == KEY_LEN), CryptoError::Key)?;
+    Ok(out)
+}
+
+/// `PrivateKeyInfo` around the bytes of a private key of Curve25519.
+fn written_raw(kind: i32, key: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    // SAFETY: reads the key at its length; the wrapper is ours.
+    let wrapper = unsafe {
+        let made =
+            sys::EVP_PKEY_new_raw_private_key(kind, std::ptr::null_mut(), key.as_ptr(), key.len());
+        Pkey::adopt(made, CryptoError::Key)?
+    };
+    written(&wrapper)
+}
+
+impl Ed25519PrivateKey {
+    /// The key as `PrivateKeyInfo`, without its public half.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`] when aws-lc has no memory.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        written_raw(sys::EVP_PKEY_ED25519, self.seed())
+    }
+}
+
+impl X25519PrivateKey {
+    /// The key as `PrivateKeyInfo`, without its public half.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`] when aws-lc has no memory.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        written_raw(sys::EVP_PKEY_X25519, self.bytes())
     }
 }
 
@@ -124,7 +179,7 @@ pub(super) fn written(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
 mod tests {
     use super::super::ec::Curve;
     use super::super::rsa::RsaComponents;
-    use super::super::vectors::cases;
+    use super::super::vectors::{cases, hex};
     use super::*;
 
     #[test]
@@ -153,6 +208,29 @@ mod tests {
             let points = (back.public().unwrap().point(), key.public().unwrap().point());
             assert_eq!(points.0.unwrap(), points.1.unwrap());
         }
+    }
+
+    /// RFC 8410 section 10.3: the key alone, and with its public half and an attribute.
+    #[test]
+    fn keys_of_curve25519_come_back() {
+        let seed = hex("d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842");
+        let alone = [hex("302e020100300506032b657004220420"), seed.clone()].concat();
+        let with_public = [
+            hex("3072020101300506032b657004220420"),
+            seed.clone(),
+            hex("a01f301d060a2a864886f70d01090914310f0c0d437572646c6520436861697273812100"),
+            hex("19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"),
+        ]
+        .concat();
+        for der in [&alone, &with_public] {
+            let Ok(PrivateKey::Ed25519(key)) = parse(der) else { panic!("an Ed25519 key") };
+            assert_eq!(key.seed(), seed);
+            assert_eq!(*key.to_pkcs8().unwrap(), alone);
+        }
+        let key = X25519PrivateKey::generate().unwrap();
+        let der = key.to_pkcs8().unwrap();
+        let Ok(PrivateKey::X25519(back)) = parse(&der) else { panic!("an X25519 key") };
+        assert_eq!(back.bytes(), key.bytes());
     }
 
     #[test]

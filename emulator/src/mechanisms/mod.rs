@@ -21,16 +21,20 @@ pub mod digest;
 pub mod dsa;
 pub mod ec;
 pub mod ecdh;
+pub mod eddsa;
 pub mod hmac;
 pub mod keys;
 #[cfg(test)]
 mod known_answers;
 pub mod md5;
 pub mod offer;
+#[cfg(test)]
+mod pair_answers;
 pub mod params;
 pub mod rsa;
 pub mod seen;
 pub mod stream;
+pub mod x25519;
 
 use std::sync::Arc;
 
@@ -59,6 +63,8 @@ static REGISTRY: &[&[Row]] = &[
     ecdh::ROWS,
     dsa::ROWS,
     dh::ROWS,
+    eddsa::ROWS,
+    x25519::ROWS,
     aes::ROWS,
     aes_modes::ROWS,
     aes_wrap::ROWS,

@@ -28,6 +28,8 @@ pub enum Shape {
     X942,
     /// At least one byte and at most so many: the parameter itself.
     Bytes(usize),
+    /// Nothing, or `CK_EDDSA_PARAMS`.
+    Eddsa,
     /// `CK_AES_GCM_PARAMS`, with or without `ulIvBits`: 48 or 40 bytes.
     Gcm,
     /// A vector of 12 bytes, or what [`Shape::Gcm`] takes.
@@ -71,6 +73,13 @@ pub enum Params {
         shared: Vec<u8>,
         /// The other side's point, bare or in a DER OCTET STRING.
         public: Vec<u8>,
+    },
+    /// EdDSA with its parameter.
+    Eddsa {
+        /// The message is hashed before it is signed.
+        prehash: bool,
+        /// Context, empty when none.
+        context: Vec<u8>,
     },
     /// AES-GCM. `iv` is none when the caller gave a null pointer.
     Gcm {

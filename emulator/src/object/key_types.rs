@@ -108,6 +108,10 @@ static KEY_TYPES: &[KeyType] = &[
     (CKK_DH, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, GROUP_PRIVATE, VALUE_BITS]),
     (CKK_X9_42_DH, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, GROUP_PUBLIC, ORDER_PUBLIC]),
     (CKK_X9_42_DH, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, GROUP_PRIVATE, ORDER_PRIVATE]),
+    (CKK_EC_EDWARDS, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, EC_PUBLIC]),
+    (CKK_EC_EDWARDS, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
+    (CKK_EC_MONTGOMERY, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, EC_PUBLIC]),
+    (CKK_EC_MONTGOMERY, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
     secret_key(CKK_AES),
     secret_key(CKK_GENERIC_SECRET),
     (CKK_DSA, CKO_DOMAIN_PARAMETERS, &[STORAGE, DOMAIN, DSA_DOMAIN]),
@@ -118,6 +122,19 @@ static KEY_TYPES: &[KeyType] = &[
 /// Secret keys differ in the lengths they may have, not in their attributes.
 const fn secret_key(key_type: CK_KEY_TYPE) -> KeyType {
     (key_type, CKO_SECRET_KEY, &[STORAGE, KEY, SECRET])
+}
+
+/// Key types by which older clients call one that the standard has numbered since, with the present
+/// number. A template is renamed at the boundary; what a client reads back is the present number.
+///
+/// Source: the vendor's own client library for Python (Documented); that a token with the present
+/// numbers still takes the old ones, and which it tells, is Assumed.
+static RENAMED: &[(CK_KEY_TYPE, CK_KEY_TYPE)] =
+    &[(0x8000_0012, CKK_EC_EDWARDS), (0x8000_0013, CKK_EC_MONTGOMERY)];
+
+/// The number a key type has today; a number nobody renamed is itself.
+pub(crate) fn current(key_type: CK_KEY_TYPE) -> CK_KEY_TYPE {
+    RENAMED.iter().find(|(old, _)| *old == key_type).map_or(key_type, |(_, now)| *now)
 }
 
 /// The tables of a class of keys.

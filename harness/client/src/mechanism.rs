@@ -99,6 +99,13 @@ pub enum Mechanism {
         /// What is encrypted.
         data: Vec<u8>,
     },
+    /// `CK_EDDSA_PARAMS` for `CKM_EDDSA`.
+    Eddsa {
+        /// Ed25519ph: the module hashes the message first.
+        prehash: bool,
+        /// May be empty.
+        context: Vec<u8>,
+    },
     /// An object's handle as parameter, as in `CKM_CONCATENATE_BASE_AND_KEY`.
     Key(MechanismType, ObjectHandle),
 }
@@ -151,6 +158,7 @@ impl Mechanism {
             Self::AesGmac { .. } => CKM_AES_GMAC,
             Self::AesCtr { .. } => CKM_AES_CTR,
             Self::RsaOaep { .. } => CKM_RSA_PKCS_OAEP,
+            Self::Eddsa { .. } => CKM_EDDSA,
             Self::Pbkdf2 { .. } => CKM_PKCS5_PBKD2,
             Self::RsaPss { mechanism, .. }
             | Self::Ecdh1 { mechanism, .. }
@@ -164,7 +172,9 @@ impl Mechanism {
     /// A structure with a pointer and its length is at least 16 bytes long, so anything shorter is flat.
     pub(crate) fn is_well_formed(&self) -> bool {
         match self {
-            Self::Plain(_) | Self::AesGcm { .. } | Self::AesGmac { .. } => true,
+            Self::Plain(_) | Self::Eddsa { .. } | Self::AesGcm { .. } | Self::AesGmac { .. } => {
+                true
+            }
             Self::AesCtr { .. } | Self::RsaOaep { .. } | Self::Pbkdf2 { .. } | Self::Key(..) => {
                 true
             }

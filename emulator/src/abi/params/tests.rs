@@ -26,7 +26,8 @@ fn assert_refused(given: &CK_MECHANISM, shape: Shape) {
     assert_eq!(cause, Cause::MechanismParamInvalid, "{shape:?} {given:?}");
 }
 
-const SHAPES: [Shape; 5] = [Shape::None, Shape::Iv(16), Shape::Gcm, Shape::Pss, Shape::Oaep];
+const SHAPES: [Shape; 6] =
+    [Shape::None, Shape::Iv(16), Shape::Gcm, Shape::Pss, Shape::Oaep, Shape::Eddsa];
 
 #[test]
 fn a_null_mechanism_is_an_argument_error_and_an_unknown_one_is_left_unread() {
@@ -47,6 +48,7 @@ fn a_length_that_is_not_the_shapes_is_refused_unread() {
             assert_refused(&bare(1, len), shape);
         }
         for len in [16, 24, 40, 48] {
+            // A null pointer with a length.
             assert_refused(&bare(0, len), shape);
         }
     }
@@ -169,4 +171,26 @@ fn an_old_number_is_read_as_the_present_one() {
     // SAFETY: the parameter is this test's own memory.
     let read = unsafe { read(&raw const old) }.unwrap();
     assert_eq!(read, Mechanism { kind: CKM_AES_CFB8, params: Params::Iv(iv.to_vec()) });
+}
+
+#[test]
+fn eddsa_takes_nothing_or_its_structure() {
+    assert_eq!(read_as(&bare(0, 0), Shape::Eddsa).unwrap(), Params::None);
+    assert_refused(&bare(0, 24), Shape::Eddsa);
+    let mut context = *b"context";
+    let mut params = CK_EDDSA_PARAMS {
+        phFlag: CK_TRUE,
+        ulContextDataLen: 7,
+        pContextData: context.as_mut_ptr(),
+    };
+    let wanted = Params::Eddsa { prehash: true, context: context.to_vec() };
+    assert_eq!(read_as(&given(&mut params, 24), Shape::Eddsa).unwrap(), wanted);
+    params.pContextData = std::ptr::null_mut();
+    assert_refused(&given(&mut params, 24), Shape::Eddsa);
+    params.ulContextDataLen = 0;
+    params.phFlag = CK_FALSE;
+    let wanted = Params::Eddsa { prehash: false, context: Vec::new() };
+    assert_eq!(read_as(&given(&mut params, 24), Shape::Eddsa).unwrap(), wanted);
+    params.ulContextDataLen = CK_ULONG::MAX;
+    assert_refused(&given(&mut params, 24), Shape::Eddsa);
 }
