@@ -49,6 +49,7 @@ pub mod aes;
 pub mod cipher;
 pub mod cmac;
 pub mod curve25519;
+mod der;
 pub mod dh;
 pub mod dsa;
 pub mod ec;

@@ -6,8 +6,9 @@
 
 use super::CryptoError;
 use super::curve25519::{Ed25519PrivateKey, KEY_LEN, X25519PrivateKey};
+use super::der::{self, Reader};
 use super::dsa::DsaPrivateKey;
-use super::ec::EcPrivateKey;
+use super::ec::{Curve, EcPrivateKey};
 use super::foreign::{Dsa, EcKey, Pkey, Rsa, check, refused};
 use super::rsa::RsaPrivateKey;
 use aws_lc_sys as sys;
@@ -36,6 +37,9 @@ pub enum PrivateKey {
 /// [`CryptoError::Key`] when the bytes are not exactly one well-formed private key,
 /// [`CryptoError::Parameter`] for a kind of key or a curve that is not served.
 pub fn parse(der: &[u8]) -> Result<PrivateKey, CryptoError> {
+    if let Some((curve, key)) = of_unnamed_curve(der) {
+        return parse_unnamed(curve, key).map(PrivateKey::Ec);
+    }
     let mut reader = MaybeUninit::uninit();
     // SAFETY: the reader borrows `der` for this function only. The parsed key is ours; the `get1`
     // functions add a reference that is ours too, or answer null for another kind of key.
@@ -68,6 +72,56 @@ pub fn parse(der: &[u8]) -> Result<PrivateKey, CryptoError> {
             _ => Err(CryptoError::Parameter),
         }
     }
+}
+
+/// `id-ecPublicKey`, RFC 5480.
+const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+
+/// The curve and `ECPrivateKey` of a `PrivateKeyInfo` that aws-lc cannot parse because it was told
+/// the curve by numbers.
+fn of_unnamed_curve(der: &[u8]) -> Option<(Curve, &[u8])> {
+    let mut outer = Reader::new(der);
+    let mut info = Reader::new(outer.take(der::SEQUENCE)?);
+    info.take(der::INTEGER).filter(|version| *version == [0])?;
+    let mut algorithm = Reader::new(info.take(der::SEQUENCE)?);
+    algorithm.take(der::OBJECT_IDENTIFIER).filter(|kind| *kind == EC_PUBLIC_KEY)?;
+    let curve = Curve::from_params_der(algorithm.rest()).filter(|curve| !curve.is_named())?;
+    let key = info.take(der::OCTET_STRING)?;
+    outer.is_done().then_some((curve, key))
+}
+
+/// `ECPrivateKey` of RFC 5915; its optional parts are only the curve and the point again.
+fn parse_unnamed(curve: Curve, der: &[u8]) -> Result<EcPrivateKey, CryptoError> {
+    let scalar = || {
+        let mut outer = Reader::new(der);
+        let mut key = Reader::new(outer.take(der::SEQUENCE)?);
+        key.take(der::INTEGER).filter(|version| *version == [1])?;
+        let scalar = key.take(der::OCTET_STRING)?;
+        outer.is_done().then_some(scalar)
+    };
+    EcPrivateKey::from_scalar(curve, scalar().ok_or(CryptoError::Key)?)
+}
+
+/// As aws-lc writes keys of the curves it has names for: with the point, without the curve inside.
+fn write_unnamed(key: &EcPrivateKey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let point = [&[0][..], &key.public()?.point()?].concat();
+    let inner = der::wrapped(
+        der::SEQUENCE,
+        &[
+            &der::wrapped(der::INTEGER, &[&[1]]),
+            &der::wrapped(der::OCTET_STRING, &[&key.scalar()?]),
+            &der::wrapped(der::CONTEXT_1, &[&der::wrapped(der::BIT_STRING, &[&point])]),
+        ],
+    );
+    let kind = der::wrapped(der::OBJECT_IDENTIFIER, &[EC_PUBLIC_KEY]);
+    Ok(der::wrapped(
+        der::SEQUENCE,
+        &[
+            &der::wrapped(der::INTEGER, &[&[0]]),
+            &der::wrapped(der::SEQUENCE, &[&kind, key.curve().params_der()]),
+            &der::wrapped(der::OCTET_STRING, &[&inner]),
+        ],
+    ))
 }
 
 /// The bytes of a private key of Curve25519.
@@ -142,6 +196,9 @@ impl EcPrivateKey {
     ///
     /// [`CryptoError::Internal`] when aws-lc has no memory.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        if !self.curve().is_named() {
+            return write_unnamed(self);
+        }
         // SAFETY: as for the RSA key.
         let wrapper = unsafe {
             let wrapper = Pkey::adopt(sys::EVP_PKEY_new(), CryptoError::Internal)?;
@@ -177,7 +234,6 @@ pub(super) fn written(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ec::Curve;
     use super::super::rsa::RsaComponents;
     use super::super::vectors::{cases, hex};
     use super::*;
@@ -199,7 +255,7 @@ mod tests {
 
     #[test]
     fn keys_of_every_curve_come_back() {
-        for curve in Curve::ALL {
+        for curve in Curve::all() {
             let key = EcPrivateKey::generate(curve).unwrap();
             let der = key.to_pkcs8().unwrap();
             let Ok(PrivateKey::Ec(back)) = parse(&der) else { panic!("a key of a curve") };
@@ -234,12 +290,23 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_exactly_one_key_is_refused() {
-        let der = EcPrivateKey::generate(Curve::P256).unwrap().to_pkcs8().unwrap();
-        for len in 0..der.len() {
-            assert!(parse(&der[..len]).is_err(), "{len} bytes of it");
+    fn keys_of_told_curves_are_written_as_those_of_known_ones() {
+        let mut known = EcPrivateKey::generate(Curve::P256).unwrap();
+        while known.scalar().unwrap()[0] == 0 {
+            known = EcPrivateKey::generate(Curve::P256).unwrap();
         }
-        assert_eq!(parse(&[&der[..], &[0]].concat()).unwrap_err(), CryptoError::Key);
+        assert_eq!(write_unnamed(&known).unwrap(), known.to_pkcs8().unwrap());
+    }
+
+    #[test]
+    fn anything_but_exactly_one_key_is_refused() {
+        for curve in [Curve::P256, Curve::BrainpoolP512t1] {
+            let der = EcPrivateKey::generate(curve).unwrap().to_pkcs8().unwrap();
+            for len in 0..der.len() {
+                assert!(parse(&der[..len]).is_err(), "{len} bytes of it");
+            }
+            assert!(parse(&[&der[..], &[0]].concat()).is_err());
+        }
         assert_eq!(parse(&[0; 100]).unwrap_err(), CryptoError::Key);
     }
 
