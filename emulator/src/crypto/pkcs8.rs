@@ -10,6 +10,7 @@ use super::der::{self, Reader};
 use super::dsa::DsaPrivateKey;
 use super::ec::{Curve, EcPrivateKey};
 use super::foreign::{Dsa, EcKey, Pkey, Rsa, check, refused};
+use super::lattice::LatticePrivateKey;
 use super::rsa::RsaPrivateKey;
 use aws_lc_sys as sys;
 use std::mem::MaybeUninit;
@@ -28,6 +29,8 @@ pub enum PrivateKey {
     Ed25519(Ed25519PrivateKey),
     /// A key for X25519 agreement.
     X25519(X25519PrivateKey),
+    /// A key of ML-DSA or ML-KEM.
+    Lattice(LatticePrivateKey),
 }
 
 /// Parses a `PrivateKeyInfo`.
@@ -68,6 +71,9 @@ pub fn parse(der: &[u8]) -> Result<PrivateKey, CryptoError> {
             }
             sys::EVP_PKEY_X25519 => {
                 X25519PrivateKey::from_bytes(&raw(&parsed)?).map(PrivateKey::X25519)
+            }
+            sys::EVP_PKEY_PQDSA | sys::EVP_PKEY_KEM => {
+                LatticePrivateKey::adopt(parsed).map(PrivateKey::Lattice)
             }
             _ => Err(CryptoError::Parameter),
         }
@@ -157,6 +163,17 @@ impl Ed25519PrivateKey {
     }
 }
 
+impl LatticePrivateKey {
+    /// The key as `PrivateKeyInfo`: its seed where it is known (RFC 9881, RFC 9935).
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Key`] for a key of ML-DSA whose seed is not known: aws-lc writes no other form.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        written(self.foreign())
+    }
+}
+
 impl X25519PrivateKey {
     /// The key as `PrivateKeyInfo`, without its public half.
     ///
@@ -234,6 +251,7 @@ pub(super) fn written(key: &Pkey) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lattice::Set;
     use super::super::rsa::RsaComponents;
     use super::super::vectors::{cases, hex};
     use super::*;
@@ -287,6 +305,19 @@ mod tests {
         let der = key.to_pkcs8().unwrap();
         let Ok(PrivateKey::X25519(back)) = parse(&der) else { panic!("an X25519 key") };
         assert_eq!(back.bytes(), key.bytes());
+    }
+
+    #[test]
+    fn keys_of_every_lattice_come_back() {
+        for set in Set::ALL {
+            let key = LatticePrivateKey::generate(set).unwrap();
+            let der = key.to_pkcs8().unwrap();
+            let Ok(PrivateKey::Lattice(back)) = parse(&der) else { panic!("a key of a lattice") };
+            assert_eq!(back.set(), set);
+            assert_eq!(back.seed(), key.seed());
+            let expanded = LatticePrivateKey::from_expanded(set, &key.expanded().unwrap()).unwrap();
+            assert_eq!(expanded.to_pkcs8().is_ok(), set.is_kem());
+        }
     }
 
     #[test]

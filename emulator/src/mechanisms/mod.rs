@@ -27,6 +27,7 @@ pub mod keys;
 #[cfg(test)]
 mod known_answers;
 pub mod md5;
+pub mod ml_dsa;
 pub mod offer;
 #[cfg(test)]
 mod pair_answers;
@@ -65,6 +66,7 @@ static REGISTRY: &[&[Row]] = &[
     dh::ROWS,
     eddsa::ROWS,
     x25519::ROWS,
+    ml_dsa::ROWS,
     aes::ROWS,
     aes_modes::ROWS,
     aes_wrap::ROWS,

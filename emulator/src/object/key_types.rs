@@ -5,10 +5,10 @@
 //! Historical Mechanisms.
 
 use crate::ck::*;
-use crate::object::rules::Change::Never as Fixed;
+use crate::object::rules::Change::{Free, Never as Fixed};
 #[cfg(test)]
 use crate::object::rules::Class;
-use crate::object::rules::Default::{Absent, Computed};
+use crate::object::rules::Default::{Absent, Computed, Off};
 use crate::object::rules::Form::{Bytes, Flag, Number};
 use crate::object::rules::Given::{Echo, May, Must, Never};
 use crate::object::rules::{KEY, PRIVATE, PUBLIC, Rule, SECRET, STORAGE, row, secret};
@@ -93,6 +93,22 @@ const X9_42_DH_DOMAIN: &[Rule] = &[
     row(CKA_SUBPRIME_BITS, Number, (Never, May), Fixed, Computed),
 ];
 
+/// PKCS#11 v3.2, ML-DSA and ML-KEM. A private key comes as its value, as its seed, or as both.
+const LATTICE_PUBLIC: &[Rule] = &[
+    row(CKA_PARAMETER_SET, Number, (Must, Must), Fixed, Computed),
+    row(CKA_VALUE, Bytes, (Must, Never), Fixed, Computed),
+];
+
+const LATTICE_PRIVATE: &[Rule] = &[
+    row(CKA_PARAMETER_SET, Number, (Must, Echo), Fixed, Computed),
+    secret(CKA_VALUE, May, Never),
+    secret(CKA_SEED, May, Never),
+];
+
+const ENCAPSULATES: &[Rule] = &[row(CKA_ENCAPSULATE, Flag, (May, May), Free, Off)];
+
+const DECAPSULATES: &[Rule] = &[row(CKA_DECAPSULATE, Flag, (May, May), Free, Off)];
+
 /// A class of keys, or of their domain parameters, of one type, and its tables.
 type KeyType = (CK_KEY_TYPE, CK_OBJECT_CLASS, &'static [&'static [Rule]]);
 
@@ -112,6 +128,10 @@ static KEY_TYPES: &[KeyType] = &[
     (CKK_EC_EDWARDS, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
     (CKK_EC_MONTGOMERY, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, EC_PUBLIC]),
     (CKK_EC_MONTGOMERY, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
+    (CKK_ML_DSA, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, LATTICE_PUBLIC]),
+    (CKK_ML_DSA, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, LATTICE_PRIVATE]),
+    (CKK_ML_KEM, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, LATTICE_PUBLIC, ENCAPSULATES]),
+    (CKK_ML_KEM, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, LATTICE_PRIVATE, DECAPSULATES]),
     secret_key(CKK_AES),
     secret_key(CKK_GENERIC_SECRET),
     (CKK_DSA, CKO_DOMAIN_PARAMETERS, &[STORAGE, DOMAIN, DSA_DOMAIN]),

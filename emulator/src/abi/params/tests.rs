@@ -194,3 +194,31 @@ fn eddsa_takes_nothing_or_its_structure() {
     params.ulContextDataLen = CK_ULONG::MAX;
     assert_refused(&given(&mut params, 24), Shape::Eddsa);
 }
+
+#[test]
+fn contexts_of_signatures_are_read_in_both_structures() {
+    assert_eq!(read_as(&bare(0, 0), Shape::SignContext).unwrap(), Params::None);
+    for len in [1, 23, 25, 31, 33, CK_ULONG::MAX] {
+        assert_refused(&bare(1, len), Shape::SignContext);
+    }
+    for len in [24, 32] {
+        assert_refused(&bare(0, len), Shape::SignContext);
+    }
+    let mut context = *b"context";
+    let mut params = CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+        hedgeVariant: CKH_HEDGE_REQUIRED,
+        pContext: context.as_mut_ptr(),
+        ulContextLen: 7,
+        hash: CKM_SHA256,
+    };
+    for (len, hash) in [(24, None), (32, Some(CKM_SHA256))] {
+        let wanted =
+            Params::SignContext { hedge: CKH_HEDGE_REQUIRED, context: context.to_vec(), hash };
+        assert_eq!(read_as(&given(&mut params, len), Shape::SignContext).unwrap(), wanted);
+    }
+    params.ulContextLen = CK_ULONG::MAX;
+    assert_refused(&given(&mut params, 32), Shape::SignContext);
+    params.pContext = std::ptr::null_mut();
+    params.ulContextLen = 1;
+    assert_refused(&given(&mut params, 24), Shape::SignContext);
+}
