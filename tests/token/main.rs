@@ -42,6 +42,7 @@ mod key_fitness;
 mod key_pairs;
 mod key_sizes;
 mod known_answers;
+mod lattice;
 mod lifetimes;
 mod lockout;
 mod logins;
