@@ -65,6 +65,8 @@ fn another_library_verifies_what_ed25519_signs() {
         let signature = session.sign(&Mechanism::Plain(CKM_EDDSA), private, TEXT).unwrap();
         let theirs = UnparsedPublicKey::new(&ED25519, bare_point(session, public));
         theirs.verify(TEXT, &signature).unwrap();
+        let print = |key| session.attribute(key, CKA_FINGERPRINT_SHA1).unwrap().unwrap();
+        assert_eq!(print(public), print(private), "both halves have the same");
         for key in [public, private] {
             assert_eq!(session.attribute(key, CKA_EC_PARAMS).unwrap().unwrap(), hex(name));
             let key_type = session.attribute_ulong(key, CKA_KEY_TYPE).unwrap();

@@ -52,6 +52,8 @@ fn signatures_of_every_mechanism_and_set() {
             let value = session.attribute(public, CKA_VALUE).unwrap().unwrap();
             assert_eq!(value.len(), public_len);
             assert_eq!(session.attribute_ulong(private, CKA_PARAMETER_SET).unwrap(), Some(set));
+            let print = |key| session.attribute(key, CKA_FINGERPRINT_SHA256).unwrap().unwrap();
+            assert_eq!(print(public), print(private), "both halves have the same");
             let digest = session.digest(&Mechanism::Plain(CKM_SHA256), TEXT).unwrap();
             let mu = [0x2b; 64];
             // The samples give the longer structure to all of these.
