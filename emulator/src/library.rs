@@ -677,6 +677,10 @@ handed_on! {
     unwrap_key => unwrap(session: SessionHandle, mechanism: &Mechanism, unwrapping: ObjectHandle, wrapped: &[u8], template: &Template) -> ObjectHandle;
     /// `C_DeriveKey`.
     derive_key => derive(session: SessionHandle, mechanism: &Mechanism, base: ObjectHandle, template: &Template) -> ObjectHandle;
+    /// `CA_EncapsulateKey`.
+    encapsulate_key => encapsulate(session: SessionHandle, mechanism: &Mechanism, key: ObjectHandle, template: &Template, room: Room) -> (Output, Option<ObjectHandle>);
+    /// `CA_DecapsulateKey`.
+    decapsulate_key => decapsulate(session: SessionHandle, mechanism: &Mechanism, key: ObjectHandle, ciphertext: &[u8], template: &Template) -> ObjectHandle;
     /// `C_SeedRandom`.
     seed_random => seed_random(session: SessionHandle, seed: &[u8]) -> ();
     /// `C_GenerateRandom`.

@@ -171,6 +171,10 @@ pub enum Request<'a> {
     Unwrap(SessionHandle, Cow<'a, Mechanism>, ObjectHandle, Cow<'a, [u8]>, Cow<'a, Template>),
     /// `C_DeriveKey`.
     Derive(SessionHandle, Cow<'a, Mechanism>, ObjectHandle, Cow<'a, Template>),
+    /// `CA_EncapsulateKey`.
+    Encapsulate(SessionHandle, Cow<'a, Mechanism>, ObjectHandle, Cow<'a, Template>, Room),
+    /// `CA_DecapsulateKey`: the ciphertext.
+    Decapsulate(SessionHandle, Cow<'a, Mechanism>, ObjectHandle, Cow<'a, [u8]>, Cow<'a, Template>),
     /// `C_GenerateRandom`.
     Random(SessionHandle, usize),
     /// `C_SeedRandom`.
@@ -254,6 +258,8 @@ pub enum Reply {
     Object(Found),
     /// To `GenerateKeyPair`: public, private.
     Pair(Found, Found),
+    /// To `Encapsulate`: the ciphertext, and the key in it where there was room.
+    Encapsulated(Output, Option<Found>),
     /// To `Find` and `Inventory`.
     Objects(Vec<Found>),
     /// To `ObjectSize`.
@@ -393,6 +399,8 @@ impl Request<'_> {
             | Self::Copy(..)
             | Self::Unwrap(..)
             | Self::Derive(..)
+            | Self::Encapsulate(..)
+            | Self::Decapsulate(..)
             | Self::GenerateKey(..)
             | Self::GenerateKeyPair(..) => Audience::Primary,
             Self::Describe
@@ -454,6 +462,8 @@ impl Request<'_> {
             | Self::GenerateKeyPair(..)
             | Self::Unwrap(..)
             | Self::Derive(..)
+            | Self::Encapsulate(..)
+            | Self::Decapsulate(..)
             | Self::Insert(..) => false,
         }
     }
@@ -621,6 +631,20 @@ impl Request<'_> {
                 named(*base, Cause::KeyHandleInvalid)?,
                 Cow::Borrowed(template),
             ),
+            Self::Encapsulate(_, mechanism, key, template, room) => Request::Encapsulate(
+                session,
+                Cow::Borrowed(mechanism),
+                named(*key, Cause::KeyHandleInvalid)?,
+                Cow::Borrowed(template),
+                *room,
+            ),
+            Self::Decapsulate(_, mechanism, key, ciphertext, template) => Request::Decapsulate(
+                session,
+                Cow::Borrowed(mechanism),
+                named(*key, Cause::KeyHandleInvalid)?,
+                Cow::Borrowed(ciphertext),
+                Cow::Borrowed(template),
+            ),
             Self::Random(_, len) => Request::Random(session, *len),
             Self::SeedRandom(_, seed) => Request::SeedRandom(session, Cow::Borrowed(seed)),
             Self::Extract(_, target) => Request::Extract(session, object(*target)?),
@@ -635,7 +659,9 @@ impl Request<'_> {
             Self::Perform { operation, .. } | Self::Begin(operation) => operation.key,
             Self::Wrap(_, _, key, ..)
             | Self::Unwrap(_, _, key, ..)
-            | Self::Derive(_, _, key, _) => Some(*key),
+            | Self::Derive(_, _, key, _)
+            | Self::Encapsulate(_, _, key, ..)
+            | Self::Decapsulate(_, _, key, ..) => Some(*key),
             _ => None,
         }
     }

@@ -136,3 +136,14 @@ fn what_builds_is_run_by_the_gate() {
         assert!(gate.contains(known), ".ci/run does not run {known}");
     }
 }
+
+/// The limits count the curves that are not served, as the list of them does.
+#[test]
+fn curves_are_counted_as_they_are_listed() {
+    let listed = include_str!("../data/curves.txt");
+    let curves = listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let (all, missing) =
+        curves.fold((0, 0), |(all, no), line| (all + 1, no + usize::from(line.ends_with(" no"))));
+    let claim = format!("{missing} of the {all} curves the vendor names");
+    assert!(readme().contains(&claim), "{claim}");
+}

@@ -1,7 +1,8 @@
 //! Curves: what each token takes, points in both forms, and what is refused.
 
 use luna_ck::*;
-use luna_client::{Attribute, Mechanism, ObjectHandle, Result, Session};
+use luna_client::{Attribute, Mechanism, ObjectHandle, Result, Session, UserType};
+use luna_tests::{CRYPTO_OFFICER, Instance};
 
 use crate::cross_checks::bare_point;
 use crate::keys::{self, BRAINPOOL_P256R1, P224, P256, P384, P521, SECP256K1, and, on};
@@ -243,7 +244,10 @@ fn signatures_with_short_halves_verify() {
 fn agreed(session: &Session, private: ObjectHandle, public: Vec<u8>) -> Result<ObjectHandle> {
     let mechanism =
         Mechanism::Ecdh1 { mechanism: CKM_ECDH1_DERIVE, kdf: CKD_NULL, shared: Vec::new(), public };
-    let template = [Attribute::class(CKO_SECRET_KEY), Attribute::key_type(CKK_GENERIC_SECRET)];
+    let template = and(
+        &on(&[CKA_SIGN]),
+        &[Attribute::class(CKO_SECRET_KEY), Attribute::key_type(CKK_GENERIC_SECRET)],
+    );
     session.derive(&mechanism, private, &template)
 }
 
@@ -259,4 +263,67 @@ fn points_off_the_curve_are_not_agreed_with() {
         refused_as(made, CKR_ECC_POINT_INVALID, &point);
     }
     agreed(session, private, hex(KEYS[1][2])).unwrap();
+}
+
+/// What the vendor's Python library does with each of its curves: a pair, signatures, and a key agreed
+/// on by passing the point on as it was told.
+#[test]
+fn every_curve_the_vendor_names_is_served_or_refused_as_listed() {
+    let token = Token::up(Kind::Plain);
+    let session = &token.session;
+    let listed = include_str!("../data/curves.txt");
+    let listed = listed.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let mut served = 0;
+    for line in listed {
+        let [name, params, answer] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("a name, parameters, an answer: {line}")
+        };
+        if answer == "no" {
+            refused_as(keys::ec(session, params), CKR_CURVE_NOT_SUPPORTED, &name);
+            continue;
+        }
+        let (public, private) = keys::ec(session, params).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let (other, theirs) = keys::ec(session, params).unwrap();
+        for mechanism in [CKM_ECDSA_SHA1, CKM_ECDSA_SHA512] {
+            let mechanism = Mechanism::Plain(mechanism);
+            let signature = session.sign(&mechanism, private, TEXT).unwrap();
+            session.verify(&mechanism, public, TEXT, &signature).unwrap();
+            let refused = session.verify(&mechanism, other, TEXT, &signature);
+            refused_as(refused, CKR_SIGNATURE_INVALID, &name);
+        }
+        let told = |key| session.attribute(key, CKA_EC_POINT).unwrap().unwrap();
+        let mine = agreed(session, private, told(other)).unwrap();
+        let same = agreed(session, theirs, told(public)).unwrap();
+        let mac = |key| session.sign(&Mechanism::Plain(CKM_SHA256_HMAC), key, TEXT).unwrap();
+        assert_eq!(mac(mine), mac(same), "{name}");
+        served += 1;
+    }
+    assert_eq!(served, 31);
+}
+
+/// A key of a curve that the crypto library has no name for goes out as PKCS#8 and comes back.
+#[test]
+fn keys_of_told_curves_travel() {
+    let instance = Instance::up(&["--policy", "1=1"]);
+    let token = Token::of(instance);
+    token.login(UserType::CRYPTO_OFFICER, CRYPTO_OFFICER).unwrap();
+    let session = &token.session;
+    let aes = keys::aes(session, &[4; 32]);
+    let pad = Mechanism::aes_cbc_pad([0; 16]);
+    for params in ["06052b81040009", "06092b240303020801010e"] {
+        let public = and(&on(&[CKA_VERIFY]), &[Attribute::bytes(CKA_EC_PARAMS, hex(params))]);
+        let private = on(&[CKA_SIGN, CKA_EXTRACTABLE]);
+        let mechanism = Mechanism::Plain(CKM_EC_KEY_PAIR_GEN);
+        let (public, private) = session.generate_key_pair(&mechanism, &public, &private).unwrap();
+        let wrapped = session.wrap(&pad, aes, private).unwrap();
+        let template = and(
+            &on(&[CKA_SIGN]),
+            &[Attribute::class(CKO_PRIVATE_KEY), Attribute::key_type(CKK_EC)],
+        );
+        let back = session.unwrap(&pad, aes, &wrapped, &template).unwrap();
+        assert_eq!(session.attribute(back, CKA_EC_PARAMS).unwrap().unwrap(), hex(params));
+        let ecdsa = Mechanism::Plain(CKM_ECDSA_SHA256);
+        let signature = session.sign(&ecdsa, back, TEXT).unwrap();
+        session.verify(&ecdsa, public, TEXT, &signature).unwrap();
+    }
 }

@@ -15,6 +15,10 @@ pub(crate) const P521: &str = "06052b81040023";
 pub(crate) const SECP256K1: &str = "06052b8104000a";
 pub(crate) const BRAINPOOL_P256R1: &str = "06092b2403030208010107";
 
+/// Ed25519 and X25519 as RFC 8410 names them.
+pub(crate) const ED25519: &str = "06032b6570";
+pub(crate) const X25519: &str = "06032b656e";
+
 /// Flags that are on.
 pub(crate) fn on(kinds: &[CK_ATTRIBUTE_TYPE]) -> Vec<Attribute> {
     kinds.iter().map(|kind| Attribute::bool(*kind, true)).collect()
@@ -125,6 +129,13 @@ pub(crate) fn in_group(
     }
     let private = and(&on(&[CKA_SIGN, CKA_DERIVE]), more);
     session.generate_key_pair(&Mechanism::Plain(mechanism), &public, &private)
+}
+
+/// A fresh Ed25519 pair: public, private. The curve in one of the forms clients send.
+pub(crate) fn ed25519(session: &Session, curve: &str) -> Result<(ObjectHandle, ObjectHandle)> {
+    let public = and(&on(&[CKA_VERIFY]), &[Attribute::bytes(CKA_EC_PARAMS, hex(curve))]);
+    let mechanism = Mechanism::Plain(CKM_EC_EDWARDS_KEY_PAIR_GEN);
+    session.generate_key_pair(&mechanism, &public, &on(&[CKA_SIGN]))
 }
 
 /// A DER OCTET STRING around bytes.

@@ -15,6 +15,8 @@ pub(crate) struct Keys {
     pub(crate) rsa: (ObjectHandle, ObjectHandle),
     pub(crate) ec: (ObjectHandle, ObjectHandle),
     pub(crate) dsa: (ObjectHandle, ObjectHandle),
+    /// None where the token has no such keys.
+    pub(crate) ed25519: Option<(ObjectHandle, ObjectHandle)>,
 }
 
 impl Keys {
@@ -26,6 +28,7 @@ impl Keys {
             rsa: keys::rsa(session),
             ec: keys::ec(session, keys::P256).unwrap(),
             dsa: keys::in_group(session, CKM_DSA_KEY_PAIR_GEN, &groups::BITS_2048, &[]).unwrap(),
+            ed25519: keys::ed25519(session, keys::ED25519).ok(),
         }
     }
 }
@@ -193,6 +196,10 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         CKM_SHA3_256_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_256), &text, false),
         CKM_SHA3_384_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_384), &text, false),
         CKM_SHA3_512_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_512), &text, false),
+        CKM_EDDSA => {
+            let (public, private) = keys.ed25519.expect("a token with EdDSA makes keys for it");
+            Sample { public, private, repeats: true, ..ec(&text) }
+        }
         CKM_ECDSA => ec(&text[..32]),
         CKM_ECDSA_SHA3_224 | CKM_ECDSA_SHA3_256 | CKM_ECDSA_SHA3_384 | CKM_ECDSA_SHA3_512 => {
             ec(&text)

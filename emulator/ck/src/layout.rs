@@ -68,6 +68,57 @@ pub struct CK_KDF_PRF_PARAMS {
 }
 
 const _: () = assert!(size_of::<CK_KDF_PRF_PARAMS>() == 56);
+/// The parameter of ML-DSA, PKCS#11 v3.2. Source: `ThalesGroup/luna-samples:
+/// Node-PKCS11_Samples/lib/pqc_helper.js` (Documented).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_SIGN_ADDITIONAL_CONTEXT {
+    /// `CKH_HEDGE_PREFERRED` and so on.
+    pub hedgeVariant: CK_ULONG,
+    /// The context.
+    pub pContext: *mut CK_BYTE,
+    /// Its bytes.
+    pub ulContextLen: CK_ULONG,
+}
+
+/// The parameter of ML-DSA over a digest, PKCS#11 v3.2. Source: as above.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+    /// `CKH_HEDGE_PREFERRED` and so on.
+    pub hedgeVariant: CK_ULONG,
+    /// The context.
+    pub pContext: *mut CK_BYTE,
+    /// Its bytes.
+    pub ulContextLen: CK_ULONG,
+    /// `CKM_SHA256` and so on.
+    pub hash: CK_ULONG,
+}
+
+/// Signatures may differ from each other, and do.
+pub const CKH_HEDGE_PREFERRED: CK_ULONG = 0;
+/// Signatures differ from each other.
+pub const CKH_HEDGE_REQUIRED: CK_ULONG = 1;
+/// The same message gives the same signature.
+pub const CKH_DETERMINISTIC_REQUIRED: CK_ULONG = 2;
+
+/// Parameter sets, for `CKA_PARAMETER_SET`.
+pub const CKP_ML_DSA_44: CK_ULONG = 1;
+/// As above.
+pub const CKP_ML_DSA_65: CK_ULONG = 2;
+/// As above.
+pub const CKP_ML_DSA_87: CK_ULONG = 3;
+/// As above.
+pub const CKP_ML_KEM_512: CK_ULONG = 1;
+/// As above.
+pub const CKP_ML_KEM_768: CK_ULONG = 2;
+/// As above.
+pub const CKP_ML_KEM_1024: CK_ULONG = 3;
+
+const _: () = assert!(size_of::<CK_SIGN_ADDITIONAL_CONTEXT>() == 24);
+const _: () = assert!(size_of::<CK_HASH_SIGN_ADDITIONAL_CONTEXT>() == 32);
 const _: () = assert!(size_of::<CK_HA_MEMBER>() == 32);
 const _: () = assert!(size_of::<CK_HA_STATUS>() == 1056);
 const _: () = assert!(std::mem::offset_of!(CK_HA_STATUS, listSize) == 1048);

@@ -558,8 +558,16 @@ macro_rules! with_functions {
                 ) => guarded(vendor::ha_state);
                 CA_SendFMRequestSession() => unserved();
                 CA_SendFMRequestDirect() => unserved();
-                CA_EncapsulateKey() => unserved();
-                CA_DecapsulateKey() => unserved();
+                CA_EncapsulateKey(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR,
+                    public: CK_OBJECT_HANDLE, template: CK_ATTRIBUTE_PTR, count: CK_ULONG,
+                    ciphertext: CK_BYTE_PTR, len: CK_ULONG_PTR, key: CK_OBJECT_HANDLE_PTR
+                ) => guarded(keys::encapsulate);
+                CA_DecapsulateKey(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR,
+                    private: CK_OBJECT_HANDLE, template: CK_ATTRIBUTE_PTR, count: CK_ULONG,
+                    ciphertext: CK_BYTE_PTR, len: CK_ULONG, key: CK_OBJECT_HANDLE_PTR
+                ) => guarded(keys::decapsulate);
             }
         }
     };

@@ -6,6 +6,7 @@ use crate::ck::*;
 use crate::error::Result;
 use crate::library::Library;
 use crate::mechanisms::pbe;
+use crate::output::Room;
 
 const NO_PLACE: &str = "nowhere to put the key's handle";
 
@@ -136,5 +137,78 @@ pub(super) unsafe fn derive(
     let key =
         library.derive_key(SessionHandle(session), &mechanism, ObjectHandle(base), &template)?;
     place.put(key.0);
+    Ok(())
+}
+
+/// Without a buffer, or with one too short, only the length is told and no key is made; nowhere to put
+/// the key's handle is no error then.
+///
+/// Source: `ThalesGroup/luna-samples:C_Samples/pqc/CKM_ML_KEM_Encapsulate_Decapsulate_demo.c`
+/// (Documented: the order of the arguments); PKCS#11 v3.2, `C_EncapsulateKey`, for the rest (Assumed).
+///
+/// # Safety
+/// Pointers as the exported function wants them.
+#[allow(clippy::too_many_arguments, reason = "the vendor's")]
+pub(super) unsafe fn encapsulate(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    mechanism: CK_MECHANISM_PTR,
+    public: CK_OBJECT_HANDLE,
+    template: CK_ATTRIBUTE_PTR,
+    count: CK_ULONG,
+    ciphertext: CK_BYTE_PTR,
+    len: CK_ULONG_PTR,
+    key: CK_OBJECT_HANDLE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (out, mechanism, template) = unsafe {
+        (Buffer::new(ciphertext, len)?, params::read(mechanism)?, template::read(template, count)?)
+    };
+    let place = match out.room() {
+        Room::Ask => None,
+        // SAFETY: passed on.
+        Room::Bytes(_) => Some(unsafe { Place::new(key, NO_PLACE)? }),
+    };
+    let (output, made) = library.encapsulate_key(
+        SessionHandle(session),
+        &mechanism,
+        ObjectHandle(public),
+        &template,
+        out.room(),
+    )?;
+    out.put(&output)?;
+    if let (Some(place), Some(made)) = (place, made) {
+        place.put(made.0);
+    }
+    Ok(())
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+#[allow(clippy::too_many_arguments, reason = "the vendor's")]
+pub(super) unsafe fn decapsulate(
+    library: &Library,
+    session: CK_SESSION_HANDLE,
+    mechanism: CK_MECHANISM_PTR,
+    private: CK_OBJECT_HANDLE,
+    template: CK_ATTRIBUTE_PTR,
+    count: CK_ULONG,
+    ciphertext: CK_BYTE_PTR,
+    len: CK_ULONG,
+    key: CK_OBJECT_HANDLE_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let (place, mechanism) = unsafe { (Place::new(key, NO_PLACE)?, params::read(mechanism)?) };
+    // SAFETY: passed on.
+    let (ciphertext, template) =
+        unsafe { (ptr::bytes(ciphertext, len)?, template::read(template, count)?) };
+    let made = library.decapsulate_key(
+        SessionHandle(session),
+        &mechanism,
+        ObjectHandle(private),
+        ciphertext,
+        &template,
+    )?;
+    place.put(made.0);
     Ok(())
 }

@@ -130,6 +130,16 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             let bytes = unsafe { piece(given.pParameter.cast(), given.ulParameterLen)? };
             Ok(Params::Bytes(bytes.to_vec()))
         }
+        Shape::Eddsa if given.pParameter.is_null() && given.ulParameterLen == 0 => Ok(Params::None),
+        Shape::Eddsa => {
+            // SAFETY: passed on.
+            let eddsa: CK_EDDSA_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let context = unsafe { piece(eddsa.pContextData, eddsa.ulContextDataLen)? };
+            Ok(Params::Eddsa { prehash: eddsa.phFlag != CK_FALSE, context: context.to_vec() })
+        }
+        // SAFETY: passed on.
+        Shape::SignContext => unsafe { sign_context(given) },
         // SAFETY: passed on.
         Shape::Gcm => unsafe { gcm(given) },
         Shape::Gmac if given.ulParameterLen == GMAC_IV => {
@@ -221,6 +231,34 @@ unsafe fn piece<'a>(at: *const CK_BYTE, len: CK_ULONG) -> Result<&'a [u8]> {
     // SAFETY: passed on.
     unsafe { ptr::bytes(at, len) }
         .map_err(|error| error.recast(Cause::ArgumentsBad, Cause::MechanismParamInvalid))
+}
+
+/// Both structures, told apart by their lengths: the vendor's samples pass the longer one where the
+/// shorter would do.
+///
+/// Source: `ThalesGroup/luna-samples:C_Samples/pqc` (Documented).
+///
+/// # Safety
+/// As [`read`].
+unsafe fn sign_context(given: &CK_MECHANISM) -> Result<Params> {
+    if given.pParameter.is_null() && given.ulParameterLen == 0 {
+        return Ok(Params::None);
+    }
+    let longer = size_of::<CK_HASH_SIGN_ADDITIONAL_CONTEXT>();
+    let (hedge, at, len, hash) = if usize::try_from(given.ulParameterLen) == Ok(longer) {
+        // SAFETY: passed on.
+        let CK_HASH_SIGN_ADDITIONAL_CONTEXT { hedgeVariant, pContext, ulContextLen, hash } =
+            unsafe { structure(given)? };
+        (hedgeVariant, pContext, ulContextLen, Some(hash))
+    } else {
+        // SAFETY: passed on.
+        let CK_SIGN_ADDITIONAL_CONTEXT { hedgeVariant, pContext, ulContextLen } =
+            unsafe { structure(given)? };
+        (hedgeVariant, pContext, ulContextLen, None)
+    };
+    // SAFETY: passed on.
+    let context = unsafe { piece(at, len)? };
+    Ok(Params::SignContext { hedge, context: context.to_vec(), hash })
 }
 
 /// Both layouts; `ulIvBits` is not looked at, since callers leave it 0 as often as not.

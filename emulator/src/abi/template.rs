@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::abi::ptr;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
+use crate::object::key_types;
 use crate::object::{Answer, Attribute, Template, Value};
 
 /// The most attributes one template has. A bound of ours: the standard knows about 130 types.
@@ -141,6 +142,10 @@ unsafe fn read_attribute(
     if !is_template(kind) {
         // SAFETY: the caller vouches for the value, and the length is in bounds.
         let value = unsafe { ptr::bytes(entry.pValue.cast(), entry.ulValueLen)? };
+        if let (CKA_KEY_TYPE, Ok(number)) = (kind, value.try_into()) {
+            let now = key_types::current(CK_KEY_TYPE::from_ne_bytes(number));
+            return Ok(Attribute::number(kind, now));
+        }
         return Ok(Attribute { kind, value: Value::Bytes(Zeroizing::new(value.to_vec())) });
     }
     if level == Level::Nested {

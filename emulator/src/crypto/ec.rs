@@ -7,124 +7,11 @@ use aws_lc_sys as sys;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A curve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Curve {
-    /// NIST P-224, secp224r1.
-    P224,
-    /// NIST P-256, secp256r1, prime256v1.
-    P256,
-    /// NIST P-384, secp384r1.
-    P384,
-    /// NIST P-521, secp521r1.
-    P521,
-    /// secp256k1.
-    Secp256k1,
-    /// brainpoolP224r1.
-    BrainpoolP224r1,
-    /// brainpoolP256r1.
-    BrainpoolP256r1,
-    /// brainpoolP320r1.
-    BrainpoolP320r1,
-    /// brainpoolP384r1.
-    BrainpoolP384r1,
-    /// brainpoolP512r1.
-    BrainpoolP512r1,
-}
+mod curves;
+
+pub use self::curves::Curve;
 
 impl Curve {
-    /// Every curve served.
-    pub const ALL: [Self; 10] = [
-        Self::P224,
-        Self::P256,
-        Self::P384,
-        Self::P521,
-        Self::Secp256k1,
-        Self::BrainpoolP224r1,
-        Self::BrainpoolP256r1,
-        Self::BrainpoolP320r1,
-        Self::BrainpoolP384r1,
-        Self::BrainpoolP512r1,
-    ];
-
-    /// Size of the field in bits.
-    #[must_use]
-    pub const fn bits(self) -> usize {
-        match self {
-            Self::P224 | Self::BrainpoolP224r1 => 224,
-            Self::P256 | Self::Secp256k1 | Self::BrainpoolP256r1 => 256,
-            Self::BrainpoolP320r1 => 320,
-            Self::P384 | Self::BrainpoolP384r1 => 384,
-            Self::BrainpoolP512r1 => 512,
-            Self::P521 => 521,
-        }
-    }
-
-    /// Length of a coordinate in bytes.
-    #[must_use]
-    pub const fn field_len(self) -> usize {
-        self.bits().div_ceil(8)
-    }
-
-    /// Length of a scalar, and of each half of a signature, in bytes. The order of every curve
-    /// served has as many bytes as its field.
-    #[must_use]
-    pub const fn order_len(self) -> usize {
-        self.field_len()
-    }
-
-    /// The object identifier in DER, tag and length included.
-    #[must_use]
-    pub const fn oid_der(self) -> &'static [u8] {
-        match self {
-            Self::P224 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x21],
-            Self::P256 => &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
-            Self::P384 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22],
-            Self::P521 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23],
-            Self::Secp256k1 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a],
-            Self::BrainpoolP224r1 => {
-                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x05]
-            }
-            Self::BrainpoolP256r1 => {
-                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x07]
-            }
-            Self::BrainpoolP320r1 => {
-                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x09]
-            }
-            Self::BrainpoolP384r1 => {
-                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x0b]
-            }
-            Self::BrainpoolP512r1 => {
-                &[0x06, 0x09, 0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, 0x0d]
-            }
-        }
-    }
-
-    /// The curve with this object identifier in DER; `None` for any other bytes.
-    #[must_use]
-    pub fn from_oid_der(oid: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|curve| curve.oid_der() == oid)
-    }
-
-    /// aws-lc's description of the curve: static, never null.
-    fn group(self) -> *const sys::EC_GROUP {
-        // SAFETY: each takes nothing and returns a pointer to a static.
-        unsafe {
-            match self {
-                Self::P224 => sys::EC_group_p224(),
-                Self::P256 => sys::EC_group_p256(),
-                Self::P384 => sys::EC_group_p384(),
-                Self::P521 => sys::EC_group_p521(),
-                Self::Secp256k1 => sys::EC_group_secp256k1(),
-                Self::BrainpoolP224r1 => sys::EC_group_brainpoolP224r1(),
-                Self::BrainpoolP256r1 => sys::EC_group_brainpoolP256r1(),
-                Self::BrainpoolP320r1 => sys::EC_group_brainpoolP320r1(),
-                Self::BrainpoolP384r1 => sys::EC_group_brainpoolP384r1(),
-                Self::BrainpoolP512r1 => sys::EC_group_brainpoolP512r1(),
-            }
-        }
-    }
-
     /// The curve of a key that aws-lc parsed.
     fn of(key: &EcKey) -> Option<Self> {
         // SAFETY: reads the group of a live key; null when it has none.
@@ -133,23 +20,23 @@ impl Curve {
             return None;
         }
         // SAFETY: both are live groups; zero means equal.
-        Self::ALL.into_iter().find(|curve| unsafe {
-            sys::EC_GROUP_cmp(group, curve.group(), std::ptr::null_mut()) == 0
+        Self::all().filter(|curve| curve.is_named()).find(|curve| unsafe {
+            curve.group().is_ok_and(|own| sys::EC_GROUP_cmp(group, own, std::ptr::null_mut()) == 0)
         })
     }
 
     fn empty_key(self) -> Result<EcKey, CryptoError> {
-        // SAFETY: a new key, ours, given a static group.
+        // SAFETY: a new key, ours, given a group that stays.
         unsafe {
             let key = EcKey::adopt(sys::EC_KEY_new(), CryptoError::Internal)?;
-            check(sys::EC_KEY_set_group(key.as_ptr(), self.group()), CryptoError::Internal)?;
+            check(sys::EC_KEY_set_group(key.as_ptr(), self.group()?), CryptoError::Internal)?;
             Ok(key)
         }
     }
 
     fn empty_point(self) -> Result<EcPoint, CryptoError> {
         // SAFETY: a new point, ours.
-        unsafe { EcPoint::adopt(sys::EC_POINT_new(self.group()), CryptoError::Internal) }
+        unsafe { EcPoint::adopt(sys::EC_POINT_new(self.group()?), CryptoError::Internal) }
     }
 }
 
@@ -212,7 +99,7 @@ impl EcPrivateKey {
         unsafe {
             check(sys::EC_KEY_set_private_key(key.as_ptr(), number.as_ptr()), CryptoError::Key)?;
             let returned = sys::EC_POINT_mul(
-                curve.group(),
+                curve.group()?,
                 point.as_ptr(),
                 number.as_ptr(),
                 std::ptr::null(),
@@ -342,7 +229,7 @@ impl EcPublicKey {
         // copies it; checking reads the finished key.
         unsafe {
             let returned = sys::EC_POINT_oct2point(
-                curve.group(),
+                curve.group()?,
                 parsed.as_ptr(),
                 point.as_ptr(),
                 point.len(),
@@ -371,7 +258,7 @@ impl EcPublicKey {
         // SAFETY: a point of a live key; writes at most `out.len()` bytes.
         let written = unsafe {
             sys::EC_POINT_point2oct(
-                self.curve.group(),
+                self.curve.group()?,
                 sys::EC_KEY_get0_public_key(self.key.as_ptr()),
                 sys::point_conversion_form_t::POINT_CONVERSION_UNCOMPRESSED,
                 out.as_mut_ptr(),

@@ -95,6 +95,10 @@ owner!(
     EcKey, sys::EC_KEY, sys::EC_KEY_free
 );
 owner!(
+    /// A curve that aws-lc was told.
+    EcGroup, sys::EC_GROUP, sys::EC_GROUP_free
+);
+owner!(
     /// A point of a curve.
     EcPoint, sys::EC_POINT, sys::EC_POINT_free
 );
@@ -118,6 +122,11 @@ owner!(
     /// A keyed or running HMAC.
     HmacCtx, sys::HMAC_CTX, sys::HMAC_CTX_free
 );
+
+// SAFETY: a finished EC_GROUP is heap memory without ties to a thread.
+unsafe impl Send for EcGroup {}
+// SAFETY: nobody changes a group once it has its generator, and its count of references is atomic.
+unsafe impl Sync for EcGroup {}
 
 impl Bn {
     /// A number from big-endian bytes, leading zeros allowed.

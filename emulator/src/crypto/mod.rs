@@ -19,6 +19,8 @@
 //! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
 //! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |
 //! | [`dsa`], [`dh`], [`group`] | aws-lc | not in ring |
+//! | [`curve25519`] | aws-lc | ring has no Ed25519 with a context and no X25519 with a stored key |
+//! | [`lattice`] | aws-lc, ml-dsa | not in ring; ml-dsa has the deterministic signatures aws-lc has no function for |
 //! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
 //!
 //! # Keys
@@ -47,6 +49,8 @@
 pub mod aes;
 pub mod cipher;
 pub mod cmac;
+pub mod curve25519;
+mod der;
 pub mod dh;
 pub mod dsa;
 pub mod ec;
@@ -55,6 +59,7 @@ pub mod group;
 pub mod hash;
 pub mod hmac;
 pub mod kdf;
+pub mod lattice;
 pub mod pkcs8;
 pub mod random;
 pub mod rsa;
@@ -96,6 +101,10 @@ mod tests {
         shareable::<super::rsa::RsaPublicKey>();
         shareable::<super::ec::EcPrivateKey>();
         shareable::<super::ec::EcPublicKey>();
+        shareable::<super::curve25519::Ed25519PrivateKey>();
+        shareable::<super::curve25519::X25519PrivateKey>();
+        shareable::<super::lattice::LatticePrivateKey>();
+        shareable::<super::lattice::LatticePublicKey>();
         shareable::<super::seal::SealKey>();
     }
 

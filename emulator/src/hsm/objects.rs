@@ -183,6 +183,14 @@ impl Partition {
                 let session = self.sessions.present(seat, *session)?;
                 self.unwrap(&session, mechanism, *unwrapping, wrapped, template)
             }
+            Request::Encapsulate(session, mechanism, key, template, room) => {
+                let session = self.sessions.find(*session)?;
+                self.encapsulate(&session, mechanism, *key, template, *room)
+            }
+            Request::Decapsulate(session, mechanism, key, ciphertext, template) => {
+                let session = self.sessions.find(*session)?;
+                self.decapsulate(&session, mechanism, *key, ciphertext, template)
+            }
             Request::Derive(session, mechanism, base, template) => {
                 let session = self.sessions.present(seat, *session)?;
                 self.derive(&session, mechanism, *base, template)

@@ -368,6 +368,8 @@ impl Partition {
             | Request::Wrap(..)
             | Request::Unwrap(..)
             | Request::Derive(..)
+            | Request::Encapsulate(..)
+            | Request::Decapsulate(..)
             | Request::Extract(..)
             | Request::Insert(..)
             | Request::Inventory(_) => self.handle_object(request, seat),

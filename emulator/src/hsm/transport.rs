@@ -20,7 +20,7 @@ use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
 use crate::object::{Attribute, Template, Value};
 use crate::output::Room;
-use crate::wire::Reply;
+use crate::wire::{Found, Reply};
 
 /// A use of a key to carry or make others.
 struct Carrier {
@@ -54,6 +54,12 @@ const DERIVING: Carrier = Carrier {
     type_inconsistent: Cause::KeyTypeInconsistent,
     size_range: Cause::KeySizeRange,
 };
+
+const ENCAPSULATING: Carrier =
+    Carrier { usage: CKA_ENCAPSULATE, function: Functions::ENCAPSULATE, ..DERIVING };
+
+const DECAPSULATING: Carrier =
+    Carrier { usage: CKA_DECAPSULATE, function: Functions::DECAPSULATE, ..DERIVING };
 
 /// Partition policies for private and for secret keys.
 const POLICY_WRAPPING: (u32, u32) = (1, 5);
@@ -181,14 +187,99 @@ impl Partition {
         self.add_made(session, &carrier, (class, attributes), parts, &template)
     }
 
+    /// `CA_EncapsulateKey`: the ciphertext, and the key in it. Without room there is neither.
+    ///
+    /// # Errors
+    /// Those of the mechanism and of the template.
+    pub(super) fn encapsulate(
+        &self,
+        session: &Session,
+        mechanism: &Mechanism,
+        public: ObjectHandle,
+        template: &Template,
+        room: Room,
+    ) -> Result<Reply> {
+        let (using, carrier) = self.carrier(session, &ENCAPSULATING, mechanism, public)?;
+        let kem =
+            self.current()?.offer(mechanism.kind)?.row.kem.ok_or_else(|| not_for(mechanism))?;
+        kem.prepare(&using)?;
+        let len = kem.len(&using)?;
+        if let Some(refused) = room.refuse(len, len) {
+            return Ok(Reply::Encapsulated(refused, None));
+        }
+        let key = self.travelling(session, template)?;
+        let (ciphertext, secret) = kem.encapsulate(&using)?;
+        let found = self.add_secret(session, &carrier, key, &secret, template)?;
+        Ok(told(&carrier, Reply::Encapsulated(room.fit(ciphertext), Some(found))))
+    }
+
+    /// `CA_DecapsulateKey`.
+    ///
+    /// # Errors
+    /// Those of the mechanism and of the template; `WrappedKeyLenRange`.
+    pub(super) fn decapsulate(
+        &self,
+        session: &Session,
+        mechanism: &Mechanism,
+        private: ObjectHandle,
+        ciphertext: &[u8],
+        template: &Template,
+    ) -> Result<Reply> {
+        let (using, carrier) = self.carrier(session, &DECAPSULATING, mechanism, private)?;
+        let kem =
+            self.current()?.offer(mechanism.kind)?.row.kem.ok_or_else(|| not_for(mechanism))?;
+        kem.prepare(&using)?;
+        let key = self.travelling(session, template)?;
+        let secret = kem.decapsulate(&using, ciphertext)?;
+        let found = self.add_secret(session, &carrier, key, &secret, template)?;
+        Ok(told(&carrier, Reply::Object(found)))
+    }
+
+    /// The attributes of a key whose value comes out of a ciphertext, or goes into one; it has no
+    /// history in this token.
+    fn travelling(&self, session: &Session, template: &Template) -> Result<(Class, Template)> {
+        let class = keys::derived_class(template)?;
+        let how = Self::circumstances(session, Origin::Derived, None);
+        let mut attributes = build::complete(template, class, how)?;
+        for kind in [CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE] {
+            attributes.set(Attribute::flag(kind, false));
+        }
+        self.may_add(session, class, &attributes)?;
+        Ok((class, attributes))
+    }
+
+    fn add_secret(
+        &self,
+        session: &Session,
+        carrier: &Held,
+        (class, attributes): (Class, Template),
+        secret: &[u8],
+        template: &Template,
+    ) -> Result<Found> {
+        let parts = keys::from_bytes(class, secret, template)?;
+        self.add_found(session, carrier, (class, attributes), parts, template)
+    }
+
     fn add_made(
+        &self,
+        session: &Session,
+        carrier: &Held,
+        made: (Class, Template),
+        parts: Template,
+        template: &Template,
+    ) -> Result<Reply> {
+        let found = self.add_found(session, carrier, made, parts, template)?;
+        Ok(told(carrier, Reply::Object(found)))
+    }
+
+    fn add_found(
         &self,
         session: &Session,
         carrier: &Held,
         (class, mut attributes): (Class, Template),
         parts: Template,
         template: &Template,
-    ) -> Result<Reply> {
+    ) -> Result<Found> {
         for part in parts.0 {
             attributes.set(part);
         }
@@ -197,8 +288,7 @@ impl Partition {
         }
         check_value_agrees(template, class, &attributes)?;
         self.count(&session.application, carrier)?;
-        let found = self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)?;
-        Ok(told(carrier, Reply::Object(found)))
+        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
     }
 
     /// The key that carries or makes others, found fit for it.
@@ -225,7 +315,7 @@ impl Partition {
         let class = held.object.class();
         let wanted = if offer.row.is_symmetric() {
             CKO_SECRET_KEY
-        } else if carrier.function == Functions::WRAP {
+        } else if matches!(carrier.function, Functions::WRAP | Functions::ENCAPSULATE) {
             CKO_PUBLIC_KEY
         } else {
             CKO_PRIVATE_KEY

@@ -349,6 +349,43 @@ impl Client {
         self.make(session, &Request::Derive(NONE, mechanism, base, template))
     }
 
+    /// `CA_EncapsulateKey`: the ciphertext, and the key where there was room for it.
+    ///
+    /// # Errors
+    /// Those of mechanism, key and template.
+    pub fn encapsulate(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        key: ObjectHandle,
+        template: &Template,
+        room: Room,
+    ) -> Result<(Output, Option<ObjectHandle>)> {
+        let (mechanism, template) = (Cow::Borrowed(mechanism), Cow::Borrowed(template));
+        let request = Request::Encapsulate(NONE, mechanism, key, template, room);
+        match self.session(session)?.call(&request)? {
+            Reply::Encapsulated(output, found) => Ok((output, found.map(|found| found.handle))),
+            _ => Err(strange()),
+        }
+    }
+
+    /// `CA_DecapsulateKey`.
+    ///
+    /// # Errors
+    /// Those of mechanism, key and template; `WrappedKeyLenRange`.
+    pub fn decapsulate(
+        &self,
+        session: SessionHandle,
+        mechanism: &Mechanism,
+        key: ObjectHandle,
+        ciphertext: &[u8],
+        template: &Template,
+    ) -> Result<ObjectHandle> {
+        let (mechanism, template) = (Cow::Borrowed(mechanism), Cow::Borrowed(template));
+        let ciphertext = Cow::Borrowed(ciphertext);
+        self.make(session, &Request::Decapsulate(NONE, mechanism, key, ciphertext, template))
+    }
+
     fn make(&self, session: SessionHandle, request: &Request<'_>) -> Result<ObjectHandle> {
         match self.session(session)?.call(request)? {
             Reply::Object(found) => Ok(found.handle),

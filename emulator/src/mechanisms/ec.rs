@@ -101,7 +101,7 @@ fn generate_pair(
     let curve = keys::curve(public)?;
     check_curve(curve, limits)?;
     let key = EcPrivateKey::generate(curve).map_err(broken)?;
-    let params = curve.oid_der().to_vec();
+    let params = curve.params_der().to_vec();
     let point = key.public().and_then(|key| key.point()).map_err(broken)?;
     let public = Template::from_iter([
         Attribute::bytes(CKA_EC_PARAMS, params.clone()),

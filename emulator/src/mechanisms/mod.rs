@@ -22,13 +22,18 @@ pub mod digest;
 pub mod dsa;
 pub mod ec;
 pub mod ecdh;
+pub mod eddsa;
 pub mod hmac;
 pub mod keys;
 #[cfg(test)]
 mod known_answers;
 pub mod md2;
 pub mod md5;
+pub mod ml_dsa;
+pub mod ml_kem;
 pub mod offer;
+#[cfg(test)]
+mod pair_answers;
 pub mod params;
 pub mod pbe;
 pub mod pbkdf2;
@@ -39,6 +44,7 @@ pub mod seen;
 pub mod sha3;
 pub mod sm3;
 pub mod stream;
+pub mod x25519;
 
 use std::sync::{Arc, OnceLock};
 
@@ -73,6 +79,10 @@ static REGISTRY: &[&[Row]] = &[
     ecdh::ROWS,
     dsa::ROWS,
     dh::ROWS,
+    eddsa::ROWS,
+    x25519::ROWS,
+    ml_dsa::ROWS,
+    ml_kem::ROWS,
     aes::ROWS,
     aes_modes::ROWS,
     aes_wrap::ROWS,
@@ -111,6 +121,8 @@ pub struct Row {
     pub derive: Option<Derive>,
     /// A derived key is sensitive and unextractable if its base is, whatever the template says.
     pub keeps_guard: bool,
+    /// `CA_EncapsulateKey`, `CA_DecapsulateKey`.
+    pub kem: Option<&'static dyn Kem>,
     /// `C_GenerateKey`.
     pub generate: Option<GenerateKey>,
     /// What that makes: secret keys, or domain parameters.
@@ -132,6 +144,7 @@ pub const NOTHING: Row = Row {
     wrap: None,
     derive: None,
     keeps_guard: false,
+    kem: None,
     generate: None,
     product: CKO_SECRET_KEY,
     generate_pair: None,
@@ -239,6 +252,33 @@ pub trait Cipher: Sync {
     fn start(&'static self, using: Use) -> Result<Box<dyn Stream>>;
 }
 
+/// Making a secret that travels to the holder of a private key.
+pub trait Kem: Sync {
+    /// Checks parameter and key.
+    ///
+    /// # Errors
+    /// `MechanismParamInvalid`.
+    fn prepare(&self, using: &Use) -> Result<()>;
+
+    /// Bytes of a ciphertext.
+    ///
+    /// # Errors
+    /// Where the key's size decides and cannot be read.
+    fn len(&self, using: &Use) -> Result<usize>;
+
+    /// A ciphertext, and the secret in it.
+    ///
+    /// # Errors
+    /// Those of the key.
+    fn encapsulate(&self, using: &Use) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>)>;
+
+    /// The secret in a ciphertext.
+    ///
+    /// # Errors
+    /// `WrappedKeyLenRange` for a ciphertext of another length.
+    fn decapsulate(&self, using: &Use, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>>;
+}
+
 /// Signing and verifying: a feed condenses the message, the key seals or opens what is left.
 pub trait Signature: Sync {
     /// Checks parameter and key before anything is fed.
@@ -291,6 +331,7 @@ impl Row {
         served.set(Functions::DIGEST, self.digest.is_some());
         served.set(Functions::WRAP | Functions::UNWRAP, self.wrap.is_some());
         served.set(Functions::DERIVE, self.derive.is_some());
+        served.set(Functions::ENCAPSULATE | Functions::DECAPSULATE, self.kem.is_some());
         served.set(Functions::GENERATE, self.generate.is_some());
         served.set(Functions::GENERATE_PAIR, self.generate_pair.is_some());
         served

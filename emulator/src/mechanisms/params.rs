@@ -29,6 +29,10 @@ pub enum Shape {
     X942,
     /// At least one byte and at most so many: the parameter itself.
     Bytes(usize),
+    /// Nothing, or `CK_EDDSA_PARAMS`.
+    Eddsa,
+    /// Nothing, `CK_SIGN_ADDITIONAL_CONTEXT` or `CK_HASH_SIGN_ADDITIONAL_CONTEXT`.
+    SignContext,
     /// `CK_AES_GCM_PARAMS`, with or without `ulIvBits`: 48 or 40 bytes.
     Gcm,
     /// A vector of 12 bytes, or what [`Shape::Gcm`] takes.
@@ -78,6 +82,22 @@ pub enum Params {
         shared: Vec<u8>,
         /// The other side's point, bare or in a DER OCTET STRING.
         public: Vec<u8>,
+    },
+    /// EdDSA with its parameter.
+    Eddsa {
+        /// The message is hashed before it is signed.
+        prehash: bool,
+        /// Context, empty when none.
+        context: Vec<u8>,
+    },
+    /// ML-DSA with its parameter.
+    SignContext {
+        /// `CKH_` number: whether signatures may or must differ.
+        hedge: CK_ULONG,
+        /// Context, empty when none.
+        context: Vec<u8>,
+        /// `CKM_` number of the hash that made the digest, in the longer structure.
+        hash: Option<CK_MECHANISM_TYPE>,
     },
     /// AES-GCM. `iv` is none when the caller gave a null pointer.
     Gcm {

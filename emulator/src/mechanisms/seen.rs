@@ -74,6 +74,20 @@ fn identity(object: &Object) -> Option<Cow<'_, [u8]>> {
             let point = keys::ec_private(object).ok()?.public().ok()?.point().ok()?;
             Some(Cow::Owned(keys::wrap_point(&point)))
         }
+        (CKO_PRIVATE_KEY, Some(CKK_EC_EDWARDS)) => {
+            let public = keys::ed25519_private(object).ok()?.public();
+            Some(Cow::Owned(keys::wrap_point(public.bytes())))
+        }
+        (CKO_PRIVATE_KEY, Some(CKK_EC_MONTGOMERY)) => {
+            let public = keys::x25519_private(object).ok()?.public();
+            Some(Cow::Owned(keys::wrap_point(&public)))
+        }
+        (CKO_PRIVATE_KEY, Some(CKK_ML_DSA)) => {
+            keys::lattice_private(object, keys::ML_DSA).ok()?.public().ok().map(Cow::Owned)
+        }
+        (CKO_PRIVATE_KEY, Some(CKK_ML_KEM)) => {
+            keys::lattice_private(object, keys::ML_KEM).ok()?.public().ok().map(Cow::Owned)
+        }
         _ => stored(CKA_VALUE).or_else(|| stored(CKA_EC_POINT)),
     }
 }

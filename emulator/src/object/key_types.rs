@@ -5,10 +5,10 @@
 //! Historical Mechanisms.
 
 use crate::ck::*;
-use crate::object::rules::Change::Never as Fixed;
+use crate::object::rules::Change::{Free, Never as Fixed};
 #[cfg(test)]
 use crate::object::rules::Class;
-use crate::object::rules::Default::{Absent, Computed};
+use crate::object::rules::Default::{Absent, Computed, Off};
 use crate::object::rules::Form::{Bytes, Flag, Number};
 use crate::object::rules::Given::{Echo, May, Must, Never};
 use crate::object::rules::{KEY, PRIVATE, PUBLIC, Rule, SECRET, STORAGE, row, secret};
@@ -93,6 +93,22 @@ const X9_42_DH_DOMAIN: &[Rule] = &[
     row(CKA_SUBPRIME_BITS, Number, (Never, May), Fixed, Computed),
 ];
 
+/// PKCS#11 v3.2, ML-DSA and ML-KEM. A private key comes as its value, as its seed, or as both.
+const LATTICE_PUBLIC: &[Rule] = &[
+    row(CKA_PARAMETER_SET, Number, (Must, Must), Fixed, Computed),
+    row(CKA_VALUE, Bytes, (Must, Never), Fixed, Computed),
+];
+
+const LATTICE_PRIVATE: &[Rule] = &[
+    row(CKA_PARAMETER_SET, Number, (Must, Echo), Fixed, Computed),
+    secret(CKA_VALUE, May, Never),
+    secret(CKA_SEED, May, Never),
+];
+
+const ENCAPSULATES: &[Rule] = &[row(CKA_ENCAPSULATE, Flag, (May, May), Free, Off)];
+
+const DECAPSULATES: &[Rule] = &[row(CKA_DECAPSULATE, Flag, (May, May), Free, Off)];
+
 /// A class of keys, or of their domain parameters, of one type, and its tables.
 type KeyType = (CK_KEY_TYPE, CK_OBJECT_CLASS, &'static [&'static [Rule]]);
 
@@ -108,6 +124,14 @@ static KEY_TYPES: &[KeyType] = &[
     (CKK_DH, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, GROUP_PRIVATE, VALUE_BITS]),
     (CKK_X9_42_DH, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, GROUP_PUBLIC, ORDER_PUBLIC]),
     (CKK_X9_42_DH, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, GROUP_PRIVATE, ORDER_PRIVATE]),
+    (CKK_EC_EDWARDS, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, EC_PUBLIC]),
+    (CKK_EC_EDWARDS, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
+    (CKK_EC_MONTGOMERY, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, EC_PUBLIC]),
+    (CKK_EC_MONTGOMERY, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
+    (CKK_ML_DSA, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, LATTICE_PUBLIC]),
+    (CKK_ML_DSA, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, LATTICE_PRIVATE]),
+    (CKK_ML_KEM, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, LATTICE_PUBLIC, ENCAPSULATES]),
+    (CKK_ML_KEM, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, LATTICE_PRIVATE, DECAPSULATES]),
     secret_key(CKK_AES),
     secret_key(CKK_GENERIC_SECRET),
     (CKK_DSA, CKO_DOMAIN_PARAMETERS, &[STORAGE, DOMAIN, DSA_DOMAIN]),
@@ -118,6 +142,19 @@ static KEY_TYPES: &[KeyType] = &[
 /// Secret keys differ in the lengths they may have, not in their attributes.
 const fn secret_key(key_type: CK_KEY_TYPE) -> KeyType {
     (key_type, CKO_SECRET_KEY, &[STORAGE, KEY, SECRET])
+}
+
+/// Key types by which older clients call one that the standard has numbered since, with the present
+/// number. A template is renamed at the boundary; what a client reads back is the present number.
+///
+/// Source: the vendor's own client library for Python (Documented); that a token with the present
+/// numbers still takes the old ones, and which it tells, is Assumed.
+static RENAMED: &[(CK_KEY_TYPE, CK_KEY_TYPE)] =
+    &[(0x8000_0012, CKK_EC_EDWARDS), (0x8000_0013, CKK_EC_MONTGOMERY)];
+
+/// The number a key type has today; a number nobody renamed is itself.
+pub(crate) fn current(key_type: CK_KEY_TYPE) -> CK_KEY_TYPE {
+    RENAMED.iter().find(|(old, _)| *old == key_type).map_or(key_type, |(_, now)| *now)
 }
 
 /// The tables of a class of keys.

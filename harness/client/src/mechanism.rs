@@ -99,6 +99,24 @@ pub enum Mechanism {
         /// What is encrypted.
         data: Vec<u8>,
     },
+    /// `CK_EDDSA_PARAMS` for `CKM_EDDSA`.
+    Eddsa {
+        /// Ed25519ph: the module hashes the message first.
+        prehash: bool,
+        /// May be empty.
+        context: Vec<u8>,
+    },
+    /// `CK_SIGN_ADDITIONAL_CONTEXT`, or `CK_HASH_SIGN_ADDITIONAL_CONTEXT` where a hash is named.
+    SignContext {
+        /// `CKM_ML_DSA` or one of its kin.
+        mechanism: MechanismType,
+        /// `CKH_HEDGE_PREFERRED` and so on.
+        hedge: CK_ULONG,
+        /// May be empty.
+        context: Vec<u8>,
+        /// `CKM_SHA256` and so on: who made the digest.
+        hash: Option<MechanismType>,
+    },
     /// An object's handle as parameter, as in `CKM_CONCATENATE_BASE_AND_KEY`.
     Key(MechanismType, ObjectHandle),
 }
@@ -151,8 +169,10 @@ impl Mechanism {
             Self::AesGmac { .. } => CKM_AES_GMAC,
             Self::AesCtr { .. } => CKM_AES_CTR,
             Self::RsaOaep { .. } => CKM_RSA_PKCS_OAEP,
+            Self::Eddsa { .. } => CKM_EDDSA,
             Self::Pbkdf2 { .. } => CKM_PKCS5_PBKD2,
-            Self::RsaPss { mechanism, .. }
+            Self::SignContext { mechanism, .. }
+            | Self::RsaPss { mechanism, .. }
             | Self::Ecdh1 { mechanism, .. }
             | Self::StringData { mechanism, .. }
             | Self::CbcEncryptData { mechanism, .. } => *mechanism,
@@ -164,10 +184,13 @@ impl Mechanism {
     /// A structure with a pointer and its length is at least 16 bytes long, so anything shorter is flat.
     pub(crate) fn is_well_formed(&self) -> bool {
         match self {
-            Self::Plain(_) | Self::AesGcm { .. } | Self::AesGmac { .. } => true,
+            Self::Plain(_) | Self::Eddsa { .. } | Self::AesGcm { .. } | Self::AesGmac { .. } => {
+                true
+            }
             Self::AesCtr { .. } | Self::RsaOaep { .. } | Self::Pbkdf2 { .. } | Self::Key(..) => {
                 true
             }
+            Self::SignContext { mechanism, .. } => SIGN_CONTEXT.contains(mechanism),
             Self::Bytes(kind, bytes) => bytes.len() < 16 || FLAT.contains(kind),
             Self::RsaPss { mechanism, .. } => PSS.contains(mechanism),
             Self::StringData { mechanism, .. } => STRING_DATA.contains(mechanism),
@@ -242,6 +265,22 @@ const CBC_ENCRYPT_DATA: &[(MechanismType, usize)] = &[
     (CKM_AES_CBC_ENCRYPT_DATA, 16),
     (CKM_ARIA_CBC_ENCRYPT_DATA, 16),
     (CKM_SEED_CBC_ENCRYPT_DATA, 16),
+];
+
+const SIGN_CONTEXT: &[MechanismType] = &[
+    CKM_ML_DSA,
+    CKM_HASH_ML_DSA,
+    CKM_HASH_ML_DSA_SHA224,
+    CKM_HASH_ML_DSA_SHA256,
+    CKM_HASH_ML_DSA_SHA384,
+    CKM_HASH_ML_DSA_SHA512,
+    CKM_HASH_ML_DSA_SHA3_224,
+    CKM_HASH_ML_DSA_SHA3_256,
+    CKM_HASH_ML_DSA_SHA3_384,
+    CKM_HASH_ML_DSA_SHA3_512,
+    CKM_HASH_ML_DSA_SHAKE128,
+    CKM_HASH_ML_DSA_SHAKE256,
+    CKM_EXTMU_ML_DSA,
 ];
 
 const PSS: &[MechanismType] = &[

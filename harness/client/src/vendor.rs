@@ -4,7 +4,9 @@
 
 use luna_ck::*;
 
-use crate::{Context, ObjectHandle, Pin, Result, Rv, Session, SlotId, UserType};
+use crate::{
+    Attribute, Context, Mechanism, ObjectHandle, Pin, Result, Rv, Session, SlotId, UserType,
+};
 
 /// A member of an HA group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,6 +224,30 @@ impl Session {
         value: CK_ULONG,
     ) -> Result<()> {
         self.library().modify_usage_count(self.handle().0, key.0, command, value)
+    }
+
+    /// `CA_EncapsulateKey`: the ciphertext, and the key in it.
+    pub fn encapsulate(
+        &self,
+        mechanism: &Mechanism,
+        public: ObjectHandle,
+        template: &[Attribute],
+    ) -> Result<(Vec<u8>, ObjectHandle)> {
+        let made = self.library().encapsulate(self.handle().0, mechanism, public.0, template)?;
+        Ok((made.0, ObjectHandle(made.1)))
+    }
+
+    /// `CA_DecapsulateKey`.
+    pub fn decapsulate(
+        &self,
+        mechanism: &Mechanism,
+        private: ObjectHandle,
+        template: &[Attribute],
+        ciphertext: &[u8],
+    ) -> Result<ObjectHandle> {
+        self.library()
+            .decapsulate(self.handle().0, mechanism, private.0, template, ciphertext)
+            .map(ObjectHandle)
     }
 
     /// `CA_CloneObject` from this session's token to the other's.

@@ -26,7 +26,8 @@ fn assert_refused(given: &CK_MECHANISM, shape: Shape) {
     assert_eq!(cause, Cause::MechanismParamInvalid, "{shape:?} {given:?}");
 }
 
-const SHAPES: [Shape; 5] = [Shape::None, Shape::Iv(16), Shape::Gcm, Shape::Pss, Shape::Oaep];
+const SHAPES: [Shape; 6] =
+    [Shape::None, Shape::Iv(16), Shape::Gcm, Shape::Pss, Shape::Oaep, Shape::Eddsa];
 
 #[test]
 fn a_null_mechanism_is_an_argument_error_and_an_unknown_one_is_left_unread() {
@@ -47,6 +48,7 @@ fn a_length_that_is_not_the_shapes_is_refused_unread() {
             assert_refused(&bare(1, len), shape);
         }
         for len in [16, 24, 40, 48] {
+            // A null pointer with a length.
             assert_refused(&bare(0, len), shape);
         }
     }
@@ -267,4 +269,54 @@ fn a_password_based_mechanism_gives_its_vector_back() {
     unsafe { give_iv(&raw const mechanism, &[7; 8]) }.unwrap();
     params.ulPasswordLen = CK_ULONG::MAX;
     assert_refused(&given(&mut params, 48), Shape::Pbe);
+}
+
+#[test]
+fn eddsa_takes_nothing_or_its_structure() {
+    assert_eq!(read_as(&bare(0, 0), Shape::Eddsa).unwrap(), Params::None);
+    assert_refused(&bare(0, 24), Shape::Eddsa);
+    let mut context = *b"context";
+    let mut params = CK_EDDSA_PARAMS {
+        phFlag: CK_TRUE,
+        ulContextDataLen: 7,
+        pContextData: context.as_mut_ptr(),
+    };
+    let wanted = Params::Eddsa { prehash: true, context: context.to_vec() };
+    assert_eq!(read_as(&given(&mut params, 24), Shape::Eddsa).unwrap(), wanted);
+    params.pContextData = std::ptr::null_mut();
+    assert_refused(&given(&mut params, 24), Shape::Eddsa);
+    params.ulContextDataLen = 0;
+    params.phFlag = CK_FALSE;
+    let wanted = Params::Eddsa { prehash: false, context: Vec::new() };
+    assert_eq!(read_as(&given(&mut params, 24), Shape::Eddsa).unwrap(), wanted);
+    params.ulContextDataLen = CK_ULONG::MAX;
+    assert_refused(&given(&mut params, 24), Shape::Eddsa);
+}
+
+#[test]
+fn contexts_of_signatures_are_read_in_both_structures() {
+    assert_eq!(read_as(&bare(0, 0), Shape::SignContext).unwrap(), Params::None);
+    for len in [1, 23, 25, 31, 33, CK_ULONG::MAX] {
+        assert_refused(&bare(1, len), Shape::SignContext);
+    }
+    for len in [24, 32] {
+        assert_refused(&bare(0, len), Shape::SignContext);
+    }
+    let mut context = *b"context";
+    let mut params = CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+        hedgeVariant: CKH_HEDGE_REQUIRED,
+        pContext: context.as_mut_ptr(),
+        ulContextLen: 7,
+        hash: CKM_SHA256,
+    };
+    for (len, hash) in [(24, None), (32, Some(CKM_SHA256))] {
+        let wanted =
+            Params::SignContext { hedge: CKH_HEDGE_REQUIRED, context: context.to_vec(), hash };
+        assert_eq!(read_as(&given(&mut params, len), Shape::SignContext).unwrap(), wanted);
+    }
+    params.ulContextLen = CK_ULONG::MAX;
+    assert_refused(&given(&mut params, 32), Shape::SignContext);
+    params.pContext = std::ptr::null_mut();
+    params.ulContextLen = 1;
+    assert_refused(&given(&mut params, 24), Shape::SignContext);
 }

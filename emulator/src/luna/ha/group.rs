@@ -420,6 +420,7 @@ impl Group {
         match reply {
             Reply::Object(found) => Reply::Object(meet(found)),
             Reply::Pair(public, private) => Reply::Pair(meet(public), meet(private)),
+            Reply::Encapsulated(output, found) => Reply::Encapsulated(output, found.map(meet)),
             Reply::Objects(all) => Reply::Objects(all.into_iter().map(meet).collect()),
             other => other,
         }

@@ -21,6 +21,7 @@ impl Group {
         let made: Vec<Found> = match reply {
             Reply::Object(found) => vec![*found],
             Reply::Pair(public, private) => vec![*public, *private],
+            Reply::Encapsulated(_, Some(found)) => vec![*found],
             _ => return Ok(()),
         };
         for found in &made {

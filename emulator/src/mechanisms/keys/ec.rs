@@ -38,7 +38,7 @@ impl Pair for EcPair {
     fn parse_pkcs8(&self, bytes: &[u8]) -> Result<Template> {
         match pkcs8::parse(bytes) {
             Ok(PrivateKey::Ec(key)) => Ok(Template::from_iter([
-                Attribute::bytes(CKA_EC_PARAMS, key.curve().oid_der().to_vec()),
+                Attribute::bytes(CKA_EC_PARAMS, key.curve().params_der().to_vec()),
                 Attribute::bytes(CKA_VALUE, key.scalar().map_err(broken)?.to_vec()),
             ])),
             _ => Err(not_such_a_key()),
@@ -82,7 +82,7 @@ pub fn curve(attributes: &Template) -> Result<Curve> {
     let params = attributes.bytes(CKA_EC_PARAMS).ok_or_else(|| {
         Error::new(Cause::TemplateIncomplete, "the curve is wanted").about(CKA_EC_PARAMS)
     })?;
-    Curve::from_oid_der(params).ok_or_else(|| {
+    Curve::from_params_der(params).ok_or_else(|| {
         Error::new(Cause::CurveNotSupported, "no named curve of this module has that identifier")
             .about(CKA_EC_PARAMS)
     })

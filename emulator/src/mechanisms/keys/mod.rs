@@ -3,9 +3,11 @@
 //! A type of key pair is one file and one line of `PAIRS`; a type of secret key is one line in
 //! [`secret`]. The attributes each type has are rows of `object::key_types`.
 
+mod curve25519;
 mod dh;
 mod dsa;
 mod ec;
+mod lattice;
 mod rsa;
 pub mod secret;
 
@@ -17,10 +19,15 @@ use crate::object::Template;
 use crate::object::held::Object;
 use crate::object::rules::Class;
 
+pub(super) use self::curve25519::bare;
+pub use self::curve25519::{
+    ed25519_params, ed25519_private, ed25519_public, pair_of, x25519_params, x25519_private,
+};
 pub use self::dh::{dh_group, dh_private};
 pub use self::dsa::{dsa_group, dsa_private, dsa_public, group_attributes, parameter_sizes};
 pub(super) use self::ec::unwrap_point;
 pub use self::ec::{curve, ec_private, ec_public, wrap_point};
+pub use self::lattice::{ML_DSA, ML_KEM, lattice_pair, lattice_private, lattice_public, set_of};
 pub use self::rsa::{rsa_private, rsa_private_attributes, rsa_public};
 pub use self::secret::{aes, cmac, hmac, value};
 
@@ -35,6 +42,11 @@ mod place {
     pub(super) const DSA_PRIVATE: usize = 6;
     pub(super) const DSA_PUBLIC: usize = 7;
     pub(super) const DH_PRIVATE: usize = 8;
+    pub(super) const ED25519_PRIVATE: usize = 9;
+    pub(super) const ED25519_PUBLIC: usize = 10;
+    pub(super) const X25519_PRIVATE: usize = 11;
+    pub(super) const LATTICE_PRIVATE: usize = 12;
+    pub(super) const LATTICE_PUBLIC: usize = 13;
     pub(super) const HMAC: usize = 0x100;
 }
 
@@ -72,6 +84,10 @@ static PAIRS: &[(CK_KEY_TYPE, &dyn Pair)] = &[
     (CKK_DSA, &dsa::DsaPair),
     (CKK_DH, &dh::DhPair { ordered: false }),
     (CKK_X9_42_DH, &dh::DhPair { ordered: true }),
+    (CKK_EC_EDWARDS, &curve25519::EdwardsPair),
+    (CKK_EC_MONTGOMERY, &curve25519::MontgomeryPair),
+    (CKK_ML_DSA, &lattice::LatticePair(ML_DSA)),
+    (CKK_ML_KEM, &lattice::LatticePair(ML_KEM)),
 ];
 
 fn pair(class: Class) -> Option<&'static dyn Pair> {

@@ -81,6 +81,9 @@ enum Parameter {
     String(CK_KEY_DERIVATION_STRING_DATA),
     Cbc8(CK_DES_CBC_ENCRYPT_DATA_PARAMS),
     Cbc16(CK_AES_CBC_ENCRYPT_DATA_PARAMS),
+    Eddsa(CK_EDDSA_PARAMS),
+    Context(CK_SIGN_ADDITIONAL_CONTEXT),
+    HashContext(CK_HASH_SIGN_ADDITIONAL_CONTEXT),
 }
 
 /// A mechanism as `CK_MECHANISM`, its parameter on the heap so that this value may be moved.
@@ -111,6 +114,9 @@ impl<'a> Laid<'a> {
             (_, Parameter::String(value)) => place(value),
             (_, Parameter::Cbc8(value)) => place(value),
             (_, Parameter::Cbc16(value)) => place(value),
+            (_, Parameter::Eddsa(value)) => place(value),
+            (_, Parameter::Context(value)) => place(value),
+            (_, Parameter::HashContext(value)) => place(value),
         };
         let mechanism = CK_MECHANISM {
             mechanism: mechanism.kind(),
@@ -148,6 +154,26 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             pAAD: ptr::null_mut(),
             ulAADLen: 0,
             ulTagBits: *tag_bits,
+        }),
+        Mechanism::SignContext { hedge, context, hash: None, .. } => {
+            Parameter::Context(CK_SIGN_ADDITIONAL_CONTEXT {
+                hedgeVariant: *hedge,
+                pContext: input(context),
+                ulContextLen: ulong(context.len()),
+            })
+        }
+        Mechanism::SignContext { hedge, context, hash: Some(hash), .. } => {
+            Parameter::HashContext(CK_HASH_SIGN_ADDITIONAL_CONTEXT {
+                hedgeVariant: *hedge,
+                pContext: input(context),
+                ulContextLen: ulong(context.len()),
+                hash: *hash,
+            })
+        }
+        Mechanism::Eddsa { prehash, context } => Parameter::Eddsa(CK_EDDSA_PARAMS {
+            phFlag: CK_BBOOL::from(*prehash),
+            ulContextDataLen: ulong(context.len()),
+            pContextData: input(context),
         }),
         Mechanism::AesCtr { counter_bits, block } => {
             Parameter::Ctr(CK_AES_CTR_PARAMS { ulCounterBits: *counter_bits, cb: *block })

@@ -189,6 +189,10 @@ vendor_functions! {
     CA_CheckOperationState(session: CK_SESSION_HANDLE, operation: CK_ULONG, active: *mut CK_BBOOL);
     /// Adds to a key's count of uses (1) or sets it (2).
     CA_ModifyUsageCount(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, command: CK_ULONG, value: CK_ULONG);
+    /// A fresh key, and the ciphertext in which it travels to the holder of a private key.
+    CA_EncapsulateKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, public: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, ciphertext: *mut CK_BYTE, ciphertext_len: *mut CK_ULONG, key: *mut CK_OBJECT_HANDLE);
+    /// The key in a ciphertext.
+    CA_DecapsulateKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, private: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, ciphertext: *mut CK_BYTE, ciphertext_len: CK_ULONG, key: *mut CK_OBJECT_HANDLE);
     /// Copies an object from one token to another.
     CA_CloneObject(source: CK_SESSION_HANDLE, target: CK_SESSION_HANDLE, kind: CK_ULONG, handle: CK_OBJECT_HANDLE, clone: *mut CK_OBJECT_HANDLE);
 }

@@ -4,8 +4,8 @@ use luna_ck::*;
 
 use super::Library;
 use super::calls::answer;
-use super::marshal::ulong;
-use crate::{Error, Result};
+use super::marshal::{Laid, Template, input, ulong};
+use crate::{Attribute, Error, Mechanism, Result};
 
 /// Room for the text of a policy; the longest known is under 100 bytes.
 const TEXT_ROOM: usize = 512;
@@ -232,6 +232,66 @@ impl Library {
         value: CK_ULONG,
     ) -> Result<()> {
         call!(self, CA_ModifyUsageCount(session, key, command, value))
+    }
+
+    /// Asks for the length first: no key is made by that.
+    pub(crate) fn encapsulate(
+        &self,
+        session: CK_SESSION_HANDLE,
+        mechanism: &Mechanism,
+        public: CK_OBJECT_HANDLE,
+        template: &[Attribute],
+    ) -> Result<(Vec<u8>, CK_OBJECT_HANDLE)> {
+        let mut mechanism = Laid::of("CA_EncapsulateKey", mechanism)?;
+        let mut template = Template::of("CA_EncapsulateKey", template)?;
+        let (mut key, mut len, count) = (0, 0, template.count());
+        let mut ciphertext = Vec::new();
+        for out in [false, true] {
+            ciphertext.resize(usize::try_from(len).unwrap_or(0), 0);
+            let at: *mut CK_BYTE = if out { ciphertext.as_mut_ptr() } else { std::ptr::null_mut() };
+            call!(
+                self,
+                CA_EncapsulateKey(
+                    session,
+                    mechanism.pointer(),
+                    public,
+                    template.pointer(),
+                    count,
+                    at,
+                    &raw mut len,
+                    &raw mut key
+                )
+            )?;
+        }
+        ciphertext.truncate(usize::try_from(len).unwrap_or(0));
+        Ok((ciphertext, key))
+    }
+
+    pub(crate) fn decapsulate(
+        &self,
+        session: CK_SESSION_HANDLE,
+        mechanism: &Mechanism,
+        private: CK_OBJECT_HANDLE,
+        template: &[Attribute],
+        ciphertext: &[u8],
+    ) -> Result<CK_OBJECT_HANDLE> {
+        let mut mechanism = Laid::of("CA_DecapsulateKey", mechanism)?;
+        let mut template = Template::of("CA_DecapsulateKey", template)?;
+        let (mut key, count) = (0, template.count());
+        call!(
+            self,
+            CA_DecapsulateKey(
+                session,
+                mechanism.pointer(),
+                private,
+                template.pointer(),
+                count,
+                input(ciphertext),
+                ulong(ciphertext.len()),
+                &raw mut key
+            )
+        )?;
+        Ok(key)
     }
 
     pub(crate) fn clone_object(
