@@ -22,7 +22,7 @@ pub use self::dsa::{dsa_group, dsa_private, dsa_public, group_attributes, parame
 pub(super) use self::ec::unwrap_point;
 pub use self::ec::{curve, ec_private, ec_public, wrap_point};
 pub use self::rsa::{rsa_private, rsa_private_attributes, rsa_public};
-pub use self::secret::{aes, cmac, hmac, value};
+pub use self::secret::{aes, block, cmac, hmac, tuned, value};
 
 /// Places in an object where parsed keys are kept; HMAC keys take one for each hash after these.
 mod place {
@@ -35,6 +35,7 @@ mod place {
     pub(super) const DSA_PRIVATE: usize = 6;
     pub(super) const DSA_PUBLIC: usize = 7;
     pub(super) const DH_PRIVATE: usize = 8;
+    pub(super) const BLOCK: usize = 9;
     pub(super) const HMAC: usize = 0x100;
 }
 
@@ -117,13 +118,13 @@ pub fn to_bytes(object: &Object) -> Result<Zeroizing<Vec<u8>>> {
     }
 }
 
-/// The attributes that come from the bytes of an unwrapped or derived key.
+/// The attributes that come from the bytes of an unwrapped key.
 ///
 /// # Errors
 /// `WrappedKeyInvalid` for bytes that are no such key, `KeySizeRange` for too few of them.
 pub fn from_bytes(class: Class, bytes: &[u8], template: &Template) -> Result<Template> {
     if class.class == CKO_SECRET_KEY {
-        return secret::from_bytes(bytes, wanted_len(class, template)?);
+        return secret::from_bytes(class.key_type, bytes, wanted_len(class, template)?);
     }
     pair(class).ok_or_else(not_such_a_key)?.parse_pkcs8(bytes)
 }
@@ -159,6 +160,14 @@ pub fn derived_class(template: &Template) -> Result<Class> {
         );
     }
     Ok(class)
+}
+
+/// The attributes that come from the bytes a mechanism derived.
+///
+/// # Errors
+/// `KeySizeRange` for too few of them.
+pub fn from_derived(class: Class, bytes: &[u8], template: &Template) -> Result<Template> {
+    secret::from_derived(class.key_type, bytes, wanted_len(class, template)?)
 }
 
 fn not_such_a_key() -> Error {

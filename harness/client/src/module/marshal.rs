@@ -81,6 +81,7 @@ enum Parameter {
     String(CK_KEY_DERIVATION_STRING_DATA),
     Cbc8(CK_DES_CBC_ENCRYPT_DATA_PARAMS),
     Cbc16(CK_AES_CBC_ENCRYPT_DATA_PARAMS),
+    Rc5Cbc(CK_RC5_CBC_PARAMS),
 }
 
 /// A mechanism as `CK_MECHANISM`, its parameter on the heap so that this value may be moved.
@@ -111,6 +112,7 @@ impl<'a> Laid<'a> {
             (_, Parameter::String(value)) => place(value),
             (_, Parameter::Cbc8(value)) => place(value),
             (_, Parameter::Cbc16(value)) => place(value),
+            (_, Parameter::Rc5Cbc(value)) => place(value),
         };
         let mechanism = CK_MECHANISM {
             mechanism: mechanism.kind(),
@@ -186,6 +188,12 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             pSharedData: input(shared),
             ulPublicDataLen: ulong(public.len()),
             pPublicData: input(public),
+        }),
+        Mechanism::Rc5Cbc { word_bytes, rounds, iv, .. } => Parameter::Rc5Cbc(CK_RC5_CBC_PARAMS {
+            ulWordsize: *word_bytes,
+            ulRounds: *rounds,
+            pIv: input(iv),
+            ulIvLen: ulong(iv.len()),
         }),
     }
 }
