@@ -10,6 +10,8 @@ use crate::{groups, keys};
 
 mod block;
 
+pub(crate) use self::block::{cipher as block_cipher, odd};
+
 /// Keys for every family, as session objects.
 pub(crate) struct Keys {
     pub(crate) aes: ObjectHandle,

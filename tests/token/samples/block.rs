@@ -86,7 +86,7 @@ fn sample(
 }
 
 /// A use as a cipher, where the mechanism is a block cipher's in a mode they share.
-pub(super) fn cipher(kind: MechanismType, keys: &Keys) -> Option<Sample> {
+pub(crate) fn cipher(kind: MechanismType, keys: &Keys) -> Option<Sample> {
     use Parameter::*;
     let text = text();
     let whole = &text[..96];
