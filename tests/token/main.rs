@@ -27,6 +27,7 @@ mod token;
 mod attributes_change;
 mod attributes_default;
 mod attributes_told;
+mod block_ciphers;
 mod copies;
 mod credentials;
 mod cross_checks;

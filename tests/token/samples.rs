@@ -8,9 +8,15 @@ use luna_client::{Mechanism, MechanismType, ObjectHandle, Session};
 use crate::token::{Kind, Token};
 use crate::{groups, keys};
 
+mod block;
+
+pub(crate) use self::block::{cipher as block_cipher, odd};
+
 /// Keys for every family, as session objects.
 pub(crate) struct Keys {
     pub(crate) aes: ObjectHandle,
+    /// Keys of the other block ciphers, and of RC4.
+    pub(crate) block: Vec<(CK_KEY_TYPE, ObjectHandle)>,
     pub(crate) generic: ObjectHandle,
     pub(crate) rsa: (ObjectHandle, ObjectHandle),
     pub(crate) ec: (ObjectHandle, ObjectHandle),
@@ -24,6 +30,7 @@ impl Keys {
     pub(crate) fn of(session: &Session) -> Self {
         Self {
             aes: keys::aes(session, &[0x42; 32]),
+            block: block::keys(session),
             generic: keys::generic(session, &[0x43; 48]),
             rsa: keys::rsa(session),
             ec: keys::ec(session, keys::P256).unwrap(),
@@ -101,18 +108,14 @@ pub(crate) fn cipher(kind: MechanismType, token: Kind, keys: &Keys) -> Sample {
         repeats,
     };
     let text = text();
+    if let Some(sample) = block::cipher(kind, keys) {
+        return sample;
+    }
     match kind {
-        CKM_AES_ECB => aes(Mechanism::Plain(kind), &text[..96]),
-        CKM_AES_CBC => aes(Mechanism::aes_cbc([7; 16]), &text[..96]),
-        CKM_AES_CBC_PAD => aes(Mechanism::aes_cbc_pad([7; 16]), &text),
-        CKM_AES_CTR => aes(Mechanism::AesCtr { counter_bits: 32, block: [3; 16] }, &text),
         CKM_AES_GCM if token.is_fips() => {
             Sample { repeats: false, ..aes(keys::gcm_made_by_hsm(b"aad"), &text) }
         }
         CKM_AES_GCM => aes(Mechanism::aes_gcm(&[1; 12], b"aad", 128), &text),
-        CKM_AES_CFB8 | CKM_AES_CFB128 | CKM_AES_OFB => {
-            aes(Mechanism::Bytes(kind, vec![7; 16]), &text)
-        }
         CKM_AES_KW => aes(Mechanism::Plain(kind), &text[..96]),
         CKM_AES_KWP => aes(Mechanism::Plain(kind), &text),
         CKM_RSA_PKCS => rsa(Mechanism::Plain(kind), &text, false),
@@ -165,6 +168,9 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         data: text.clone(),
         repeats: true,
     };
+    if let Some(sample) = block::mac(kind, keys) {
+        return sample;
+    }
     match kind {
         CKM_RSA_X9_31 | CKM_RSA_X9_31_NON_FIPS => {
             rsa(Mechanism::Plain(kind), &[&text[..32], &[0x34, 0xcc]].concat(), true)
@@ -226,11 +232,7 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         | CKM_SM3_HMAC_GENERAL => mac(Mechanism::ulong(kind, 10), keys.generic),
         CKM_MD5_HMAC => mac(Mechanism::Plain(kind), keys.generic),
         CKM_MD5_HMAC_GENERAL => mac(Mechanism::ulong(kind, 10), keys.generic),
-        CKM_AES_MAC => mac(Mechanism::Plain(kind), keys.aes),
-        CKM_AES_MAC_GENERAL => mac(Mechanism::ulong(kind, 8), keys.aes),
         CKM_AES_GMAC => mac(Mechanism::Bytes(kind, vec![7; 12]), keys.aes),
-        CKM_AES_CMAC => mac(Mechanism::Plain(kind), keys.aes),
-        CKM_AES_CMAC_GENERAL => mac(Mechanism::ulong(kind, 8), keys.aes),
         _ => panic!("{} signs: give it a row", names::ckm(kind)),
     }
 }

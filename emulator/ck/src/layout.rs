@@ -18,6 +18,17 @@ pub struct CK_HA_MEMBER {
     pub memberStatus: CK_RV,
 }
 
+/// The parameter of `CKM_DES3_CTR`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_DES_CTR_PARAMS {
+    /// Bits at the end of the block that count.
+    pub ulCounterBits: CK_ULONG,
+    /// The first counter block.
+    pub cb: [CK_BYTE; 8],
+}
+
 /// What `CA_GetHAState` fills.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +130,7 @@ pub const CKP_ML_KEM_1024: CK_ULONG = 3;
 
 const _: () = assert!(size_of::<CK_SIGN_ADDITIONAL_CONTEXT>() == 24);
 const _: () = assert!(size_of::<CK_HASH_SIGN_ADDITIONAL_CONTEXT>() == 32);
+const _: () = assert!(size_of::<CK_DES_CTR_PARAMS>() == 16);
 const _: () = assert!(size_of::<CK_HA_MEMBER>() == 32);
 const _: () = assert!(size_of::<CK_HA_STATUS>() == 1056);
 const _: () = assert!(std::mem::offset_of!(CK_HA_STATUS, listSize) == 1048);

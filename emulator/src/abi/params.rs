@@ -7,7 +7,7 @@ use crate::abi::ptr;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms;
-use crate::mechanisms::params::{Mechanism, Params, Shape};
+use crate::mechanisms::params::{Beside, Mechanism, Params, Shape};
 
 /// The most bytes that one piece of a parameter has (an IV, additional data, a label). A bound of
 /// ours, far above what any mechanism of an HSM takes.
@@ -83,11 +83,12 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::Length => Ok(Params::Length(unsafe { structure::<CK_ULONG>(given)? })),
-        Shape::Ctr => {
-            // SAFETY: passed on.
-            let ctr: CK_AES_CTR_PARAMS = unsafe { structure(given)? };
-            Ok(Params::Ctr { counter_bits: ctr.ulCounterBits, block: ctr.cb.to_vec() })
-        }
+        // SAFETY: passed on.
+        Shape::Ctr(len) => unsafe { counter(given, len) },
+        // SAFETY: passed on.
+        Shape::Rc2(beside) => unsafe { rc2(given, beside) },
+        // SAFETY: passed on.
+        Shape::Rc5(beside) => unsafe { rc5(given, beside) },
         Shape::Data => {
             // SAFETY: passed on.
             let data: CK_KEY_DERIVATION_STRING_DATA = unsafe { structure(given)? };
@@ -189,19 +190,99 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
     }
 }
 
-/// `CK_AES_CBC_ENCRYPT_DATA_PARAMS`: the vector lies in the structure itself.
+/// `CK_AES_CTR_PARAMS` and `CK_DES_CTR_PARAMS`: the block lies in the structure itself.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn counter(given: &CK_MECHANISM, len: usize) -> Result<Params> {
+    let (counter_bits, block) = match len {
+        16 => {
+            // SAFETY: passed on.
+            let ctr: CK_AES_CTR_PARAMS = unsafe { structure(given)? };
+            (ctr.ulCounterBits, ctr.cb.to_vec())
+        }
+        8 => {
+            // SAFETY: passed on.
+            let ctr: CK_DES_CTR_PARAMS = unsafe { structure(given)? };
+            (ctr.ulCounterBits, ctr.cb.to_vec())
+        }
+        _ => return Err(invalid("no such structure with a block of that length")),
+    };
+    Ok(Params::Ctr { counter_bits, block })
+}
+
+/// `CK_RC2_PARAMS`, `CK_RC2_CBC_PARAMS`, `CK_RC2_MAC_GENERAL_PARAMS`.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn rc2(given: &CK_MECHANISM, beside: Beside) -> Result<Params> {
+    let (effective_bits, iv, mac_len) = match beside {
+        // SAFETY: passed on.
+        Beside::Nothing => (unsafe { structure::<CK_ULONG>(given)? }, None, None),
+        Beside::Iv => {
+            // SAFETY: passed on.
+            let rc2: CK_RC2_CBC_PARAMS = unsafe { structure(given)? };
+            (rc2.ulEffectiveBits, Some(rc2.iv.to_vec()), None)
+        }
+        Beside::Length => {
+            // SAFETY: passed on.
+            let rc2: CK_RC2_MAC_GENERAL_PARAMS = unsafe { structure(given)? };
+            (rc2.ulEffectiveBits, None, Some(rc2.ulMacLength))
+        }
+    };
+    Ok(Params::Rc2 { effective_bits, iv, mac_len })
+}
+
+/// `CK_RC5_PARAMS`, `CK_RC5_CBC_PARAMS`, `CK_RC5_MAC_GENERAL_PARAMS`.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn rc5(given: &CK_MECHANISM, beside: Beside) -> Result<Params> {
+    Ok(match beside {
+        Beside::Nothing => {
+            // SAFETY: passed on.
+            let CK_RC5_PARAMS { ulWordsize, ulRounds } = unsafe { structure(given)? };
+            Params::Rc5 { word_bytes: ulWordsize, rounds: ulRounds, iv: None, mac_len: None }
+        }
+        Beside::Iv => {
+            // SAFETY: passed on.
+            let rc5: CK_RC5_CBC_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let iv = unsafe { piece(rc5.pIv, rc5.ulIvLen)? }.to_vec();
+            let (word_bytes, rounds) = (rc5.ulWordsize, rc5.ulRounds);
+            Params::Rc5 { word_bytes, rounds, iv: Some(iv), mac_len: None }
+        }
+        Beside::Length => {
+            // SAFETY: passed on.
+            let rc5: CK_RC5_MAC_GENERAL_PARAMS = unsafe { structure(given)? };
+            let (word_bytes, rounds) = (rc5.ulWordsize, rc5.ulRounds);
+            Params::Rc5 { word_bytes, rounds, iv: None, mac_len: Some(rc5.ulMacLength) }
+        }
+    })
+}
+
+/// `CK_AES_CBC_ENCRYPT_DATA_PARAMS` (ARIA has the same) and `CK_DES_CBC_ENCRYPT_DATA_PARAMS`: the
+/// vector lies in the structure itself.
 ///
 /// # Safety
 /// As [`read`].
 unsafe fn iv_and_data(given: &CK_MECHANISM, len: usize) -> Result<Params> {
-    if len != 16 {
-        return Err(invalid("no such structure with a vector of that length"));
-    }
+    let (iv, at, len) = match len {
+        16 => {
+            // SAFETY: passed on.
+            let params: CK_AES_CBC_ENCRYPT_DATA_PARAMS = unsafe { structure(given)? };
+            (params.iv.to_vec(), params.pData, params.length)
+        }
+        8 => {
+            // SAFETY: passed on.
+            let params: CK_DES_CBC_ENCRYPT_DATA_PARAMS = unsafe { structure(given)? };
+            (params.iv.to_vec(), params.pData, params.length)
+        }
+        _ => return Err(invalid("no such structure with a vector of that length")),
+    };
     // SAFETY: passed on.
-    let params: CK_AES_CBC_ENCRYPT_DATA_PARAMS = unsafe { structure(given)? };
-    // SAFETY: passed on.
-    let data = unsafe { piece(params.pData, params.length)? };
-    Ok(Params::Data { iv: params.iv.to_vec(), data: data.to_vec() })
+    let data = unsafe { piece(at, len)? };
+    Ok(Params::Data { iv, data: data.to_vec() })
 }
 
 /// The parameter as a structure of exactly its length.

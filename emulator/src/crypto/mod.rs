@@ -13,8 +13,8 @@
 //! | [`seal`] | ring | safe AES-256-GCM with a 12-byte nonce is all the store asks for |
 //! | [`hash`] | aws-lc, RustCrypto | SHA-224, SHA-3 and MD5 are not in ring; SHA-1 is 5 ×, SHA-256 of 64 bytes 1.7 × faster; MD2, SM3 and Keccak are in neither |
 //! | [`hmac`] | aws-lc, RustCrypto | one keyed context for every hash of aws-lc, SM3 beside them; level with ring where ring has the hash |
+//! | [`block`] | RustCrypto | DES, 3DES, RC2, RC4, RC5, CAST5, ARIA and SM4 with every mode of theirs; aws-lc has not all of them, and none in parts with such modes |
 //! | [`aes`] | aws-lc | ring has no CBC, CTR, ECB, key wrap, AES-192, other IV or tag sizes |
-//! | [`cipher`] | aws-lc | modes and ciphers its safe interface leaves out |
 //! | [`cmac`] | aws-lc | not in ring |
 //! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
 //! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |
@@ -47,7 +47,7 @@
 //! the caller should.
 
 pub mod aes;
-pub mod cipher;
+pub mod block;
 pub mod cmac;
 pub mod curve25519;
 mod der;
@@ -95,6 +95,7 @@ mod tests {
     #[test]
     fn every_key_can_be_shared_between_threads() {
         shareable::<super::aes::AesKey>();
+        shareable::<super::block::BlockKey>();
         shareable::<super::cmac::CmacKey>();
         shareable::<super::hmac::HmacKey>();
         shareable::<super::rsa::RsaPrivateKey>();
@@ -115,6 +116,7 @@ mod tests {
         movable::<super::hash::Digest>();
         movable::<super::hmac::HmacStream>();
         movable::<super::aes::CtrState>();
-        movable::<super::cipher::Running>();
+        movable::<super::block::Cmac>();
+        movable::<Box<dyn super::block::KeyStream>>();
     }
 }

@@ -87,7 +87,7 @@ impl Partition {
         let cipher =
             self.current()?.offer(mechanism.kind)?.row.wrap.ok_or_else(|| not_for(mechanism))?;
         cipher.prepare(&using)?;
-        let plain = cipher.padded_for_wrapping(&plain, held.object.class().class)?;
+        let plain = cipher.padded_for_wrapping(&using, &plain, held.object.class().class)?;
         let (certain, bound) = cipher.bounds(&using, plain.len())?;
         if let Some(refused) = room.refuse(certain, bound) {
             return Ok(Reply::Output(refused));
@@ -133,7 +133,7 @@ impl Partition {
                 .recast(Cause::EncryptedDataLenRange, Cause::WrappedKeyLenRange)
         })?;
         if let Some(len) = keys::wanted_len(class, &template)?
-            && !cipher.fills_up(&plain, len)
+            && !cipher.fills_up(&using, &plain, len)?
         {
             return Err(Error::new(
                 Cause::WrappedKeyLenRange,
@@ -176,7 +176,7 @@ impl Partition {
             }
         }
         let value = derive(&using, keys::wanted_len(class, &template)?)?;
-        let parts = keys::from_bytes(class, &value, &template)?;
+        let parts = keys::from_derived(class, &value, &template)?;
         // Inherited on derivation (Documented: "Key Attribute Defaults").
         for (kind, own) in [
             (CKA_ALWAYS_SENSITIVE, attributes.flag(CKA_SENSITIVE) == Some(true)),

@@ -6,9 +6,7 @@ use crate::ck::*;
 use crate::crypto::hash::Hash;
 use crate::crypto::hmac::{HmacStream, same};
 use crate::error::{Cause, Error, Result};
-use crate::mechanisms::{
-    Feed, NOTHING, Params, Row, Shape, Signature, Use, broken, keys, wrong_params,
-};
+use crate::mechanisms::{Feed, NOTHING, Row, Shape, Signature, Use, broken, keys, wrong_params};
 
 /// An HMAC; in its general form the parameter says how much of it is used.
 pub(super) struct Hmac {
@@ -80,8 +78,8 @@ impl Signature for Hmac {
 
 /// Bytes of a MAC: all of it, or as many as the parameter of the general form says.
 pub(super) fn mac_len(using: &Use, general: bool, whole: usize) -> Result<usize> {
-    match using.params {
-        Params::Length(len) if general => usize::try_from(len)
+    match using.params.mac_len() {
+        Some(len) if general => usize::try_from(len)
             .ok()
             .filter(|len| (1..=whole).contains(len))
             .ok_or_else(|| wrong_params("a MAC has at least one byte and at most all of them")),

@@ -1,10 +1,11 @@
 //! Every mechanism of the families below against published answers, through its row: whole, in
 //! parts, back again, and a wrong signature refused. A row without an answer fails.
 //!
-//! A case has `mechanism`, `key` (hexadecimal) and `type` (`CKK_` name) unless it is a digest, one of
-//! `iv`, `length` (of a MAC or of a SHAKE's output, in bytes), `bit` (where a key is cut out),
-//! `joined` (data combined with the key), the parts of a key derivation in counter mode, or nothing,
-//! `data`, and `result` (ciphertext, MAC, digest or derived key). Key pairs have their own cases in [`pairs`].
+//! A case has `mechanism`, `key` (hexadecimal) and `type` (`CKK_` name) unless it is a digest, what its
+//! parameter wants of `iv`, `length` (of a MAC or of a SHAKE's output, in bytes), `counter` (bits; the
+//! block is `iv`), `effective_bits` (RC2), `word` and `rounds` (RC5), `bit` (where a key is cut out),
+//! `joined` (data combined with the key), the parts of a key derivation in counter mode, then `data`,
+//! and `result` (ciphertext, MAC, digest or derived key). Key pairs have their own cases in [`pairs`].
 
 mod pairs;
 
@@ -16,14 +17,14 @@ use crate::crypto::hash::{Digest, digest};
 use crate::crypto::vectors::{Case, cases};
 use crate::error::Cause;
 use crate::mechanisms::{
-    Cipher, Digests, Limits, Params, Row, Signature, Use, aes_feedback, aes_gmac, cbc_mac, combine,
-    md2, md5, prf_kdf, rows, sha3, sm3,
+    Cipher, Digests, Limits, Params, Row, Shape, Signature, Use, aes, aes_gmac, aria, cast5,
+    combine, des, des3, md2, md5, prf_kdf, rc2, rc4, rc5, rows, sha3, sm3, sm4,
 };
 use crate::object::held::Object;
 use crate::object::rules::Class;
 use crate::object::{Attribute, Template};
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 17] = [
     "mechanism",
     "key",
     "type",
@@ -36,15 +37,25 @@ const FIELDS: [&str; 14] = [
     "context",
     "counter",
     "scheme",
+    "effective_bits",
+    "word",
+    "rounds",
     "data",
     "result",
 ];
 
 /// A family and its answers.
 static FAMILIES: &[(&[Row], &str)] = &[
-    (aes_feedback::ROWS, include_str!("vectors/aes_feedback.txt")),
+    (aes::ROWS, include_str!("vectors/aes.txt")),
     (aes_gmac::ROWS, include_str!("vectors/aes_gmac.txt")),
-    (cbc_mac::ROWS, include_str!("vectors/cbc_mac.txt")),
+    (des::ROWS, include_str!("vectors/des.txt")),
+    (des3::ROWS, include_str!("vectors/des3.txt")),
+    (rc2::ROWS, include_str!("vectors/rc2.txt")),
+    (rc4::ROWS, include_str!("vectors/rc4.txt")),
+    (rc5::ROWS, include_str!("vectors/rc5.txt")),
+    (cast5::ROWS, include_str!("vectors/cast5.txt")),
+    (aria::ROWS, include_str!("vectors/aria.txt")),
+    (sm4::ROWS, include_str!("vectors/sm4.txt")),
     (md5::ROWS, include_str!("vectors/md5.txt")),
     (md2::ROWS, include_str!("vectors/md2.txt")),
     (sha3::ROWS, include_str!("vectors/sha3.txt")),
@@ -53,45 +64,58 @@ static FAMILIES: &[(&[Row], &str)] = &[
     (prf_kdf::ROWS, include_str!("vectors/prf_kdf.txt")),
 ];
 
-fn using(case: &Case, forward: bool) -> Use {
-    let key_type = match case.text("type") {
-        "CKK_AES" => CKK_AES,
-        "CKK_GENERIC_SECRET" => CKK_GENERIC_SECRET,
-        other => panic!("no key type {other}"),
-    };
-    let class = Class { class: CKO_SECRET_KEY, key_type: Some(key_type) };
-    let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, case.bytes("key"))]);
-    let limits = Limits { min_bits: 8, max_bits: 4096, fips: false };
-    Use { key: Arc::new(Object::new(class, attributes)), params: params(case), limits, forward }
+fn key_type(case: &Case) -> CK_KEY_TYPE {
+    let name = case.text("type");
+    let row = names::CKK.iter().find(|(_, own)| *own == name);
+    row.unwrap_or_else(|| panic!("no key type {name}")).0
 }
 
-fn params(case: &Case) -> Params {
+fn params(case: &Case, shape: Shape) -> Params {
     let has = |name| case.names().any(|field| field == name);
     let number = |name| case.text(name).parse().unwrap();
-    if has("iv") {
-        Params::Iv(case.bytes("iv"))
-    } else if has("length") {
-        Params::Length(number("length"))
-    } else if has("bit") {
-        Params::Length(number("bit"))
-    } else if has("joined") {
-        Params::Data { iv: Vec::new(), data: case.bytes("joined") }
-    } else if has("scheme") {
-        Params::PrfKdf {
+    let iv = || has("iv").then(|| case.bytes("iv"));
+    let mac_len = has("length").then(|| number("length"));
+    match shape {
+        Shape::Rc2(_) => {
+            Params::Rc2 { effective_bits: number("effective_bits"), iv: iv(), mac_len }
+        }
+        Shape::Rc5(_) => {
+            let (word_bytes, rounds) = (number("word"), number("rounds"));
+            Params::Rc5 { word_bytes, rounds, iv: iv(), mac_len }
+        }
+        Shape::Ctr(_) => Params::Ctr { counter_bits: number("counter"), block: case.bytes("iv") },
+        Shape::Data if has("joined") => Params::Data { iv: Vec::new(), data: case.bytes("joined") },
+        Shape::Data | Shape::IvAndData(_) => {
+            Params::Data { iv: iv().unwrap_or_default(), data: case.bytes("data") }
+        }
+        Shape::PrfKdf => Params::PrfKdf {
             prf: number("prf"),
             label: case.bytes("label"),
             context: case.bytes("context"),
             counter: number("counter"),
             scheme: number("scheme"),
-        }
-    } else {
-        Params::None
+        },
+        _ if has("bit") => Params::Length(number("bit")),
+        _ => match (iv(), mac_len) {
+            (Some(iv), _) => Params::Iv(iv),
+            (None, Some(len)) => Params::Length(len),
+            (None, None) => Params::None,
+        },
     }
 }
 
-fn digests(digests: Digests, case: &Case) {
+fn using(case: &Case, row: &Row, forward: bool) -> Use {
+    let class = Class { class: CKO_SECRET_KEY, key_type: Some(key_type(case)) };
+    assert!(row.key.is_none() || row.takes(class.key_type), "the row takes no such key");
+    let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, case.bytes("key"))]);
+    let limits = Limits { min_bits: 8, max_bits: 4096, fips: false };
+    let key = Arc::new(Object::new(class, attributes));
+    Use { key, params: params(case, row.shape), limits, forward }
+}
+
+fn digests(digests: Digests, row: &Row, case: &Case) {
     let (data, result) = (case.bytes("data"), case.bytes("result"));
-    let function = digests.function(&params(case)).unwrap();
+    let function = digests.function(&params(case, row.shape)).unwrap();
     assert_eq!(function.len(), result.len());
     assert_eq!(digest(function, &data).unwrap(), result);
     for part in [1, 7, 64, 500] {
@@ -118,10 +142,10 @@ fn in_parts(cipher: &'static dyn Cipher, using: Use, input: &[u8], part: usize) 
     out
 }
 
-fn ciphers(cipher: &'static dyn Cipher, case: &Case) {
+fn ciphers(cipher: &'static dyn Cipher, row: &Row, case: &Case) {
     let (data, result) = (case.bytes("data"), case.bytes("result"));
     for (forward, from, into) in [(true, &data, &result), (false, &result, &data)] {
-        let using = using(case, forward);
+        let using = using(case, row, forward);
         cipher.prepare(&using).unwrap();
         let (least, most) = cipher.bounds(&using, from.len()).unwrap();
         assert!((least..=most).contains(&into.len()));
@@ -132,8 +156,8 @@ fn ciphers(cipher: &'static dyn Cipher, case: &Case) {
     }
 }
 
-fn signs(signature: &'static dyn Signature, case: &Case) {
-    let (data, result, using) = (case.bytes("data"), case.bytes("result"), using(case, true));
+fn signs(signature: &'static dyn Signature, row: &Row, case: &Case) {
+    let (data, result, using) = (case.bytes("data"), case.bytes("result"), using(case, row, true));
     signature.prepare(&using).unwrap();
     assert_eq!(signature.len(&using).unwrap(), result.len());
     for part in [1, 7, 16, 4096] {
@@ -164,19 +188,20 @@ fn every_row_gives_the_published_answers() {
                 .unwrap_or_else(|| panic!("{name} is no row of the family"));
             answered.insert(row.kind);
             if let Some(cipher) = row.cipher {
-                ciphers(cipher, &case);
+                ciphers(cipher, row, &case);
             }
             if let Some(signature) = row.signature {
-                signs(signature, &case);
+                signs(signature, row, &case);
             }
             if let Some(derive) = row.derive {
-                assert!(case.bytes("data").is_empty(), "derived from the key alone");
+                let using = using(&case, row, true);
+                let told = matches!(using.params, Params::Data { .. });
+                assert!(told || case.bytes("data").is_empty(), "derived from the key alone");
                 let result = case.bytes("result");
-                let derived = derive(&using(&case, true), Some(result.len())).unwrap();
-                assert_eq!(*derived, result);
+                assert_eq!(*derive(&using, Some(result.len())).unwrap(), result);
             }
-            if let Some(row) = row.digest {
-                digests(row, &case);
+            if let Some(digest) = row.digest {
+                digests(digest, row, &case);
             }
         }
         for row in family.iter().filter(|row| row.generate.is_none() && row.generate_pair.is_none())
@@ -189,13 +214,38 @@ fn every_row_gives_the_published_answers() {
 
 #[test]
 fn a_vector_of_another_length_is_refused() {
-    let case = cases(include_str!("vectors/aes_feedback.txt")).remove(0);
-    for row in aes_feedback::ROWS {
-        let mut using = using(&case, true);
-        using.params = Params::Iv(vec![0; 8]);
-        assert!(row.cipher.unwrap().prepare(&using).is_err());
-        using.params = Params::None;
-        let refused = row.cipher.unwrap().prepare(&using).unwrap_err();
-        assert_eq!(refused.cause(), Cause::MechanismParamInvalid);
+    for (family, file) in FAMILIES {
+        for case in cases(file) {
+            let row = family.iter().find(|row| names::ckm(row.kind) == case.text("mechanism"));
+            let Some((row, cipher)) = row.and_then(|row| Some((row, row.cipher?))) else {
+                continue;
+            };
+            let mut using = using(&case, row, true);
+            let mut wrong = Vec::new();
+            match &using.params {
+                Params::Iv(iv) => wrong.push(Params::Iv(vec![0; iv.len() - 1])),
+                Params::Ctr { block, .. } => {
+                    for counter_bits in [0, block.len() as u64 * 8 + 1] {
+                        wrong.push(Params::Ctr { counter_bits, block: block.clone() });
+                    }
+                    wrong.push(Params::Ctr { counter_bits: 8, block: vec![0; block.len() + 1] });
+                }
+                Params::Rc2 { iv: Some(_), effective_bits, .. } => {
+                    let effective_bits = *effective_bits;
+                    wrong.push(Params::Rc2 { effective_bits, iv: None, mac_len: None });
+                }
+                Params::Rc5 { iv: Some(_), rounds, .. } => {
+                    let (iv, rounds, mac_len) = (Some(vec![0; 12]), *rounds, None);
+                    wrong.push(Params::Rc5 { word_bytes: 4, rounds, iv, mac_len });
+                }
+                _ => continue,
+            }
+            wrong.push(Params::None);
+            for params in wrong {
+                using.params = params;
+                let refused = cipher.prepare(&using).unwrap_err();
+                assert_eq!(refused.cause(), Cause::MechanismParamInvalid, "{:?}", using.params);
+            }
+        }
     }
 }

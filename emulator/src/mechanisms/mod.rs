@@ -8,15 +8,18 @@
 //! Knows keys and parameters; nothing of sessions, partitions or clocks.
 
 pub mod aes;
-pub mod aes_feedback;
+pub mod aes_gcm;
 pub mod aes_gmac;
 pub mod aes_mac;
-pub mod aes_modes;
 pub mod aes_wrap;
 mod alias;
-pub mod cbc_mac;
+pub mod aria;
+mod block;
+pub mod cast5;
 pub mod combine;
 pub mod derive;
+pub mod des;
+pub mod des3;
 pub mod dh;
 pub mod digest;
 pub mod dsa;
@@ -38,11 +41,15 @@ pub mod params;
 pub mod pbe;
 pub mod pbkdf2;
 pub mod prf_kdf;
+pub mod rc2;
+pub mod rc4;
+pub mod rc5;
 pub mod rsa;
 pub mod rsa_x931;
 pub mod seen;
 pub mod sha3;
 pub mod sm3;
+pub mod sm4;
 pub mod stream;
 pub mod x25519;
 
@@ -84,12 +91,18 @@ static REGISTRY: &[&[Row]] = &[
     ml_dsa::ROWS,
     ml_kem::ROWS,
     aes::ROWS,
-    aes_modes::ROWS,
+    aes_gcm::ROWS,
     aes_wrap::ROWS,
     aes_mac::ROWS,
-    aes_feedback::ROWS,
     aes_gmac::ROWS,
-    cbc_mac::ROWS,
+    des::ROWS,
+    des3::ROWS,
+    rc2::ROWS,
+    rc4::ROWS,
+    rc5::ROWS,
+    cast5::ROWS,
+    aria::ROWS,
+    sm4::ROWS,
     derive::ROWS,
     combine::ROWS,
     prf_kdf::ROWS,
@@ -233,6 +246,7 @@ pub trait Cipher: Sync {
     /// `KeySizeRange` for a key it cannot carry.
     fn padded_for_wrapping(
         &self,
+        _using: &Use,
         plain: &[u8],
         _class: CK_OBJECT_CLASS,
     ) -> Result<Zeroizing<Vec<u8>>> {
@@ -241,8 +255,11 @@ pub trait Cipher: Sync {
 
     /// Whether an unwrapped key may be `len` bytes long: the length it came with, unless the
     /// mechanism filled it up with zeros.
-    fn fills_up(&self, plain: &[u8], len: usize) -> bool {
-        plain.len() == len
+    ///
+    /// # Errors
+    /// Where the key cannot be read.
+    fn fills_up(&self, _using: &Use, plain: &[u8], len: usize) -> Result<bool> {
+        Ok(plain.len() == len)
     }
 
     /// Begins a message in parts. Mechanisms that see the whole message first collect it.

@@ -62,6 +62,13 @@ impl Functions {
     }
 }
 
+/// Keys whose mechanisms tell their sizes in bytes.
+///
+/// Source: PKCS#11 v2.40 Current Mechanisms and Historical Mechanisms, the paragraph on
+/// `CK_MECHANISM_INFO` of each section. It says bits for RC2 and RC4 and nothing for DES, which
+/// tells bits here (Assumed); SM4 is not in it and tells bytes like its likes (Assumed).
+const IN_BYTES: &[CK_KEY_TYPE] = &[CKK_AES, CKK_RC5, CKK_CAST5, CKK_ARIA, CKK_SM4];
+
 /// A mechanism as a partition offers it now.
 #[derive(Clone, Copy)]
 pub struct Offer {
@@ -123,16 +130,13 @@ impl Offer {
         Limits { min_bits, max_bits: self.max_bits, fips: self.fips }
     }
 
-    /// `CK_MECHANISM_INFO`: AES and generic keys count bytes, the others bits, as the standard says;
-    /// every mechanism runs in hardware.
+    /// `CK_MECHANISM_INFO`: bytes for the keys of `IN_BYTES`, bits for the others; every mechanism
+    /// runs in hardware.
     ///
-    /// Source: PKCS#11 v2.40 Current Mechanisms, the tables of key sizes; CKF_HW from
-    /// Mastercard/pkcs11-tools PR 90 (Observed).
+    /// Source: CKF_HW from Mastercard/pkcs11-tools PR 90 (Observed).
     pub fn info(&self) -> (CK_ULONG, CK_ULONG, CK_FLAGS) {
-        let unit = match self.row.key {
-            Some(CKK_AES) => 8,
-            _ => 1,
-        };
+        let in_bytes = self.row.key.is_some_and(|key_type| IN_BYTES.contains(&key_type));
+        let unit = if in_bytes { 8 } else { 1 };
         (self.min_bits / unit, self.max_bits / unit, self.functions.bits() | CKF_HW)
     }
 }
@@ -163,6 +167,23 @@ mod tests {
         assert!(fips.limits(Functions::SIGN).check(1024).is_err());
         let gone = Datum { fips_functions: None, ..DATUM };
         assert!(Offer::of(row, &gone, true, |_| true).is_none());
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_unit_of_the_standard() {
+        let told = |kind, min_bits, max_bits| {
+            let datum = Datum { functions: Functions::all(), min_bits, max_bits, ..DATUM };
+            let offer = Offer::of(find(kind).unwrap(), &datum, false, |_| true).unwrap();
+            let (least, most, _) = offer.info();
+            (least, most)
+        };
+        assert_eq!(told(CKM_AES_CBC, 128, 256), (16, 32));
+        assert_eq!(told(CKM_ARIA_CBC, 128, 256), (16, 32));
+        assert_eq!(told(CKM_CAST5_CBC, 8, 128), (1, 16));
+        assert_eq!(told(CKM_RC5_CBC, 8, 2040), (1, 255));
+        assert_eq!(told(CKM_RC2_CBC, 8, 1024), (8, 1024));
+        assert_eq!(told(CKM_RC4, 8, 2048), (8, 2048));
+        assert_eq!(told(CKM_DES3_CBC, 128, 192), (128, 192));
     }
 
     #[test]

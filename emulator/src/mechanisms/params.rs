@@ -16,8 +16,13 @@ pub enum Shape {
     IvOf(&'static [usize]),
     /// One `CK_ULONG`: the length of a MAC.
     Length,
-    /// `CK_AES_CTR_PARAMS`.
-    Ctr,
+    /// The counter's bits, then its first block, which has so many bytes (`CK_AES_CTR_PARAMS`,
+    /// `CK_DES_CTR_PARAMS`).
+    Ctr(usize),
+    /// Effective bits of RC2, and what stands beside them (`CK_RC2_PARAMS` and its kin).
+    Rc2(Beside),
+    /// Word and rounds of RC5, and what stands beside them (`CK_RC5_PARAMS` and its kin).
+    Rc5(Beside),
     /// `CK_KEY_DERIVATION_STRING_DATA`: bytes to derive by.
     Data,
     /// An initialisation vector of so many bytes, then bytes to derive by
@@ -49,6 +54,17 @@ pub enum Shape {
     Pbe,
 }
 
+/// What stands in a parameter beside that which tunes the cipher.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Beside {
+    /// Nothing.
+    Nothing,
+    /// An initialisation vector.
+    Iv,
+    /// The length of a MAC.
+    Length,
+}
+
 /// A parameter in the module's own memory.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Params {
@@ -58,12 +74,32 @@ pub enum Params {
     Iv(Vec<u8>),
     /// Length of a MAC in bytes.
     Length(CK_ULONG),
-    /// AES-CTR.
+    /// CTR.
     Ctr {
         /// How many bits at the end of the block count.
         counter_bits: CK_ULONG,
         /// The first counter block.
         block: Vec<u8>,
+    },
+    /// RC2. A MAC has a length, modes that chain have a vector; the others have neither.
+    Rc2 {
+        /// Bits of the key that count.
+        effective_bits: CK_ULONG,
+        /// Initialisation vector.
+        iv: Option<Vec<u8>>,
+        /// Length of a MAC in bytes.
+        mac_len: Option<CK_ULONG>,
+    },
+    /// RC5, as RC2.
+    Rc5 {
+        /// Bytes of a word.
+        word_bytes: CK_ULONG,
+        /// Rounds.
+        rounds: CK_ULONG,
+        /// Initialisation vector.
+        iv: Option<Vec<u8>>,
+        /// Length of a MAC in bytes.
+        mac_len: Option<CK_ULONG>,
     },
     /// Bytes to derive by, with an initialisation vector where the mechanism has one.
     Data {
@@ -161,6 +197,26 @@ pub enum Params {
     },
     /// The registry does not know the mechanism, so nobody knew how to read its parameter.
     Unread,
+}
+
+impl Params {
+    /// The initialisation vector of a mode that has one.
+    pub fn iv(&self) -> Option<&[u8]> {
+        match self {
+            Self::Iv(iv) => Some(iv),
+            Self::Rc2 { iv, .. } | Self::Rc5 { iv, .. } => iv.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The length of a MAC that is asked for, in bytes.
+    pub fn mac_len(&self) -> Option<CK_ULONG> {
+        match self {
+            Self::Length(len) => Some(*len),
+            Self::Rc2 { mac_len, .. } | Self::Rc5 { mac_len, .. } => *mac_len,
+            _ => None,
+        }
+    }
 }
 
 /// A mechanism as a caller names it.

@@ -24,6 +24,7 @@ const ENCRYPTED: &[(CK_KEY_TYPE, CK_MECHANISM_TYPE, usize)] = &[
     (CKK_CAST3, CKM_CAST3_ECB, 8),
     (CKK_CAST5, CKM_CAST5_ECB, 8),
     (CKK_ARIA, CKM_ARIA_ECB, 16),
+    (CKK_SM4, CKM_SM4_ECB, 16),
 ];
 
 /// Bytes of a check value.
@@ -141,12 +142,16 @@ mod tests {
     }
 
     /// AES-128 of zeros under a key of zeros begins 66e94b (FIPS 197 arithmetic, in every suite of
-    /// answers); SHA-1 of nothing but a zero byte begins 5ba93c.
+    /// answers); SHA-1 of nothing but a zero byte begins 5ba93c. DES with a key of zeros but for its
+    /// parity makes 8ca64d of zeros, and so does triple DES with that key three times.
     #[test]
     fn check_values() {
         for (key_type, value, begins) in [
             (CKK_AES, &[0; 16][..], [0x66, 0xe9, 0x4b]),
             (CKK_GENERIC_SECRET, &[0], [0x5b, 0xa9, 0x3c]),
+            (CKK_DES, &[1; 8], [0x8c, 0xa6, 0x4d]),
+            (CKK_DES2, &[1; 16], [0x8c, 0xa6, 0x4d]),
+            (CKK_DES3, &[1; 24], [0x8c, 0xa6, 0x4d]),
         ] {
             let check = attribute(&secret(key_type, value), CKA_CHECK_VALUE).unwrap();
             assert_eq!(check.as_bytes(), Some(&begins[..]));

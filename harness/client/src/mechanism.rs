@@ -72,6 +72,17 @@ pub enum Mechanism {
         /// The other side's point.
         public: Vec<u8>,
     },
+    /// `CK_RC5_CBC_PARAMS`.
+    Rc5Cbc {
+        /// `CKM_RC5_CBC` or `CKM_RC5_CBC_PAD`.
+        mechanism: MechanismType,
+        /// `ulWordsize`, in bytes.
+        word_bytes: CK_ULONG,
+        /// `ulRounds`.
+        rounds: CK_ULONG,
+        /// Initialisation vector.
+        iv: Vec<u8>,
+    },
     /// `CK_PKCS5_PBKD2_PARAMS2` for `CKM_PKCS5_PBKD2`: its salt given, its password in the parameter.
     Pbkdf2 {
         /// `CKP_PKCS5_PBKD2_HMAC_SHA256` and so on.
@@ -174,6 +185,7 @@ impl Mechanism {
             Self::SignContext { mechanism, .. }
             | Self::RsaPss { mechanism, .. }
             | Self::Ecdh1 { mechanism, .. }
+            | Self::Rc5Cbc { mechanism, .. }
             | Self::StringData { mechanism, .. }
             | Self::CbcEncryptData { mechanism, .. } => *mechanism,
         }
@@ -200,6 +212,7 @@ impl Mechanism {
             Self::Ecdh1 { mechanism, .. } => {
                 [CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE].contains(mechanism)
             }
+            Self::Rc5Cbc { mechanism, .. } => [CKM_RC5_CBC, CKM_RC5_CBC_PAD].contains(mechanism),
         }
     }
 }
@@ -219,12 +232,19 @@ fn mask_of(hash: MechanismType) -> Option<CK_ULONG> {
     }
 }
 
-/// Mechanisms whose parameter of 16 bytes or more holds no pointer. Source: PKCS#11 v3.1 (Documented).
+/// Mechanisms whose parameter of 16 bytes or more holds no pointer. Source: PKCS#11 v3.1 and the vendor's
+/// structures (Documented).
 const FLAT: &[MechanismType] = &[
     CKM_RC2_CBC,
     CKM_RC2_CBC_PAD,
+    CKM_RC2_MAC_GENERAL,
+    CKM_RC5_ECB,
+    CKM_RC5_MAC,
+    CKM_RC5_MAC_GENERAL,
+    CKM_DES3_CTR,
     CKM_AES_CBC,
     CKM_AES_CBC_PAD,
+    CKM_AES_CBC_PAD_IPSEC,
     CKM_AES_CTR,
     CKM_AES_OFB,
     CKM_AES_CFB1,
@@ -239,6 +259,12 @@ const FLAT: &[MechanismType] = &[
     CKM_SM4_CBC_PAD,
     CKM_ARIA_CBC,
     CKM_ARIA_CBC_PAD,
+    CKM_ARIA_CTR,
+    CKM_ARIA_CFB8,
+    CKM_ARIA_CFB128,
+    CKM_ARIA_OFB,
+    CKM_SM4_CBC,
+    CKM_SM4_CBC_PAD,
     CKM_CAMELLIA_CBC,
     CKM_CAMELLIA_CBC_PAD,
     CKM_SEED_CBC,
@@ -310,5 +336,9 @@ mod tests {
             |mechanism| Mechanism::Ecdh1 { mechanism, kdf: 1, shared: vec![], public: vec![] };
         assert!(!ecdh(CKM_RSA_PKCS_OAEP).is_well_formed());
         assert!(ecdh(CKM_ECDH1_DERIVE).is_well_formed());
+        let rc5 =
+            |mechanism| Mechanism::Rc5Cbc { mechanism, word_bytes: 4, rounds: 12, iv: vec![0; 8] };
+        assert!(rc5(CKM_RC5_CBC).is_well_formed());
+        assert!(!rc5(CKM_RC5_ECB).is_well_formed());
     }
 }

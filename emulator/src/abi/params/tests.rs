@@ -29,6 +29,20 @@ fn assert_refused(given: &CK_MECHANISM, shape: Shape) {
 const SHAPES: [Shape; 6] =
     [Shape::None, Shape::Iv(16), Shape::Gcm, Shape::Pss, Shape::Oaep, Shape::Eddsa];
 
+/// Shapes of the block ciphers, and the one length each has.
+const BLOCK_SHAPES: [(Shape, CK_ULONG); 10] = [
+    (Shape::Ctr(16), 24),
+    (Shape::Ctr(8), 16),
+    (Shape::IvAndData(16), 32),
+    (Shape::IvAndData(8), 24),
+    (Shape::Rc2(Beside::Nothing), 8),
+    (Shape::Rc2(Beside::Iv), 16),
+    (Shape::Rc2(Beside::Length), 16),
+    (Shape::Rc5(Beside::Nothing), 16),
+    (Shape::Rc5(Beside::Iv), 32),
+    (Shape::Rc5(Beside::Length), 24),
+];
+
 #[test]
 fn a_null_mechanism_is_an_argument_error_and_an_unknown_one_is_left_unread() {
     // SAFETY: null is allowed.
@@ -54,6 +68,75 @@ fn a_length_that_is_not_the_shapes_is_refused_unread() {
     }
     assert_refused(&bare(1, 0), Shape::None);
     assert_eq!(read_as(&bare(0, 0), Shape::None).unwrap(), Params::None);
+}
+
+#[test]
+fn block_ciphers_read_one_length_and_no_other() {
+    for (shape, own) in BLOCK_SHAPES {
+        for len in (0..=48).chain([1 << 32, CK_ULONG::MAX]).filter(|len| *len != own) {
+            // Nobody reads from address 1, or this would crash.
+            assert_refused(&bare(1, len), shape);
+        }
+        assert_refused(&bare(0, own), shape);
+    }
+    for len in [0, 4, 12, 24] {
+        assert_refused(&bare(1, 16), Shape::Ctr(len));
+        assert_refused(&bare(1, 24), Shape::IvAndData(len));
+    }
+}
+
+#[test]
+fn block_ciphers_read_what_tunes_them_and_what_stands_beside() {
+    let mut ctr = CK_DES_CTR_PARAMS { ulCounterBits: 32, cb: *b"8 bytes." };
+    let wanted = Params::Ctr { counter_bits: 32, block: b"8 bytes.".to_vec() };
+    assert_eq!(read_as(&given(&mut ctr, 16), Shape::Ctr(8)).unwrap(), wanted);
+    let mut bits: CK_ULONG = 64;
+    let rc2 = |iv: Option<&[u8]>, mac_len| {
+        let iv = iv.map(<[u8]>::to_vec);
+        Params::Rc2 { effective_bits: 64, iv, mac_len }
+    };
+    let read = read_as(&given(&mut bits, 8), Shape::Rc2(Beside::Nothing)).unwrap();
+    assert_eq!(read, rc2(None, None));
+    let mut cbc = CK_RC2_CBC_PARAMS { ulEffectiveBits: 64, iv: *b"8 bytes." };
+    let read = read_as(&given(&mut cbc, 16), Shape::Rc2(Beside::Iv)).unwrap();
+    assert_eq!(read, rc2(Some(b"8 bytes."), None));
+    let mut mac = CK_RC2_MAC_GENERAL_PARAMS { ulEffectiveBits: 64, ulMacLength: 5 };
+    let read = read_as(&given(&mut mac, 16), Shape::Rc2(Beside::Length)).unwrap();
+    assert_eq!(read, rc2(None, Some(5)));
+    let rc5 = |iv: Option<&[u8]>, mac_len| {
+        let iv = iv.map(<[u8]>::to_vec);
+        Params::Rc5 { word_bytes: 4, rounds: 12, iv, mac_len }
+    };
+    let mut ecb = CK_RC5_PARAMS { ulWordsize: 4, ulRounds: 12 };
+    let read = read_as(&given(&mut ecb, 16), Shape::Rc5(Beside::Nothing)).unwrap();
+    assert_eq!(read, rc5(None, None));
+    let mut mac = CK_RC5_MAC_GENERAL_PARAMS { ulWordsize: 4, ulRounds: 12, ulMacLength: 5 };
+    let read = read_as(&given(&mut mac, 24), Shape::Rc5(Beside::Length)).unwrap();
+    assert_eq!(read, rc5(None, Some(5)));
+}
+
+/// Two structures point elsewhere, and say how long that is.
+#[test]
+fn block_ciphers_read_the_pieces_they_point_to() {
+    let mut piece = *b"twelve bytes";
+    let mut cbc =
+        CK_RC5_CBC_PARAMS { ulWordsize: 4, ulRounds: 12, pIv: piece.as_mut_ptr(), ulIvLen: 12 };
+    let iv = Some(b"twelve bytes".to_vec());
+    let wanted = Params::Rc5 { word_bytes: 4, rounds: 12, iv, mac_len: None };
+    assert_eq!(read_as(&given(&mut cbc, 32), Shape::Rc5(Beside::Iv)).unwrap(), wanted);
+    let mut data =
+        CK_DES_CBC_ENCRYPT_DATA_PARAMS { iv: *b"8 bytes.", pData: piece.as_mut_ptr(), length: 12 };
+    let wanted = Params::Data { iv: b"8 bytes.".to_vec(), data: b"twelve bytes".to_vec() };
+    assert_eq!(read_as(&given(&mut data, 24), Shape::IvAndData(8)).unwrap(), wanted);
+    for len in [PIECE_BYTES_MAX + 1, 1 << 32, CK_ULONG::MAX] {
+        (cbc.ulIvLen, data.length) = (len, len);
+        assert_refused(&given(&mut cbc, 32), Shape::Rc5(Beside::Iv));
+        assert_refused(&given(&mut data, 24), Shape::IvAndData(8));
+    }
+    (cbc.pIv, cbc.ulIvLen) = (std::ptr::null_mut(), 1);
+    (data.pData, data.length) = (std::ptr::null_mut(), 1);
+    assert_refused(&given(&mut cbc, 32), Shape::Rc5(Beside::Iv));
+    assert_refused(&given(&mut data, 24), Shape::IvAndData(8));
 }
 
 #[test]

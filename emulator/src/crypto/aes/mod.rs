@@ -1,15 +1,12 @@
-//! AES with keys of 128, 192 and 256 bits, through aws-lc: ECB, CBC and CTR here, GCM in `gcm`,
-//! key wrap in `wrap`.
+//! AES with keys of 128, 192 and 256 bits, through aws-lc: ECB, CBC and CTR here, CFB and OFB in
+//! `feedback`, GCM in `gcm`, key wrap in `wrap`.
 //!
-//! The caller decides what a mode is good for. Nothing here pads on its own: `pkcs7_pad` and
-//! `pkcs7_unpadded_len` are offered to those whose mechanism does.
+//! The caller decides what a mode is good for. Nothing here pads.
 #![allow(unsafe_code, reason = "aws-lc-rs has no running IV, no in-place blocks and no AES-192")]
 
+mod feedback;
 mod gcm;
-mod padding;
 mod wrap;
-
-pub use padding::{pkcs7_pad, pkcs7_unpadded_len};
 
 use super::CryptoError;
 use super::foreign::refused;

@@ -29,7 +29,7 @@ pub(super) use self::ec::unwrap_point;
 pub use self::ec::{curve, ec_private, ec_public, wrap_point};
 pub use self::lattice::{ML_DSA, ML_KEM, lattice_pair, lattice_private, lattice_public, set_of};
 pub use self::rsa::{rsa_private, rsa_private_attributes, rsa_public};
-pub use self::secret::{aes, cmac, hmac, value};
+pub use self::secret::{aes, block, cmac, hmac, tuned, value};
 
 /// Places in an object where parsed keys are kept; HMAC keys take one for each hash after these.
 mod place {
@@ -47,6 +47,7 @@ mod place {
     pub(super) const X25519_PRIVATE: usize = 11;
     pub(super) const LATTICE_PRIVATE: usize = 12;
     pub(super) const LATTICE_PUBLIC: usize = 13;
+    pub(super) const BLOCK: usize = 14;
     pub(super) const HMAC: usize = 0x100;
 }
 
@@ -133,13 +134,13 @@ pub fn to_bytes(object: &Object) -> Result<Zeroizing<Vec<u8>>> {
     }
 }
 
-/// The attributes that come from the bytes of an unwrapped or derived key.
+/// The attributes that come from the bytes of an unwrapped key.
 ///
 /// # Errors
 /// `WrappedKeyInvalid` for bytes that are no such key, `KeySizeRange` for too few of them.
 pub fn from_bytes(class: Class, bytes: &[u8], template: &Template) -> Result<Template> {
     if class.class == CKO_SECRET_KEY {
-        return secret::from_bytes(bytes, wanted_len(class, template)?);
+        return secret::from_bytes(class.key_type, bytes, wanted_len(class, template)?);
     }
     pair(class).ok_or_else(not_such_a_key)?.parse_pkcs8(bytes)
 }
@@ -175,6 +176,14 @@ pub fn derived_class(template: &Template) -> Result<Class> {
         );
     }
     Ok(class)
+}
+
+/// The attributes that come from the bytes a mechanism derived.
+///
+/// # Errors
+/// `KeySizeRange` for too few of them.
+pub fn from_derived(class: Class, bytes: &[u8], template: &Template) -> Result<Template> {
+    secret::from_derived(class.key_type, bytes, wanted_len(class, template)?)
 }
 
 fn not_such_a_key() -> Error {

@@ -4,9 +4,13 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::{need, place};
 use crate::ck::*;
+use crate::crypto::CryptoError;
 use crate::crypto::aes::AesKey;
+use crate::crypto::block::{Algorithm, BlockKey};
 use crate::crypto::cmac::CmacKey;
 use crate::crypto::hash::Hash;
 use crate::crypto::hmac::HmacKey;
@@ -28,9 +32,32 @@ enum Lengths {
 /// Every type of secret key. A type is also a row of `object::key_types`.
 static LENGTHS: &[(CK_KEY_TYPE, Lengths)] = &[
     (CKK_AES, Lengths::Of(&[16, 24, 32])),
+    (CKK_DES, Lengths::Of(&[8])),
+    (CKK_DES2, Lengths::Of(&[16])),
+    (CKK_DES3, Lengths::Of(&[24])),
+    (CKK_RC2, Lengths::Within(1, 128)),
+    (CKK_RC4, Lengths::Within(1, 256)),
+    (CKK_RC5, Lengths::Within(1, 255)),
+    (CKK_CAST5, Lengths::Within(1, 16)),
+    (CKK_ARIA, Lengths::Of(&[16, 24, 32])),
+    (CKK_SM4, Lengths::Of(&[16])),
     // The most that a mechanism takes is profile data; this is for keys that come from outside.
     (CKK_GENERIC_SECRET, Lengths::Within(1, 1 << 20)),
 ];
+
+/// Types whose every byte has an odd number of ones.
+const ODD_PARITY: &[CK_KEY_TYPE] = &[CKK_DES, CKK_DES2, CKK_DES3];
+
+fn has_parity(key_type: Option<CK_KEY_TYPE>) -> bool {
+    key_type.is_some_and(|key_type| ODD_PARITY.contains(&key_type))
+}
+
+/// Sets the lowest bit of each byte so that the ones are odd in number.
+fn set_parity(value: &mut [u8]) {
+    for byte in value {
+        *byte ^= u8::from(byte.count_ones().is_multiple_of(2));
+    }
+}
 
 fn lengths(key_type: Option<CK_KEY_TYPE>) -> Option<&'static Lengths> {
     LENGTHS.iter().find(|(kind, _)| Some(*kind) == key_type).map(|(_, lengths)| lengths)
@@ -63,22 +90,59 @@ pub(super) fn only_length(key_type: Option<CK_KEY_TYPE>) -> Option<usize> {
     }
 }
 
+/// A DES key that comes from outside has to have its parity, as PKCS#11 v2.40 says of each of its
+/// types (Assumed of the product).
+///
 /// # Errors
 /// `AttributeValueInvalid` for a value that is no key of the type.
 pub(super) fn admit(key_type: Option<CK_KEY_TYPE>, value: &[u8]) -> Result<()> {
-    match lengths(key_type) {
-        Some(lengths) if !lengths.allow(value.len()) => {
-            Err(Error::new(Cause::AttributeValueInvalid, lengths.rule()).about(CKA_VALUE))
-        }
-        _ => Ok(()),
+    let invalid = |rule| Error::new(Cause::AttributeValueInvalid, rule).about(CKA_VALUE);
+    if let Some(lengths) = lengths(key_type)
+        && !lengths.allow(value.len())
+    {
+        return Err(invalid(lengths.rule()));
     }
+    if has_parity(key_type) && value.iter().any(|byte| byte.count_ones().is_multiple_of(2)) {
+        return Err(invalid("every byte of a DES key has odd parity".to_owned()));
+    }
+    Ok(())
 }
 
-/// The first bytes of those that were unwrapped or derived.
+/// The first bytes of those that were unwrapped.
+///
+/// # Errors
+/// `KeySizeRange` for too few of them, `WrappedKeyInvalid` for a DES key without parity.
+pub(super) fn from_bytes(
+    key_type: Option<CK_KEY_TYPE>,
+    bytes: &[u8],
+    wanted: Option<usize>,
+) -> Result<Template> {
+    let parts = first_of(bytes, wanted)?;
+    if has_parity(key_type) {
+        admit(key_type, need(&parts, CKA_VALUE)?).map_err(|error| {
+            error.recast(Cause::AttributeValueInvalid, Cause::WrappedKeyInvalid)
+        })?;
+    }
+    Ok(parts)
+}
+
+/// The first bytes of those that were derived, with the parity of their type.
 ///
 /// # Errors
 /// `KeySizeRange` for too few of them.
-pub(super) fn from_bytes(bytes: &[u8], wanted: Option<usize>) -> Result<Template> {
+pub(super) fn from_derived(
+    key_type: Option<CK_KEY_TYPE>,
+    bytes: &[u8],
+    wanted: Option<usize>,
+) -> Result<Template> {
+    let mut bytes = Zeroizing::new(bytes.to_vec());
+    if has_parity(key_type) {
+        set_parity(&mut bytes);
+    }
+    first_of(&bytes, wanted)
+}
+
+fn first_of(bytes: &[u8], wanted: Option<usize>) -> Result<Template> {
     let value = match wanted {
         Some(len) => bytes.get(..len).ok_or_else(|| {
             Error::new(Cause::KeySizeRange, format!("{} bytes are there", bytes.len()))
@@ -140,7 +204,10 @@ pub fn asked_len(key_type: Option<CK_KEY_TYPE>, template: &Template) -> Result<u
 pub fn generate(key_type: CK_KEY_TYPE, template: &Template, limits: Limits) -> Result<Template> {
     let size = asked_len(Some(key_type), template)?;
     limits.check((size as u64).saturating_mul(8))?;
-    let value = random::bytes(size).map_err(broken)?;
+    let mut value = random::bytes(size).map_err(broken)?;
+    if has_parity(Some(key_type)) {
+        set_parity(&mut value);
+    }
     Ok(attributes(&value))
 }
 
@@ -152,6 +219,27 @@ pub fn aes(object: &Object) -> Result<Arc<AesKey>> {
     object.parsed(place::AES, |attributes| {
         AesKey::new(need(attributes, CKA_VALUE)?)
             .map_err(|_| Error::new(Cause::KeySizeRange, "an AES key has 16, 24 or 32 bytes"))
+    })
+}
+
+/// The key of an object for a block cipher of which it has one schedule only.
+///
+/// # Errors
+/// `KeySizeRange` for a value that is no such key.
+pub fn block(object: &Object, algorithm: Algorithm) -> Result<Arc<BlockKey>> {
+    object.parsed(place::BLOCK, |attributes| tuned(algorithm, need(attributes, CKA_VALUE)?))
+}
+
+/// A key for a block cipher whose schedule depends on more than the key.
+///
+/// # Errors
+/// `KeySizeRange` for a value that is no such key.
+pub fn tuned(algorithm: Algorithm, value: &[u8]) -> Result<BlockKey> {
+    BlockKey::new(algorithm, value).map_err(|error| match error {
+        CryptoError::Key | CryptoError::Parameter => {
+            Error::new(Cause::KeySizeRange, "the cipher has no keys of that length")
+        }
+        other => broken(other),
     })
 }
 
@@ -193,6 +281,27 @@ mod tests {
             let class = Class { class: CKO_SECRET_KEY, key_type: Some(*key_type) };
             assert!(class.tables().is_some(), "{key_type:#x}");
             assert!(!lengths.allow(0));
+        }
+    }
+
+    #[test]
+    fn parity_is_set_where_a_key_is_made_and_wanted_where_it_comes_in() {
+        let limits = Limits { min_bits: 64, max_bits: 192, fips: false };
+        for key_type in ODD_PARITY {
+            let made = generate(*key_type, &Template::new(), limits).unwrap();
+            let value = need(&made, CKA_VALUE).unwrap();
+            admit(Some(*key_type), value).unwrap();
+            for at in 0..value.len() {
+                let mut even = value.to_vec();
+                even[at] ^= 0x10;
+                let refused = admit(Some(*key_type), &even).unwrap_err();
+                assert_eq!(refused.cause(), Cause::AttributeValueInvalid);
+                let refused = from_bytes(Some(*key_type), &even, None).unwrap_err();
+                assert_eq!(refused.cause(), Cause::WrappedKeyInvalid);
+                let derived = from_derived(Some(*key_type), &even, None).unwrap();
+                even[at] ^= 1;
+                assert_eq!(need(&derived, CKA_VALUE).unwrap(), even);
+            }
         }
     }
 }

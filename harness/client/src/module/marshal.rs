@@ -84,6 +84,7 @@ enum Parameter {
     Eddsa(CK_EDDSA_PARAMS),
     Context(CK_SIGN_ADDITIONAL_CONTEXT),
     HashContext(CK_HASH_SIGN_ADDITIONAL_CONTEXT),
+    Rc5Cbc(CK_RC5_CBC_PARAMS),
 }
 
 /// A mechanism as `CK_MECHANISM`, its parameter on the heap so that this value may be moved.
@@ -117,6 +118,7 @@ impl<'a> Laid<'a> {
             (_, Parameter::Eddsa(value)) => place(value),
             (_, Parameter::Context(value)) => place(value),
             (_, Parameter::HashContext(value)) => place(value),
+            (_, Parameter::Rc5Cbc(value)) => place(value),
         };
         let mechanism = CK_MECHANISM {
             mechanism: mechanism.kind(),
@@ -212,6 +214,12 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             pSharedData: input(shared),
             ulPublicDataLen: ulong(public.len()),
             pPublicData: input(public),
+        }),
+        Mechanism::Rc5Cbc { word_bytes, rounds, iv, .. } => Parameter::Rc5Cbc(CK_RC5_CBC_PARAMS {
+            ulWordsize: *word_bytes,
+            ulRounds: *rounds,
+            pIv: input(iv),
+            ulIvLen: ulong(iv.len()),
         }),
     }
 }
