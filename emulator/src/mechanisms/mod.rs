@@ -23,11 +23,13 @@ pub mod hmac;
 pub mod keys;
 #[cfg(test)]
 mod known_answers;
+pub mod limits;
 pub mod md5;
 pub mod offer;
 pub mod params;
 pub mod rsa;
 pub mod stream;
+pub mod table;
 
 use std::sync::Arc;
 
