@@ -30,6 +30,7 @@ pub mod hmac;
 pub mod keys;
 #[cfg(test)]
 mod known_answers;
+pub mod limits;
 pub mod md2;
 pub mod md5;
 pub mod ml_dsa;
@@ -51,6 +52,7 @@ pub mod sha3;
 pub mod sm3;
 pub mod sm4;
 pub mod stream;
+pub mod table;
 pub mod x25519;
 
 use std::sync::{Arc, OnceLock};

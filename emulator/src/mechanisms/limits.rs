@@ -1,0 +1,177 @@
+//! Mechanisms the vendor has and this module has not, and why: the README's table of limits.
+//!
+//! Source of what is listed: the vendor's list of a partition of firmware 7.9 less what came later
+//! than a profile's firmware (Assumed); headers of its clients (Documented).
+
+use crate::ck::*;
+
+/// Mechanisms some firmware offers and this module does not serve.
+pub struct Limit {
+    /// `CKM_` numbers.
+    pub kinds: &'static [CK_MECHANISM_TYPE],
+    /// What stands in the way.
+    pub why: &'static str,
+}
+
+/// Every limit. A mechanism that a profile offers is a row of the registry or stands here.
+pub static LIMITS: &[Limit] = &[
+    Limit {
+        kinds: &[
+            CKM_CAST3_KEY_GEN,
+            CKM_CAST3_ECB,
+            CKM_CAST3_CBC,
+            CKM_CAST3_MAC,
+            CKM_CAST3_MAC_GENERAL,
+            CKM_CAST3_CBC_PAD,
+        ],
+        why: "the cipher was never published, and no library has it",
+    },
+    Limit {
+        kinds: &[
+            CKM_MILENAGE,
+            CKM_MILENAGE_RESYNC,
+            CKM_MILENAGE_AUTS,
+            CKM_TUAK,
+            CKM_TUAK_RESYNC,
+            CKM_TUAK_AUTS,
+            CKM_COMP128,
+        ],
+        why: "3GPP authentication: no source gives the vendor's parameters",
+    },
+    Limit { kinds: &[CKM_KEY_TRANSLATE], why: "no source says what it takes and gives" },
+    Limit {
+        kinds: &[
+            CKM_ARIA_L_ECB,
+            CKM_ARIA_L_CBC,
+            CKM_ARIA_L_CBC_PAD,
+            CKM_ARIA_L_MAC,
+            CKM_ARIA_L_MAC_GENERAL,
+        ],
+        why: "an older layout of ARIA that no source describes; `CKM_ARIA_*` are served",
+    },
+    Limit { kinds: &[CKM_AES_CBC_CMAC_WRAP], why: "no source says how it lays out what it wraps" },
+    Limit {
+        kinds: &[
+            CKM_DES2_DUKPT_IPEK,
+            CKM_DES2_DUKPT_PIN,
+            CKM_DES2_DUKPT_MAC,
+            CKM_DES2_DUKPT_MAC_RESP,
+            CKM_DES2_DUKPT_DATA,
+            CKM_DES2_DUKPT_DATA_RESP,
+        ],
+        why: "no source gives the parameter, and X9.24 is not published freely",
+    },
+    Limit {
+        kinds: &[
+            CKM_EDDSA_NACL,
+            CKM_SHA1_EDDSA_NACL,
+            CKM_SHA224_EDDSA_NACL,
+            CKM_SHA256_EDDSA_NACL,
+            CKM_SHA384_EDDSA_NACL,
+            CKM_SHA512_EDDSA_NACL,
+            CKM_SHA1_EDDSA,
+            CKM_SHA224_EDDSA,
+            CKM_SHA256_EDDSA,
+            CKM_SHA384_EDDSA,
+            CKM_SHA512_EDDSA,
+            CKM_SHA3_224_EDDSA,
+            CKM_SHA3_256_EDDSA,
+            CKM_SHA3_384_EDDSA,
+            CKM_SHA3_512_EDDSA,
+        ],
+        why: "no source says what these names compute; `CKM_EDDSA` is served",
+    },
+    Limit { kinds: &[CKM_ECDSA_GBCS_SHA256], why: "no source says what it does other than ECDSA" },
+    Limit {
+        kinds: &[
+            CKM_SSL3_PRE_MASTER_KEY_GEN,
+            CKM_SSL3_MASTER_KEY_DERIVE,
+            CKM_SSL3_KEY_AND_MAC_DERIVE,
+            CKM_SSL3_MD5_MAC,
+            CKM_SSL3_SHA1_MAC,
+        ],
+        why: "SSL 3.0 is forbidden (RFC 7568), and no client of today asks for it",
+    },
+    Limit { kinds: &[CKM_KEY_WRAP_SET_OAEP], why: "SET's own layout; no answers were found" },
+    Limit {
+        kinds: &[CKM_PBE_MD2_DES_CBC, CKM_PBE_SHA1_DES3_EDE_CBC_OLD, CKM_PBE_SHA1_DES2_EDE_CBC_OLD],
+        why: "no answers were found, nor what the old numbers did differently",
+    },
+    Limit {
+        kinds: &[
+            CKM_SM2_KEY_PAIR_GEN,
+            CKM_SM2DSA,
+            CKM_SM3_SM2DSA,
+            CKM_SHA1_SM2DSA,
+            CKM_SHA224_SM2DSA,
+            CKM_SHA256_SM2DSA,
+            CKM_SHA384_SM2DSA,
+            CKM_SHA512_SM2DSA,
+        ],
+        why: "not built yet",
+    },
+    Limit {
+        kinds: &[
+            CKM_AES_XTS,
+            CKM_ECIES,
+            CKM_PRF_KDF,
+            CKM_X9_42_DH_HYBRID_DERIVE,
+            CKM_BIP32_MASTER_DERIVE,
+            CKM_BIP32_CHILD_DERIVE,
+        ],
+        why: "not built yet",
+    },
+    Limit { kinds: &[CKM_HSS_KEY_PAIR_GEN, CKM_HSS], why: "no well-kept library signs by HSS" },
+];
+
+/// Mechanisms that the vendor's headers name and that no firmware of a built-in profile lists. They
+/// are refused, as that firmware does.
+/// A profile of your own may offer those that the registry has.
+pub static UNLISTED: &[(&[CK_MECHANISM_TYPE], &str)] = &[
+    (
+        &[CKM_MD2_RSA_PKCS, CKM_MD5_RSA_PKCS, CKM_MD5, CKM_TDEA_KW, CKM_TDEA_KWP, CKM_ARIA_GCM],
+        "in the vendor's headers only",
+    ),
+    (
+        &[
+            CKM_CONCATENATE_BASE_AND_KEY,
+            CKM_CONCATENATE_BASE_AND_DATA,
+            CKM_CONCATENATE_DATA_AND_BASE,
+            CKM_XOR_BASE_AND_DATA,
+            CKM_XOR_BASE_AND_KEY,
+            CKM_XOR_BASE_AND_DATA_W_KDF,
+            CKM_EXTRACT_KEY_FROM_KEY,
+        ],
+        "in the vendor's headers only",
+    ),
+    (
+        &[
+            CKM_HAS160,
+            CKM_KCDSA_KEY_PAIR_GEN,
+            CKM_KCDSA_HAS160,
+            CKM_SEED_KEY_GEN,
+            CKM_SEED_ECB,
+            CKM_SEED_CBC,
+            CKM_SEED_CBC_PAD,
+            CKM_SEED_MAC,
+            CKM_SEED_MAC_GENERAL,
+            CKM_SEED_CMAC,
+            CKM_SEED_CTR,
+        ],
+        "wants the licence for Korean algorithms",
+    ),
+    (
+        &[CKM_AES_CBC_PAD_EXTRACT, CKM_AES_CBC_PAD_INSERT, CKM_CPV4_EXTRACT, CKM_CPV4_INSERT],
+        "the HSM's own, for cloning and key storage outside; never listed",
+    ),
+];
+
+/// Why no firmware of a built-in profile lists a mechanism.
+pub fn unlisted(kind: CK_MECHANISM_TYPE) -> Option<&'static str> {
+    UNLISTED.iter().find(|(kinds, _)| kinds.contains(&kind)).map(|(_, why)| *why)
+}
+
+/// Why a mechanism is not served, none for one that is no limit.
+pub fn limit(kind: CK_MECHANISM_TYPE) -> Option<&'static str> {
+    LIMITS.iter().find(|limit| limit.kinds.contains(&kind)).map(|limit| limit.why)
+}
