@@ -21,7 +21,7 @@ fn token(options: &[&str]) -> Token {
     token
 }
 
-fn pair(
+pub(crate) fn pair(
     session: &Session,
     mechanism: MechanismType,
     set: CK_ULONG,
@@ -36,7 +36,11 @@ fn pair(
     session.generate_key_pair(&Mechanism::Plain(mechanism), &public, &private)
 }
 
-fn with(mechanism: MechanismType, hedge: CK_ULONG, hash: Option<MechanismType>) -> Mechanism {
+pub(crate) fn with(
+    mechanism: MechanismType,
+    hedge: CK_ULONG,
+    hash: Option<MechanismType>,
+) -> Mechanism {
     Mechanism::SignContext { mechanism, hedge, context: Vec::new(), hash }
 }
 

@@ -6,7 +6,7 @@ use luna_ck::*;
 use luna_client::{Mechanism, MechanismType, ObjectHandle, Session};
 
 use crate::token::{Kind, Token};
-use crate::{groups, keys};
+use crate::{groups, keys, lattice};
 
 mod block;
 
@@ -23,6 +23,8 @@ pub(crate) struct Keys {
     pub(crate) dsa: (ObjectHandle, ObjectHandle),
     /// None where the token has no such keys.
     pub(crate) ed25519: Option<(ObjectHandle, ObjectHandle)>,
+    /// None before firmware 7.9.
+    pub(crate) ml_dsa: Option<(ObjectHandle, ObjectHandle)>,
 }
 
 impl Keys {
@@ -36,6 +38,7 @@ impl Keys {
             ec: keys::ec(session, keys::P256).unwrap(),
             dsa: keys::in_group(session, CKM_DSA_KEY_PAIR_GEN, &groups::BITS_2048, &[]).unwrap(),
             ed25519: keys::ed25519(session, keys::ED25519).ok(),
+            ml_dsa: lattice::pair(session, CKM_ML_DSA_KEY_PAIR_GEN, CKP_ML_DSA_44).ok(),
         }
     }
 }
@@ -137,6 +140,11 @@ pub(crate) fn digest(kind: MechanismType) -> Mechanism {
     }
 }
 
+fn lattice_sample(keys: &Keys, mechanism: Mechanism, data: &[u8]) -> Sample {
+    let (public, private) = keys.ml_dsa.expect("a token with ML-DSA makes keys for it");
+    Sample { mechanism, public, private, data: data.to_vec(), repeats: true }
+}
+
 /// A use of a mechanism for signatures.
 pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
     let text = text();
@@ -205,6 +213,18 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         CKM_EDDSA => {
             let (public, private) = keys.ed25519.expect("a token with EdDSA makes keys for it");
             Sample { public, private, repeats: true, ..ec(&text) }
+        }
+        CKM_ML_DSA | CKM_HASH_ML_DSA | CKM_EXTMU_ML_DSA => {
+            let hash = (kind == CKM_HASH_ML_DSA).then_some(CKM_SHA256);
+            let len = if kind == CKM_EXTMU_ML_DSA { 64 } else { 32 };
+            lattice_sample(
+                keys,
+                lattice::with(kind, CKH_DETERMINISTIC_REQUIRED, hash),
+                &text[..len],
+            )
+        }
+        CKM_HASH_ML_DSA_SHA224..=CKM_HASH_ML_DSA_SHAKE256 => {
+            lattice_sample(keys, lattice::with(kind, CKH_DETERMINISTIC_REQUIRED, None), &text)
         }
         CKM_ECDSA => ec(&text[..32]),
         CKM_ECDSA_SHA3_224 | CKM_ECDSA_SHA3_256 | CKM_ECDSA_SHA3_384 | CKM_ECDSA_SHA3_512 => {

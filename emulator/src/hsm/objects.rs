@@ -184,11 +184,11 @@ impl Partition {
                 self.unwrap(&session, mechanism, *unwrapping, wrapped, template)
             }
             Request::Encapsulate(session, mechanism, key, template, room) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 self.encapsulate(&session, mechanism, *key, template, *room)
             }
             Request::Decapsulate(session, mechanism, key, ciphertext, template) => {
-                let session = self.sessions.find(*session)?;
+                let session = self.sessions.present(seat, *session)?;
                 self.decapsulate(&session, mechanism, *key, ciphertext, template)
             }
             Request::Derive(session, mechanism, base, template) => {
