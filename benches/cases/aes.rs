@@ -2,7 +2,8 @@
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion};
-use emulator::crypto::aes::{AesKey, pkcs7_pad};
+use emulator::crypto::aes::AesKey;
+use emulator::crypto::block::Padding;
 use luna_benches::calls::Laid;
 use luna_benches::instance::{AES_KEY, Fleet, Instance};
 use luna_benches::sure;
@@ -40,7 +41,7 @@ pub(crate) fn cases(criterion: &mut Criterion, fleet: &Fleet) {
             bencher.iter(|| {
                 text.clear();
                 text.extend_from_slice(&data);
-                pkcs7_pad(&mut text);
+                Padding::Pkcs7.pad(&mut text, 16);
                 sure("CBC", key.cbc_encrypt(&mut { CBC_IV }, &mut text));
             });
         });
