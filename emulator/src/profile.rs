@@ -2,7 +2,7 @@
 //!
 //! A profile is a TOML file; the built-in ones lie in `emulator/profiles`. Every datum there says
 //! how far it can be trusted. One may extend another by name and then says only what differs.
-//! [`file`] parses; others decide by what comes of it.
+//! `file` parses; others decide by what comes of it.
 
 mod file;
 

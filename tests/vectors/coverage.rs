@@ -18,7 +18,14 @@ static BY_USE: &[(CK_MECHANISM_TYPE, &str)] = &[
     (CKM_DSA_SHA3_256, DSA_SHA3),
     (CKM_DSA_SHA3_384, DSA_SHA3),
     (CKM_DSA_SHA3_512, DSA_SHA3),
+    (CKM_EXTMU_ML_DSA, LATTICE),
+    (CKM_HASH_ML_DSA, LATTICE),
+    (CKM_ML_KEM, LATTICE),
 ];
+
+/// `lattice.txt` and `hash_ml_dsa.txt` name parameter sets and hashes, not these mechanisms.
+const LATTICE: &str =
+    "compared with its vectors by the module's own tests, `mechanisms::ml_dsa` and `ml_kem`";
 
 const DSA_SHA3: &str =
     "nobody published such a signature: `dsa` verifies the module's own by the digest";

@@ -1,4 +1,4 @@
-//! Message digests: which there are, and whole messages. Through aws-lc, and through [`rust_crypto`]
+//! Message digests: which there are, and whole messages. Through aws-lc, and through `rust_crypto`
 //! those it does not have.
 #![allow(unsafe_code, reason = "aws-lc-rs offers neither MD5 nor SHA3-224 and panics on failure")]
 

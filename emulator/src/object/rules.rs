@@ -1,7 +1,7 @@
 //! What attributes an object of each class has, who may set them when, and what they are otherwise.
 //!
 //! One row an attribute; a class is a few tables of rows. What each type of key adds stands in
-//! [`key_types`]. Sources: PKCS#11 v2.40 sections 4.4 to
+//! `key_types`. Sources: PKCS#11 v2.40 sections 4.4 to
 //! 4.10 and the tables of each key type in the Current Mechanisms document; the vendor's defaults
 //! from "Key Attribute Defaults" (Documented); vendor attributes from pycryptoki's
 //! `attributes.py` (Documented).
