@@ -181,10 +181,13 @@ pub enum Request<'a> {
     SeedRandom(SessionHandle, Cow<'a, [u8]>),
     /// The object, sealed under the cloning domain.
     Extract(SessionHandle, ObjectHandle),
-    /// An object from another partition of the domain.
-    Insert(SessionHandle, Cow<'a, [u8]>),
+    /// An object from another partition of the domain; with a generation, unless it was destroyed
+    /// here after that.
+    Insert(SessionHandle, Cow<'a, [u8]>, Option<u64>),
     /// Every object the session sees.
     Inventory(SessionHandle),
+    /// An object was destroyed elsewhere: a copy that is on its way here is not to be taken.
+    Bury(SessionHandle, Ouid),
 }
 
 /// What to do with which key.
@@ -260,8 +263,10 @@ pub enum Reply {
     Pair(Found, Found),
     /// To `Encapsulate`: the ciphertext, and the key in it where there was room.
     Encapsulated(Output, Option<Found>),
-    /// To `Find` and `Inventory`.
+    /// To `Find`.
     Objects(Vec<Found>),
+    /// To `Inventory`: the objects, and a generation of the HSM that is no later than they.
+    Inventory(Vec<Found>, u64),
     /// To `ObjectSize`.
     Size(u64),
     /// To `Attributes`, in the order asked.
@@ -413,6 +418,7 @@ impl Request<'_> {
             | Self::Locate(..)
             | Self::Extract(..)
             | Self::Insert(..)
+            | Self::Bury(..)
             | Self::Inventory(_) => Audience::Member,
         }
     }
@@ -440,6 +446,7 @@ impl Request<'_> {
             | Self::SeedRandom(..)
             | Self::Extract(..)
             | Self::Count(_, _, Counting::Set(_))
+            | Self::Bury(..)
             | Self::Inventory(_) => true,
             // Two sessions, two wrong PINs counted, two keys, a part fed twice.
             Self::InitToken { .. }
@@ -648,7 +655,8 @@ impl Request<'_> {
             Self::Random(_, len) => Request::Random(session, *len),
             Self::SeedRandom(_, seed) => Request::SeedRandom(session, Cow::Borrowed(seed)),
             Self::Extract(_, target) => Request::Extract(session, object(*target)?),
-            Self::Insert(_, blob) => Request::Insert(session, Cow::Borrowed(blob)),
+            Self::Insert(_, blob, since) => Request::Insert(session, Cow::Borrowed(blob), *since),
+            Self::Bury(_, ouid) => Request::Bury(session, *ouid),
             Self::Inventory(_) => Request::Inventory(session),
         })
     }

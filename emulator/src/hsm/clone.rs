@@ -13,7 +13,7 @@ use crate::hsm::records;
 use crate::hsm::session::Session;
 use crate::mechanisms::broken;
 use crate::object::Template;
-use crate::wire::{Found, Request};
+use crate::wire::{Found, Reply, Request};
 
 /// Partition policies 0 and 4 (Documented).
 const POLICY_PRIVATE_CLONING: u32 = 0;
@@ -66,11 +66,17 @@ impl Partition {
         Ok([&[mark], sealed.as_slice()].concat())
     }
 
-    /// Takes an object of the domain in. One that is here already stays as it is.
+    /// Takes an object of the domain in. One that is here already stays as it is; one that was
+    /// destroyed here after the generation is not taken.
     ///
     /// # Errors
-    /// `CloneFailed` for a blob of another domain.
-    pub(super) fn insert(&self, session: &Session, blob: &[u8]) -> Result<Found> {
+    /// `CloneFailed` for a blob of another domain, `ObjectHandleInvalid` for one that was destroyed.
+    pub(super) fn insert(
+        &self,
+        session: &Session,
+        blob: &[u8],
+        unless_destroyed_since: Option<u64>,
+    ) -> Result<Found> {
         let (key, sealed) = match blob.split_first() {
             Some((&UNDER_DOMAIN, sealed)) => (self.domain(session)?, sealed),
             Some((&PUBLIC, sealed)) => (public_key()?, sealed),
@@ -87,15 +93,21 @@ impl Partition {
             ));
         }
         let identity = attributes.find(CKA_OUID).cloned().ok_or_else(gone)?;
-        if let Some(ouid) = identity.as_bytes().and_then(|bytes| bytes.try_into().ok())
-            && let Ok(crate::wire::Reply::Object(found)) =
-                self.handle_object(&Request::Locate(session.handle, ouid), Some(session))
-        {
+        let ouid = identity.as_bytes().and_then(|bytes| bytes.try_into().ok());
+        let here = || {
+            let request = Request::Locate(session.handle, ouid?);
+            match self.handle_object(&request, Some(session)) {
+                Ok(Reply::Object(found)) => Some(found),
+                _ => None,
+            }
+        };
+        if let Some(found) = here() {
             return Ok(found);
         }
         let class = records::class_of(&attributes)?;
-        let objects = vec![(class, Template(attributes.0))];
-        self.add_all(session, objects)?.pop().ok_or_else(gone)
+        self.add_copy(session, class, Template(attributes.0), unless_destroyed_since)
+            // Another process may have brought it between the look and the write.
+            .or_else(|error| here().ok_or(error))
     }
 
     /// The key of the cloning domain, which a login opens.

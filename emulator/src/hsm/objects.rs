@@ -162,8 +162,10 @@ impl Partition {
             }
             Request::Inventory(session) => {
                 let session = self.sessions.present(seat, *session)?;
+                let generation = self.store.committed_generation()?;
                 let held = self.search(&session.application, &Template::new())?;
-                Ok(Reply::Objects(held.iter().map(|held| held.found()).collect()))
+                let found = held.iter().map(|held| held.found()).collect();
+                Ok(Reply::Inventory(found, generation))
             }
             Request::GenerateKey(session, mechanism, template) => {
                 let session = self.sessions.present(seat, *session)?;
@@ -198,8 +200,14 @@ impl Partition {
             Request::Extract(session, object) => {
                 self.extract(&*self.sessions.present(seat, *session)?, *object).map(Reply::Bytes)
             }
-            Request::Insert(session, blob) => {
-                self.insert(&*self.sessions.present(seat, *session)?, blob).map(Reply::Object)
+            Request::Insert(session, blob, since) => {
+                let session = self.sessions.present(seat, *session)?;
+                self.insert(&session, blob, *since).map(Reply::Object)
+            }
+            Request::Bury(session, ouid) => {
+                self.sessions.present(seat, *session)?;
+                self.store.bury(&self.serial, *ouid)?;
+                Ok(Reply::Done)
             }
             _ => Err(Error::new(Cause::GeneralError, "a request went to the wrong room")),
         }
@@ -456,11 +464,7 @@ impl Partition {
         for (class, attributes) in &objects {
             self.may_add(session, *class, attributes)?;
             if attributes.flag(CKA_TOKEN) == Some(true) {
-                let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
-                let ouid = attributes.bytes(CKA_OUID).and_then(|ouid| ouid.try_into().ok());
-                records.push(self.with_key(&session.application, private, |key| {
-                    records::new_record(attributes, key, ouid)
-                })?);
+                records.push(self.record(session, attributes)?);
             }
         }
         let mut stored = self.store_all(&records)?.into_iter();
@@ -473,6 +477,33 @@ impl Partition {
             });
         }
         Ok(added)
+    }
+
+    /// Adds a copy of what another partition has, unless it was destroyed here after the generation.
+    ///
+    /// # Errors
+    /// As [`Partition::may_add`]; `ObjectHandleInvalid` when it was destroyed.
+    pub(super) fn add_copy(
+        &self,
+        session: &Session,
+        class: Class,
+        attributes: Template,
+        unless_destroyed_since: Option<u64>,
+    ) -> Result<Found> {
+        self.may_add(session, class, &attributes)?;
+        if attributes.flag(CKA_TOKEN) != Some(true) {
+            return self.add_session_object(session, class, attributes);
+        }
+        let record = self.record(session, &attributes)?;
+        self.store_all(&[NewObject { unless_destroyed_since, ..record }])?.pop().ok_or_else(gone)
+    }
+
+    fn record(&self, session: &Session, attributes: &Template) -> Result<NewObject> {
+        let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
+        let ouid = attributes.bytes(CKA_OUID).and_then(|ouid| ouid.try_into().ok());
+        self.with_key(&session.application, private, |key| {
+            records::new_record(attributes, key, ouid)
+        })
     }
 
     fn store_all(&self, records: &[NewObject]) -> Result<Vec<Found>> {

@@ -372,6 +372,7 @@ impl Partition {
             | Request::Decapsulate(..)
             | Request::Extract(..)
             | Request::Insert(..)
+            | Request::Bury(..)
             | Request::Inventory(_) => self.handle_object(request, seat),
         }
     }

@@ -47,6 +47,7 @@ pub(super) fn new_record(
         application: column(CKA_APPLICATION),
         private: attributes.flag(CKA_PRIVATE).unwrap_or(false),
         ouid,
+        unless_destroyed_since: None,
         attributes: encode(&open)?.to_vec(),
         secret: seal(&secret, key)?,
     })
@@ -134,7 +135,9 @@ impl From<StoreError> for Error {
         let cause = match &error {
             StoreError::Full { .. } => Cause::DeviceMemory,
             StoreError::ReadOnly { .. } => Cause::TokenWriteProtected,
-            StoreError::NoSuchObject { .. } => Cause::ObjectHandleInvalid,
+            StoreError::NoSuchObject { .. } | StoreError::Destroyed { .. } => {
+                Cause::ObjectHandleInvalid
+            }
             StoreError::NoSuchPartition { .. } => Cause::TokenNotPresent,
             _ => Cause::DeviceError,
         };

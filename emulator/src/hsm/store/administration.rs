@@ -170,8 +170,14 @@ fn empty_partition(connection: &Connection, number: i64) -> Result<(), Trouble> 
     Ok(())
 }
 
-fn wipe_objects(connection: &Connection, number: i64) -> Result<(), Trouble> {
+fn wipe_objects(connection: &Connection, turn: &Turn, number: i64) -> Result<(), Trouble> {
     exists(connection, number)?;
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO destroyed (partition, ouid, generation) \
+             SELECT partition, ouid, ?2 FROM objects WHERE partition = ?1",
+        )?
+        .execute([number, turn.generation.cast_signed()])?;
     connection.prepare_cached("DELETE FROM objects WHERE partition = ?1")?.execute([number])?;
     connection
         .prepare_cached("UPDATE usage SET objects = 0, bytes = 0 WHERE partition = ?1")?
@@ -274,7 +280,7 @@ pub(super) fn apply(connection: &Connection, turn: &mut Turn, step: &Step) -> Re
         }
         Step::WipeObjects(serial) => {
             turn.everything();
-            wipe_objects(connection, partition_number(serial)?)
+            wipe_objects(connection, turn, partition_number(serial)?)
         }
         Step::PutRole(serial, record) => put_role(connection, partition_number(serial)?, record),
         Step::RemoveRole(serial, role) => {

@@ -111,6 +111,12 @@ pub enum StoreError {
         /// The OUID.
         ouid: [u8; 12],
     },
+    /// The object was destroyed while it was on its way here.
+    #[error("the object with OUID {} was destroyed meanwhile", hex(ouid))]
+    Destroyed {
+        /// The OUID.
+        ouid: [u8; 12],
+    },
     /// The object changed since it was read.
     #[error("object {handle} is of generation {found}, not {expected}")]
     Conflict {

@@ -32,6 +32,7 @@ pub(super) struct Turn {
     next_handle: i64,
     kind: i64,
     handles: Vec<u64>,
+    buries: bool,
 }
 
 impl Turn {
@@ -49,6 +50,7 @@ impl Turn {
             next_handle,
             kind: 0,
             handles: Vec::new(),
+            buries: false,
         })
     }
 
@@ -78,9 +80,14 @@ impl Turn {
         self.kind |= EVERYTHING;
     }
 
+    /// Notes that an object is known to be destroyed.
+    pub(super) fn burial(&mut self) {
+        self.buries = true;
+    }
+
     /// Whether there is nothing to commit.
     pub(super) fn is_idle(&self) -> bool {
-        self.kind == 0 && self.handles.is_empty()
+        self.kind == 0 && self.handles.is_empty() && !self.buries
     }
 
     /// Writes the row.
@@ -105,6 +112,9 @@ impl Turn {
             let last = self.generation.saturating_sub(KEPT_GENERATIONS);
             connection
                 .prepare_cached("DELETE FROM journal WHERE generation <= ?1")?
+                .execute([last.cast_signed()])?;
+            connection
+                .prepare_cached("DELETE FROM destroyed WHERE generation <= ?1")?
                 .execute([last.cast_signed()])?;
         }
         Ok(())

@@ -206,7 +206,7 @@ pub trait Store: Send + Sync + Debug {
     /// `ouid_of` must not call the store.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchPartition`], [`StoreError::DuplicateOuid`].
+    /// [`StoreError::NoSuchPartition`], [`StoreError::DuplicateOuid`], [`StoreError::Destroyed`].
     fn insert_objects(
         &self,
         partition: &str,
@@ -237,6 +237,13 @@ pub trait Store: Send + Sync + Debug {
     /// # Errors
     /// The common ones.
     fn delete_object(&self, handle: u64) -> Result<bool, StoreError>;
+
+    /// Notes that an object was destroyed elsewhere, so that a copy on its way here is refused; see
+    /// [`NewObject::unless_destroyed_since`]. Known for as long as the journal goes back.
+    ///
+    /// # Errors
+    /// The common ones.
+    fn bury(&self, partition: &str, ouid: [u8; 12]) -> Result<(), StoreError>;
 
     /// Handles of the objects of a partition that match, ascending. None where there is no
     /// partition.

@@ -45,6 +45,9 @@ pub(super) fn insert(
     let mut handles = Vec::with_capacity(objects.len());
     let mut bytes = 0_i64;
     for object in objects {
+        if let (Some(ouid), Some(since)) = (object.ouid, object.unless_destroyed_since) {
+            refuse_destroyed(connection, partition, ouid, since)?;
+        }
         let handle = turn.take_handle();
         let mut attempts = 0;
         loop {
@@ -96,6 +99,41 @@ pub(super) fn insert(
             counter.cast_signed()
         ])?;
     Ok(handles)
+}
+
+fn refuse_destroyed(
+    connection: &Connection,
+    partition: i64,
+    ouid: [u8; 12],
+    since: u64,
+) -> Result<(), Trouble> {
+    let destroyed = connection
+        .prepare_cached("SELECT generation FROM destroyed WHERE partition = ?1 AND ouid = ?2")?
+        .query_row(params![partition, ouid], |row| row.get::<_, i64>(0))
+        .optional()?;
+    match destroyed {
+        Some(generation) if generation.cast_unsigned() > since => {
+            Err(StoreError::Destroyed { ouid }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Notes that an object was destroyed, whether it was here or is only on its way.
+pub(super) fn bury(
+    connection: &Connection,
+    turn: &mut Turn,
+    partition: i64,
+    ouid: [u8; 12],
+) -> Result<(), Trouble> {
+    connection
+        .prepare_cached(
+            "INSERT INTO destroyed (partition, ouid, generation) VALUES (?1, ?2, ?3) \
+             ON CONFLICT DO UPDATE SET generation = excluded.generation",
+        )?
+        .execute(params![partition, ouid, turn.generation.cast_signed()])?;
+    turn.burial();
+    Ok(())
 }
 
 fn object_from(row: &Row<'_>) -> Result<ObjectRecord, Trouble> {
@@ -191,12 +229,15 @@ pub(super) fn delete(
     let gone = connection
         .prepare_cached(
             "DELETE FROM objects WHERE handle = ?1 \
-             RETURNING partition, length(attributes) + length(secret)",
+             RETURNING partition, length(attributes) + length(secret), ouid",
         )?
-        .query_row([key], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        .query_row([key], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, [u8; 12]>(2)?))
+        })
         .optional()?;
-    let Some((partition, bytes)) = gone else { return Ok(false) };
+    let Some((partition, bytes, ouid)) = gone else { return Ok(false) };
     add_usage(connection, partition, -1, bytes.saturating_neg())?;
+    bury(connection, turn, partition, ouid)?;
     turn.object(key);
     Ok(true)
 }

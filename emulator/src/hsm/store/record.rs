@@ -81,6 +81,9 @@ pub struct NewObject {
     pub private: bool,
     /// CKA_OUID. `None` asks for the next of the partition.
     pub ouid: Option<[u8; 12]>,
+    /// For a copy of what is elsewhere: it is not stored when an object of its OUID was destroyed
+    /// here after this generation.
+    pub unless_destroyed_since: Option<u64>,
     /// The attributes; opaque.
     pub attributes: Vec<u8>,
     /// The secret; sealed.

@@ -113,6 +113,11 @@ impl Store for SqliteStore {
         self.write(|connection, turn| objects::delete(connection, turn, handle))
     }
 
+    fn bury(&self, partition: &str, ouid: [u8; 12]) -> Result<(), StoreError> {
+        let number = partition_number(partition)?;
+        self.write(|connection, turn| objects::bury(connection, turn, number, ouid))
+    }
+
     fn find(&self, partition: &str, query: &Query) -> Result<Vec<u64>, StoreError> {
         let number = partition_number(partition)?;
         if let Some(found) = self.recall(number, query) {

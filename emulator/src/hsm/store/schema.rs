@@ -6,6 +6,7 @@
 //! | `partitions`, `usage` | a partition; what changes with every object stands apart from the rest |
 //! | `roles` | a role of a partition |
 //! | `objects` | an object; the columns that are searched, then what is opaque |
+//! | `destroyed` | an object that was destroyed, for as long as the journal tells of it |
 //! | `journal` | a committed write, see `journal` |
 //!
 //! Serial numbers of partitions are stored as integers, since they stand in every index entry.
@@ -19,8 +20,21 @@ use super::error::Trouble;
 /// `LUNA`: what `file` and SQLite itself can tell our files by.
 pub(super) const APPLICATION_ID: i64 = 0x4c55_4e41;
 
-/// The format this release writes. Format 1 is the first.
-pub(super) const FORMAT: i64 = 1;
+/// The format this release writes. Format 1 is the first; it had no table `destroyed`.
+pub(super) const FORMAT: i64 = 2;
+
+/// The oldest format this release brings up to its own.
+const OLDEST: i64 = 1;
+
+const DESTROYED: &str = "
+CREATE TABLE IF NOT EXISTS destroyed (
+    partition INTEGER NOT NULL,
+    ouid BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (partition, ouid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS destroyed_by_generation ON destroyed (generation);
+";
 
 const TABLES: &str = "
 CREATE TABLE hsm (
@@ -98,8 +112,18 @@ CREATE TABLE journal (
 /// Makes the tables in an empty database.
 pub(super) fn create(connection: &Connection) -> Result<(), Trouble> {
     connection.execute_batch(TABLES)?;
+    connection.execute_batch(DESTROYED)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", FORMAT)?;
+    Ok(())
+}
+
+/// Brings a store of an older release up to this one's format. A second process that does the same
+/// at the same time changes nothing.
+pub(super) fn upgrade(connection: &Connection) -> Result<(), Trouble> {
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {DESTROYED} PRAGMA user_version = {FORMAT}; COMMIT;"
+    ))?;
     Ok(())
 }
 
@@ -108,6 +132,8 @@ pub(super) fn create(connection: &Connection) -> Result<(), Trouble> {
 pub(super) enum Kind {
     /// A store of this release.
     Ours,
+    /// A store of an earlier release.
+    Older,
     /// A store of a later release, with its format.
     Newer(i64),
     /// Somebody else's, or nobody's.
@@ -122,6 +148,7 @@ pub(super) fn kind(connection: &Connection) -> Result<Kind, Trouble> {
     }
     Ok(match mark("user_version")? {
         FORMAT => Kind::Ours,
+        OLDEST..FORMAT => Kind::Older,
         newer if newer > FORMAT => Kind::Newer(newer),
         _ => Kind::Foreign("its format number is none this project ever used"),
     })

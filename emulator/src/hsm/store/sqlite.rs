@@ -294,6 +294,20 @@ impl SqliteStore {
         }
     }
 
+    fn upgrade(&self, connection: &Connection) -> Result<(), Trouble> {
+        let mut patience = Patience::default();
+        loop {
+            match schema::upgrade(connection) {
+                Err(trouble) if trouble.is_busy() => {
+                    // Whatever was begun is over; that there was nothing is no trouble.
+                    let _ = connection.execute_batch("ROLLBACK");
+                    patience.wait(&self.database)?;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Reads the marks of the file over a new connection.
     fn introduce(&self, connection: &Connection) -> Result<(), Trouble> {
         let path = || self.database.clone();
@@ -306,6 +320,9 @@ impl SqliteStore {
         };
         match kind {
             Kind::Ours => {}
+            // Nothing new is read where nothing can be written.
+            Kind::Older if connection.is_readonly(MAIN_DB)? => {}
+            Kind::Older => self.upgrade(connection)?,
             Kind::Newer(found) => {
                 let known = schema::FORMAT;
                 return Err(StoreError::NewerFormat { path: path(), found, known }.into());

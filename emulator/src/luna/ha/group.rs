@@ -517,7 +517,9 @@ impl Group {
                     // A recovered member had its login already when the application asks again.
                     return Err(error);
                 }
-                Err(Fault::Refused(error)) if lacks(&error) || already(&error) => {}
+                Err(Fault::Refused(error)) if lacks(&error) || already(&error) => {
+                    self.bury(session, place, request);
+                }
                 Err(fault) => {
                     self.drop_member(place, &fault);
                     if matches!(fault, Fault::Lost(_)) && answer.is_none() {
@@ -529,6 +531,15 @@ impl Group {
         let answer = answer.ok_or_else(nobody)?;
         self.remember(request);
         Ok(answer)
+    }
+
+    /// What a member lacks and others have destroyed may be on its way there.
+    fn bury(&self, session: &GroupSession, place: usize, request: &Request<'_>) {
+        let Request::Destroy(_, object) = request else { return };
+        let Some(entry) = self.handles.find(*object).filter(|entry| entry.token) else { return };
+        if let Err(fault) = self.send(session, place, &Request::Bury(NONE, entry.ouid)) {
+            self.drop_member(place, &fault);
+        }
     }
 
     /// A use that one member counted is counted by the others too, now or when they are back.
@@ -629,7 +640,7 @@ impl Group {
     }
 }
 
-fn lacks(error: &Error) -> bool {
+pub(super) fn lacks(error: &Error) -> bool {
     matches!(
         error.cause(),
         Cause::ObjectHandleInvalid

@@ -111,8 +111,9 @@ impl Group {
                 .find_map(|from| self.handles.on(handle, from).map(|own| (from, own)));
             let (Some(owner), Some((source, own))) = (owner, source) else { continue };
             let found = crate::wire::Found { handle: own, ouid: entry.ouid, token: false };
-            let copy =
-                self.carry(owner, source, place, found).map_err(|carry| format!("{carry:?}"))?;
+            let copy = self
+                .carry(owner, source, place, found, None)
+                .map_err(|carry| format!("{carry:?}"))?;
             self.meet(place, copy, entry.owner);
         }
         Ok(())

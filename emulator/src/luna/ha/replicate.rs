@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Cause, Class, Error, Result};
-use crate::luna::ha::group::{Group, GroupSession, strange};
+use crate::luna::ha::group::{Group, GroupSession, lacks, strange};
 use crate::wire::{Fault, Found, Reply, Request};
 
 impl Group {
@@ -32,7 +32,7 @@ impl Group {
         }
         for target in self.in_order().into_iter().filter(|place| *place != source) {
             for found in &made {
-                match self.carry(session, source, target, *found) {
+                match self.carry(session, source, target, *found, None) {
                     Ok(copy) => {
                         self.meet(target, copy, Some(session.id));
                     }
@@ -79,13 +79,14 @@ impl Group {
         }
     }
 
-    /// One object from one member to another.
+    /// One object from one member to another, unless it was destroyed there after the generation.
     pub(super) fn carry(
         &self,
         session: &GroupSession,
         source: usize,
         target: usize,
         found: Found,
+        unless_destroyed_since: Option<u64>,
     ) -> Result<Found, Carry> {
         let from = self.member_session(session, source).map_err(Carry::Source)?;
         let giver = self.member(source).map_err(|error| Carry::Source(error.into()))?;
@@ -100,46 +101,41 @@ impl Group {
         };
         let to = self.member_session(session, target).map_err(Carry::Target)?;
         let taker = self.member(target).map_err(|error| Carry::Target(error.into()))?;
-        match taker.call(&Request::Insert(to, Cow::Owned(blob))) {
+        match taker.call(&Request::Insert(to, Cow::Owned(blob), unless_destroyed_since)) {
             Ok(Reply::Object(copy)) => Ok(copy),
             Ok(_) => Err(Carry::Target(strange().into())),
             Err(fault) => Err(Carry::Target(fault)),
         }
     }
 
-    fn was_destroyed(&self, session: &GroupSession, place: usize, found: Found) -> bool {
-        let Ok(own) = self.member_session(session, place) else { return false };
-        let asked = self.member(place).map(|it| it.call(&Request::Locate(own, found.ouid)));
-        matches!(asked, Ok(Err(Fault::Refused(error))) if error.cause() == Cause::ObjectHandleInvalid)
-    }
-
     /// Token objects of one member that another lacks, carried over.
+    ///
+    /// Other processes make and destroy objects meanwhile, and this one may be killed at any moment.
+    /// What they destroy while it travels is refused by the member it travels to, which knows what
+    /// it has seen destroyed since it told what it has.
     pub(super) fn synchronize_member(
         &self,
         session: &GroupSession,
         source: usize,
         target: usize,
     ) -> Result<usize, Carry> {
-        let list = |place: usize| -> Result<Vec<Found>, Fault> {
+        let list = |place: usize| -> Result<(Vec<Found>, u64), Fault> {
             let handle = self.member_session(session, place)?;
             match self.member(place)?.call(&Request::Inventory(handle))? {
-                Reply::Objects(objects) => Ok(objects),
+                Reply::Inventory(objects, generation) => Ok((objects, generation)),
                 _ => Err(strange().into()),
             }
         };
+        let (theirs, generation) = list(target).map_err(Carry::Target)?;
         let theirs: std::collections::HashSet<_> =
-            list(target).map_err(Carry::Target)?.into_iter().map(|found| found.ouid).collect();
+            theirs.into_iter().map(|found| found.ouid).collect();
         let mut carried = 0;
-        for found in list(source).map_err(Carry::Source)? {
+        for found in list(source).map_err(Carry::Source)?.0 {
             if found.token && !theirs.contains(&found.ouid) {
-                let copy = self.carry(session, source, target, found)?;
-                if self.was_destroyed(session, source, found) {
-                    // Another process destroyed it while it travelled, before the copy was there.
-                    let own = self.member_session(session, target).map_err(Carry::Target)?;
-                    let taker = self.member(target).map_err(|e| Carry::Target(e.into()))?;
-                    let _ = taker.call(&Request::Destroy(own, copy.handle));
-                    continue;
-                }
+                let copy = match self.carry(session, source, target, found, Some(generation)) {
+                    Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => continue,
+                    outcome => outcome?,
+                };
                 let handle = self.meet(source, found, None);
                 self.meet(target, copy, None);
                 debug_assert_eq!(self.handles.on(handle, target), Some(copy.handle));

@@ -34,7 +34,11 @@ struct TestLink {
     epoch: AtomicU64,
     /// The answer to the next request of this name is lost.
     lose_next: Mutex<Option<&'static str>>,
+    /// Happens before the next request of this name.
+    before_next: Mutex<Option<(&'static str, Event)>>,
 }
+
+type Event = Box<dyn FnOnce() + Send>;
 
 impl TestLink {
     fn cut(&self) {
@@ -57,8 +61,12 @@ impl Link for TestLink {
         if self.cut.load(Ordering::SeqCst) {
             return Err(Fault::Unreachable("cut".into()));
         }
-        let reply = self.partition.handle(request)?;
         let name = format!("{request:?}");
+        let event = self.before_next.lock().take_if(|(wanted, _)| name.starts_with(*wanted));
+        if let Some((_, event)) = event {
+            event();
+        }
+        let reply = self.partition.handle(request)?;
         let mut lose = self.lose_next.lock();
         if lose.is_some_and(|wanted| name.starts_with(wanted)) {
             *lose = None;
@@ -100,18 +108,24 @@ fn member(serial: &str, domain: &str) -> Arc<TestLink> {
     store.apply(&partition_steps(&plan, 0).unwrap()).unwrap();
     let store: Arc<dyn Store> = Arc::new(store);
     let appliance = Appliance::over(&store, |_| Ok(profile)).unwrap();
+    link(serial, &appliance.partitions()[0])
+}
+
+fn link(serial: &str, partition: &Arc<Partition>) -> Arc<TestLink> {
     Arc::new(TestLink {
         serial: serial.into(),
-        partition: Arc::clone(&appliance.partitions()[0]),
+        partition: Arc::clone(partition),
         cut: AtomicBool::new(false),
         epoch: AtomicU64::new(0),
         lose_next: Mutex::new(None),
+        before_next: Mutex::new(None),
     })
 }
 
 struct Rig {
     links: Vec<Arc<TestLink>>,
     group: Group,
+    application: ApplicationId,
     clock: Arc<ManualClock>,
 }
 
@@ -122,6 +136,15 @@ impl Rig {
             .enumerate()
             .map(|(at, domain)| member(&format!("{}", 100 + at), domain))
             .collect();
+        Self::over(links, enhanced, 1)
+    }
+
+    /// Another process with the same members.
+    fn other_process(&self) -> Self {
+        Self::over(self.links.iter().map(|it| link(&it.serial, &it.partition)).collect(), true, 2)
+    }
+
+    fn over(links: Vec<Arc<TestLink>>, enhanced: bool, process: u64) -> Self {
         let clock = Arc::new(ManualClock::default());
         let entry = GroupEntry {
             label: "grp".into(),
@@ -134,11 +157,11 @@ impl Rig {
         let as_links = links.iter().map(|link| Arc::clone(link) as Arc<dyn Link>).collect();
         let time: Arc<dyn Clock> = clock.clone();
         let group = Group::new(&entry, as_links, recovery, time.clone(), Log::none(time));
-        Self { links, group, clock }
+        Self { links, group, application: ApplicationId { major: 0, minor: process }, clock }
     }
 
     fn session(&self) -> Arc<GroupSession> {
-        self.group.open(ApplicationId { major: 0, minor: 1 }, true).unwrap()
+        self.group.open(self.application, true).unwrap()
     }
 
     fn logged_in(&self) -> Arc<GroupSession> {
@@ -179,7 +202,7 @@ impl Rig {
             panic!("no session");
         };
         link.call(&Request::Login(own, Role::CryptoOfficer, Pin::new(CO_PIN))).unwrap();
-        let Ok(Reply::Objects(objects)) = link.call(&Request::Inventory(own)) else {
+        let Ok(Reply::Inventory(objects, _)) = link.call(&Request::Inventory(own)) else {
             panic!("no inventory");
         };
         link.call(&Request::CloseSession(own)).unwrap();
@@ -377,4 +400,37 @@ fn administration_goes_to_members() {
     let session = rig.logged_in();
     let pins = Request::SetPin { session: NONE, old: Pin::new(CO_PIN), new: Pin::new(CO_PIN) };
     assert_eq!(rig.refusal(&session, &pins), Cause::FunctionNotSupported);
+}
+
+/// Whoever brings a member up to date may be killed between any two of its requests.
+#[test]
+fn what_another_process_destroys_while_it_travels_does_not_come_back() {
+    let rig = Arc::new(Rig::new(&["d", "d"], true));
+    let session = rig.logged_in();
+    let late = rig.other_process();
+    let its_session = late.session();
+    late.call(&its_session, &Request::Login(NONE, Role::CryptoOfficer, Pin::new(CO_PIN)));
+
+    // The second member is behind for the other process alone, which finds there what the first
+    // process has made in between, and brings what it has destroyed since.
+    let made = Arc::new(Mutex::new(None));
+    let (making, by) = (Arc::clone(&made), (Arc::clone(&rig), Arc::clone(&session)));
+    let destroying = (Arc::clone(&rig), session);
+    *late.links[0].before_next.lock() =
+        Some(("Inventory", Box::new(move || *making.lock() = Some(by.0.key(&by.1, true)))));
+    let known = Arc::clone(&made);
+    *late.links[1].before_next.lock() = Some((
+        "Insert",
+        Box::new(move || {
+            let key = known.lock().unwrap();
+            destroying.0.call(&destroying.1, &Request::Destroy(NONE, key));
+        }),
+    ));
+    late.links[1].epoch.fetch_add(1, Ordering::SeqCst);
+    late.clock.advance(Duration::from_secs(61));
+    let _ = late.group.state();
+    assert!(late.links.iter().all(|link| link.before_next.lock().is_none()), "both have happened");
+    assert!(made.lock().is_some());
+    assert_eq!([0, 1].map(|at| rig.count(at)), [0, 0]);
+    assert!(late.group.state().iter().all(|(_, status)| *status == CKR_OK));
 }

@@ -60,6 +60,7 @@ fn objects_come_back_as_they_were() {
             application: vec![2],
             private: false,
             ouid: Some([0xab; 12]),
+            unless_destroyed_since: None,
             attributes: vec![3; 5000],
             secret: Vec::new(),
         };
@@ -142,6 +143,42 @@ fn handles_and_ouids_are_never_used_twice() {
             store.insert_objects(OTHER, &[object("a")], &|_| [0; 12]),
             Err(StoreError::DuplicateOuid { .. })
         ));
+    });
+}
+
+#[test]
+fn a_copy_of_what_was_destroyed_meanwhile_is_refused() {
+    on_both(|store| {
+        let copy = |since| NewObject {
+            ouid: Some([1; 12]),
+            unless_destroyed_since: Some(since),
+            ..object("copy")
+        };
+        let before = store.committed_generation().unwrap();
+        let refused = |since| {
+            let outcome = store.insert_objects(PARTITION, &[object("a"), copy(since)], &ouid_of);
+            assert!(
+                matches!(outcome, Err(StoreError::Destroyed { ouid }) if ouid == [1; 12]),
+                "{outcome:?}"
+            );
+            assert_eq!(store.count(PARTITION).unwrap().objects, 0);
+        };
+        let here = store.insert_objects(PARTITION, &[copy(before)], &ouid_of).unwrap();
+        assert!(store.delete_object(here[0]).unwrap());
+        refused(before);
+        // Destroyed before it was looked for, it may come back, and go again with all others.
+        let after = store.committed_generation().unwrap();
+        store.insert_objects(PARTITION, &[copy(after)], &ouid_of).unwrap();
+        store.apply(&[Step::WipeObjects(PARTITION.to_owned())]).unwrap();
+        refused(after);
+        // One that never came here was destroyed all the same; other partitions have their own.
+        let wiped = store.committed_generation().unwrap();
+        store.bury(PARTITION, [1; 12]).unwrap();
+        refused(wiped);
+        store.insert_objects(OTHER, &[copy(before)], &ouid_of).unwrap();
+        // A restored backup does not ask.
+        let restored = NewObject { ouid: Some([1; 12]), ..object("restored") };
+        store.insert_objects(PARTITION, &[restored], &ouid_of).unwrap();
     });
 }
 

@@ -62,6 +62,7 @@ fn object(label: &str) -> NewObject {
         application: Vec::new(),
         private: true,
         ouid: None,
+        unless_destroyed_since: None,
         attributes: label.repeat(10).into_bytes(),
         secret: vec![0xee; 60],
     }

@@ -136,14 +136,35 @@ fn a_later_format_is_refused() {
     let path = folder.path().join(DATABASE_FILE);
     let mut bytes = fs::read(&path).unwrap();
     // The user version stands at byte 60 of the header, big-endian.
-    bytes[60..64].copy_from_slice(&2_u32.to_be_bytes());
+    bytes[60..64].copy_from_slice(&3_u32.to_be_bytes());
     fs::write(&path, &bytes).unwrap();
     let error = open(folder.path()).unwrap_err();
-    assert!(matches!(error, StoreError::NewerFormat { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerFormat { found: 3, known: 2, .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
     bytes[60..64].copy_from_slice(&0_u32.to_be_bytes());
     fs::write(&path, &bytes).unwrap();
     assert!(matches!(open(folder.path()), Err(StoreError::NotADatabase { .. })));
+}
+
+/// Format 1, of the first releases, had no table of what was destroyed.
+#[test]
+fn an_earlier_format_is_brought_up_to_date() {
+    let folder = closed();
+    let connection = rusqlite::Connection::open(folder.path().join(DATABASE_FILE)).unwrap();
+    connection.execute_batch("DROP TABLE destroyed; PRAGMA user_version = 1").unwrap();
+    drop(connection);
+    let handle = {
+        let store = open(folder.path()).unwrap();
+        let handles = store.insert_objects(PARTITION, &[object("a")], &ouid_of).unwrap();
+        handles[0]
+    };
+    let store = open(folder.path()).unwrap();
+    assert!(store.delete_object(handle).unwrap());
+    drop(store);
+    let connection = rusqlite::Connection::open(folder.path().join(DATABASE_FILE)).unwrap();
+    let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("PRAGMA user_version"), 2);
+    assert_eq!(count("SELECT count(*) FROM destroyed"), 1);
 }
 
 #[test]
