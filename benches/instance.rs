@@ -370,6 +370,7 @@ fn copy(pattern: &ObjectRecord, number: usize) -> Result<NewObject> {
         application: pattern.application.clone(),
         private: pattern.private,
         ouid: None,
+        unless_destroyed_since: None,
         attributes,
         secret: pattern.secret.clone(),
     })

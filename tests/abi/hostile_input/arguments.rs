@@ -127,9 +127,10 @@ impl Arguments {
         }
     }
 
-    /// Rounds in which one argument is wrong and the others are right, and four in which all are wrong alike.
+    /// Rounds in which one argument is wrong and the others are right, four in which all are wrong alike, and
+    /// one in which all are right.
     pub(super) fn rounds(&self, shapes: &[Shape]) -> usize {
-        shapes.len() * WAYS + 4
+        shapes.len() * WAYS + 5
     }
 
     /// The words of a round; rounds from [`Arguments::rounds`] on are by chance.
@@ -143,6 +144,7 @@ impl Arguments {
                 round if round < alike && round / WAYS == at => Some(round % WAYS),
                 round if round < alike => None,
                 round if round < alike + 4 => Some([0, 1, WAYS - 1, WAYS - 2][round - alike]),
+                round if round == alike + 4 => None,
                 _ if self.chance.below(3) == 0 => None,
                 _ => Some(self.chance.below(WAYS as u64) as usize),
             };
@@ -150,10 +152,13 @@ impl Arguments {
             let length = next.filter(|next| next.is_length_of(Some(*shape))).map(|_| {
                 let way = match round {
                     round if round < alike && round / WAYS == at + 1 => Some(round % WAYS),
-                    round if round < alike => None,
+                    round if round < alike || round == alike + 4 => None,
                     _ => Some(self.chance.below(WAYS as u64) as usize),
                 };
-                way.map_or(16, |way| NUMBERS[way % NUMBERS.len()])
+                // One attribute: sixteen would be the same one sixteen times.
+                way.map_or(if *shape == Shape::Template { 1 } else { 16 }, |way| {
+                    NUMBERS[way % NUMBERS.len()]
+                })
             });
             let given = if at == 0 { None } else { lengths[at - 1] };
             words.push(self.word(at, *shape, way, length, given, state));
