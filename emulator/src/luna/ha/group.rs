@@ -1,6 +1,6 @@
 //! A group: one virtual token over several members.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -32,7 +32,8 @@ pub struct Group {
     pub(super) recovery: Recovery,
     pub(super) log: Log,
     pub(super) handles: Handles,
-    pub(super) sessions: Mutex<HashMap<u64, Arc<GroupSession>>>,
+    /// In the order they were opened, so that the same calls make the same requests.
+    pub(super) sessions: Mutex<BTreeMap<u64, Arc<GroupSession>>>,
     next_session: AtomicU64,
     pub(super) login: Mutex<Option<(Role, Pin)>>,
     /// Objects are made one after the other, so that every member has them in one order; held
@@ -53,6 +54,23 @@ pub struct GroupSession {
     read_write: bool,
     members: Mutex<Vec<Option<MemberSession>>>,
     pinned: Mutex<HashMap<Purpose, usize>>,
+}
+
+impl GroupSession {
+    /// The session behind this one on a member; not one of an older connection, whose number may be
+    /// another's by now.
+    pub(super) fn behind_on(&self, place: usize, epoch: u64) -> Option<SessionHandle> {
+        let members = self.members.lock();
+        let own = members.get(place)?.as_ref()?;
+        (own.epoch == epoch).then_some(own.handle)
+    }
+
+    /// There is none any longer.
+    pub(super) fn forget_behind_on(&self, place: usize) {
+        if let Some(own) = self.members.lock().get_mut(place) {
+            *own = None;
+        }
+    }
 }
 
 struct MemberSession {
@@ -87,7 +105,7 @@ impl Group {
             recovery,
             log,
             handles: Handles::default(),
-            sessions: Mutex::new(HashMap::new()),
+            sessions: Mutex::new(BTreeMap::new()),
             next_session: AtomicU64::new(0),
             login: Mutex::new(None),
             making: Mutex::new(()),
@@ -285,6 +303,9 @@ impl Group {
 
     pub(super) fn drop_member(&self, place: usize, fault: &Fault) {
         let Some(member) = self.members.get(place) else { return };
+        if matches!(fault, Fault::Lost(_)) {
+            member.lost_an_answer();
+        }
         if !member.set_down(self.clock.now()) {
             return;
         }
@@ -330,6 +351,12 @@ impl Group {
         };
         let Reply::Session(handle) = member.call(&request)? else { return Err(strange().into()) };
         let login = self.login.lock().clone();
+        if login.is_none() && member.may_be_logged_in() {
+            match member.call(&Request::Logout(handle)) {
+                Err(fault @ (Fault::Unreachable(_) | Fault::Lost(_))) => return Err(fault),
+                Ok(_) | Err(Fault::Refused(_)) => {}
+            }
+        }
         if let Some((role, pin)) = login
             && !member.is_logged_in()
         {

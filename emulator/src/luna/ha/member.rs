@@ -19,10 +19,15 @@ pub(super) struct Member {
     /// Requests under way: the least busy member gets the next.
     busy: AtomicUsize,
     pub(super) outage: Mutex<Outage>,
+    /// What the others did while it was down, until it has done it too.
+    missed: Mutex<Vec<Missed>>,
     /// It may lack objects that others have.
     behind: AtomicBool,
     /// The epoch in which this application's login was carried out there.
     logged_in: Mutex<Option<u64>>,
+    /// The epoch in which an answer was lost while the connection stayed: the member may have a session
+    /// that nobody knows of, and keep a login alive by it.
+    unsure: Mutex<Option<u64>>,
 }
 
 /// What is known of a member that is down.
@@ -36,8 +41,6 @@ pub(super) struct Outage {
     pub(super) attempts: u32,
     /// The link itself said so, and will say when it is over.
     pub(super) told_by_link: bool,
-    /// What the others did meanwhile.
-    pub(super) missed: Vec<Missed>,
 }
 
 /// A change the member did not hear of.
@@ -58,9 +61,11 @@ impl Member {
             epoch: AtomicU64::new(presence.epoch),
             busy: AtomicUsize::new(0),
             outage: Mutex::new(Outage { told_by_link: true, ..Outage::default() }),
+            missed: Mutex::new(Vec::new()),
             // What happened before this process began is not known: compared at the first login.
             behind: AtomicBool::new(true),
             logged_in: Mutex::new(None),
+            unsure: Mutex::new(None),
         }
     }
 
@@ -105,18 +110,38 @@ impl Member {
     }
 
     pub(super) fn miss(&self, change: Missed) {
-        let mut outage = self.outage.lock();
+        let mut missed = self.missed.lock();
         // A key that is used all the time a member is down is one entry, not one a use.
         if let (
             Some(Missed::Counted(last, Counting::Used(uses))),
             Missed::Counted(ouid, Counting::Used(more)),
-        ) = (outage.missed.last_mut(), &change)
+        ) = (missed.last_mut(), &change)
             && last == ouid
         {
             *uses = uses.saturating_add(*more);
             return;
         }
-        outage.missed.push(change);
+        missed.push(change);
+    }
+
+    /// Takes what it missed, to be done now or put back.
+    pub(super) fn take_missed(&self) -> Vec<Missed> {
+        std::mem::take(&mut *self.missed.lock())
+    }
+
+    /// What could not be done comes before what was missed since.
+    pub(super) fn put_back_missed(&self, mut left: Vec<Missed>) {
+        let mut missed = self.missed.lock();
+        left.append(&mut missed);
+        *missed = left;
+    }
+
+    pub(super) fn lost_an_answer(&self) {
+        *self.unsure.lock() = Some(self.epoch());
+    }
+
+    pub(super) fn may_be_logged_in(&self) -> bool {
+        *self.unsure.lock() == Some(self.epoch())
     }
 
     pub(super) fn is_logged_in(&self) -> bool {

@@ -1,9 +1,11 @@
 //! Noticing members that were lost, and bringing them back inside a call.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::luna::ha::group::{Group, GroupSession};
+use crate::ck::SessionHandle;
+use crate::luna::ha::group::{Group, GroupSession, lacks, strange};
 use crate::luna::ha::member::{Member, Missed};
 use crate::luna::ha::replicate::Carry;
 use crate::wire::{Fault, Reply, Request};
@@ -11,10 +13,13 @@ use crate::wire::{Fault, Reply, Request};
 impl Group {
     /// Looks at every member; a few nanoseconds each while nothing has changed.
     pub fn tick(&self) {
+        // All that were lost first: who comes back is filled from those that are still up.
         for (place, member) in self.members.iter().enumerate() {
             if member.was_lost() {
                 self.drop_member(place, &Fault::Unreachable("the link is down".into()));
             }
+        }
+        for (place, member) in self.members.iter().enumerate() {
             if !member.is_up() && self.is_due(member) {
                 self.recover(place);
             }
@@ -88,6 +93,12 @@ impl Group {
         }
         let sessions: Vec<Arc<GroupSession>> = self.sessions.lock().values().cloned().collect();
         for session in &sessions {
+            self.leave(session, place).map_err(|fault| format!("{fault:?}"))?;
+        }
+        if let Some(member) = self.members.get(place) {
+            member.set_logged_in(false);
+        }
+        for session in &sessions {
             self.member_session(session, place).map_err(|fault| format!("{fault:?}"))?;
         }
         let Some(session) = sessions.first() else {
@@ -111,12 +122,33 @@ impl Group {
                 .find_map(|from| self.handles.on(handle, from).map(|own| (from, own)));
             let (Some(owner), Some((source, own))) = (owner, source) else { continue };
             let found = crate::wire::Found { handle: own, ouid: entry.ouid, token: false };
-            let copy = self
-                .carry(owner, source, place, found, None)
-                .map_err(|carry| format!("{carry:?}"))?;
-            self.meet(place, copy, entry.owner);
+            match self.carry(owner, source, place, found, None) {
+                Ok(copy) => {
+                    self.meet(place, copy, entry.owner);
+                }
+                // A logout took it, with all private session objects.
+                Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => {
+                    self.handles.forget(handle);
+                }
+                Err(carry) => return Err(format!("{carry:?}")),
+            }
         }
         Ok(())
+    }
+
+    /// Where only an answer was lost, the member still has its sessions, and in them what the group has
+    /// left since: a login, a message in parts. They begin anew, as after a loss of the connection.
+    fn leave(&self, session: &GroupSession, place: usize) -> Result<(), Fault> {
+        let member = self.member(place)?;
+        let known = session.behind_on(place, member.epoch());
+        match known.map(|handle| member.call(&Request::CloseSession(handle))) {
+            // A member that has lost it too says so, which is as good.
+            None | Some(Ok(_) | Err(Fault::Refused(_))) => {
+                session.forget_behind_on(place);
+                Ok(())
+            }
+            Some(Err(fault)) => Err(fault),
+        }
     }
 
     /// The member lacks what was made meanwhile; it gets it when somebody logs in.
@@ -126,44 +158,44 @@ impl Group {
         }
     }
 
-    /// What the others did meanwhile, done here too.
+    /// What the others did meanwhile, done here too. Before a login a member does not find private
+    /// objects: what is about one that it does not find waits for the login.
     fn catch_up(&self, session: &GroupSession, place: usize) -> Result<(), String> {
         let Some(member) = self.members.get(place) else { return Ok(()) };
-        let missed = member.outage.lock().missed.clone();
         let handle = self.member_session(session, place).map_err(|fault| format!("{fault:?}"))?;
-        for change in missed {
-            let (Missed::Destroyed(ouid) | Missed::Changed(ouid, _) | Missed::Counted(ouid, _)) =
-                &change;
-            let Ok(Reply::Object(found)) = member.call(&Request::Locate(handle, *ouid)) else {
-                continue;
-            };
-            let request = match &change {
-                Missed::Destroyed(_) => Request::Destroy(handle, found.handle),
-                Missed::Changed(_, template) => Request::SetAttributes(
-                    handle,
-                    found.handle,
-                    std::borrow::Cow::Borrowed(template),
-                ),
-                Missed::Counted(_, counting) => Request::Count(handle, found.handle, *counting),
-            };
-            member.call(&request).map_err(|fault| format!("{fault:?}"))?;
+        let blind = self.login.lock().is_none();
+        let mut missed = member.take_missed().into_iter();
+        let mut left = Vec::new();
+        let mut outcome = Ok(());
+        for change in missed.by_ref() {
+            match redo(member, handle, &change) {
+                Ok(true) => {}
+                Ok(false) if blind => left.push(change),
+                Ok(false) => {}
+                Err(fault) => {
+                    left.push(change);
+                    outcome = Err(format!("{fault:?}"));
+                    break;
+                }
+            }
         }
-        Ok(())
+        left.extend(missed);
+        member.put_back_missed(left);
+        outcome
     }
 
-    /// Token objects made meanwhile, from the first member that is up.
+    /// Token objects made meanwhile, from those that are up; and to them, for the member may have
+    /// been alone when others were lost.
     fn fill(&self, session: &GroupSession, place: usize) -> Result<(), String> {
-        let Some(source) = self.in_order().into_iter().find(|from| *from != place) else {
-            return Ok(());
-        };
-        match self.synchronize_member(session, source, place) {
-            Ok(_) => Ok(()),
-            Err(Carry::Source(fault)) => {
-                self.drop_member(source, &fault);
-                Err(format!("the member to copy from was lost: {fault:?}"))
+        let mut places = self.in_order();
+        places.push(place);
+        for (member, fault) in self.bring_together(session, &places) {
+            if member == place {
+                return Err(format!("{fault:?}"));
             }
-            Err(Carry::Target(fault)) => Err(format!("{fault:?}")),
+            self.drop_member(member, &fault);
         }
+        Ok(())
     }
 
     /// Members that came back while nobody was logged in get their objects at the login.
@@ -174,15 +206,44 @@ impl Group {
         let session = self.sessions.lock().values().next().cloned();
         let Some(session) = session else { return };
         let places = self.in_order();
-        let Some((source, targets)) = places.split_first() else { return };
-        for target in targets {
-            let late = self.members.get(*target).is_some_and(|member| member.set_behind(false));
-            if !late {
-                continue;
-            }
-            if let Err(Carry::Target(fault)) = self.synchronize_member(&session, *source, *target) {
-                self.drop_member(*target, &fault);
+        let late = places
+            .iter()
+            .filter(|place| self.members.get(**place).is_some_and(|it| it.set_behind(false)))
+            .count();
+        if late == 0 {
+            return;
+        }
+        for place in &places {
+            if let Err(why) = self.catch_up(&session, *place) {
+                self.drop_member(*place, &Fault::Lost(why));
             }
         }
+        for (member, fault) in self.bring_together(&session, &self.in_order()) {
+            self.drop_member(member, &fault);
+        }
+    }
+}
+
+/// Does one change that a member missed; false where it does not find the object.
+fn redo(member: &Member, session: SessionHandle, change: &Missed) -> Result<bool, Fault> {
+    let (Missed::Destroyed(ouid) | Missed::Changed(ouid, _) | Missed::Counted(ouid, _)) = change;
+    let found = match member.call(&Request::Locate(session, *ouid)) {
+        Ok(Reply::Object(found)) => found,
+        Ok(_) => return Err(strange().into()),
+        Err(Fault::Refused(error)) if lacks(&error) => return Ok(false),
+        Err(fault) => return Err(fault),
+    };
+    let request = match change {
+        Missed::Destroyed(_) => Request::Destroy(session, found.handle),
+        Missed::Changed(_, template) => {
+            Request::SetAttributes(session, found.handle, Cow::Borrowed(template))
+        }
+        Missed::Counted(_, counting) => Request::Count(session, found.handle, *counting),
+    };
+    match member.call(&request) {
+        Ok(_) => Ok(true),
+        // Another process has destroyed it in between.
+        Err(Fault::Refused(error)) if lacks(&error) => Ok(true),
+        Err(fault) => Err(fault),
     }
 }

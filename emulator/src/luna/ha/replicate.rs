@@ -1,10 +1,11 @@
 //! Carrying objects from member to member, by cloning.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::error::{Cause, Class, Error, Result};
 use crate::luna::ha::group::{Group, GroupSession, lacks, strange};
-use crate::wire::{Fault, Found, Reply, Request};
+use crate::wire::{Fault, Found, Ouid, Reply, Request};
 
 impl Group {
     /// Gives what one member made to every other that is up, and publishes the handles.
@@ -32,7 +33,8 @@ impl Group {
         }
         for target in self.in_order().into_iter().filter(|place| *place != source) {
             for found in &made {
-                match self.carry(session, source, target, *found, None) {
+                // It is new: where it was destroyed, that was after it was made.
+                match self.carry(session, source, target, *found, Some(0)) {
                     Ok(copy) => {
                         self.meet(target, copy, Some(session.id));
                     }
@@ -45,6 +47,8 @@ impl Group {
                             "the member that made the object was lost before others had it",
                         ));
                     }
+                    // Another process has met and destroyed it already.
+                    Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => {}
                     Err(Carry::Target(Fault::Refused(error))) if error.class() != Class::Member => {
                         self.unmake(session, &made);
                         return Err(Error::new(
@@ -108,41 +112,86 @@ impl Group {
         }
     }
 
-    /// Token objects of one member that another lacks, carried over.
+    /// Token objects that some of the members have and others lack, carried over; and the members
+    /// that could not be served, which the others go on without.
     ///
     /// Other processes make and destroy objects meanwhile, and this one may be killed at any moment.
     /// What they destroy while it travels is refused by the member it travels to, which knows what
     /// it has seen destroyed since it told what it has.
-    pub(super) fn synchronize_member(
+    pub(super) fn bring_together(
         &self,
         session: &GroupSession,
-        source: usize,
-        target: usize,
-    ) -> Result<usize, Carry> {
-        let list = |place: usize| -> Result<(Vec<Found>, u64), Fault> {
-            let handle = self.member_session(session, place)?;
-            match self.member(place)?.call(&Request::Inventory(handle))? {
-                Reply::Inventory(objects, generation) => Ok((objects, generation)),
-                _ => Err(strange().into()),
-            }
-        };
-        let (theirs, generation) = list(target).map_err(Carry::Target)?;
-        let theirs: std::collections::HashSet<_> =
-            theirs.into_iter().map(|found| found.ouid).collect();
-        let mut carried = 0;
-        for found in list(source).map_err(Carry::Source)?.0 {
-            if found.token && !theirs.contains(&found.ouid) {
-                let copy = match self.carry(session, source, target, found, Some(generation)) {
-                    Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => continue,
-                    outcome => outcome?,
-                };
-                let handle = self.meet(source, found, None);
-                self.meet(target, copy, None);
-                debug_assert_eq!(self.handles.on(handle, target), Some(copy.handle));
-                carried += 1;
+        places: &[usize],
+    ) -> Vec<(usize, Fault)> {
+        let mut failed = Vec::new();
+        let mut stocks = Vec::new();
+        for place in places {
+            match self.stock(session, *place) {
+                Ok(stock) => stocks.push(stock),
+                Err(fault) => failed.push((*place, fault)),
             }
         }
-        Ok(carried)
+        for target in &stocks {
+            let mut here = target.ouids();
+            for source in stocks.iter().filter(|source| source.place != target.place) {
+                let is_failed = |place| failed.iter().any(|(member, _)| *member == place);
+                if is_failed(source.place) || is_failed(target.place) {
+                    continue;
+                }
+                if let Err(fault) = self.supply(session, source, target, &mut here) {
+                    failed.push(fault);
+                }
+            }
+        }
+        failed
+    }
+
+    /// What one member has.
+    fn stock(&self, session: &GroupSession, place: usize) -> Result<Stock, Fault> {
+        let handle = self.member_session(session, place)?;
+        match self.member(place)?.call(&Request::Inventory(handle))? {
+            Reply::Inventory(objects, generation) => Ok(Stock { place, objects, generation }),
+            _ => Err(strange().into()),
+        }
+    }
+
+    /// What one member has and another lacks, in the order it was made; the member that failed.
+    fn supply(
+        &self,
+        session: &GroupSession,
+        source: &Stock,
+        target: &Stock,
+        here: &mut HashSet<Ouid>,
+    ) -> Result<(), (usize, Fault)> {
+        for found in source.objects.iter().filter(|found| found.token) {
+            if !here.insert(found.ouid) {
+                continue;
+            }
+            let since = Some(target.generation);
+            match self.carry(session, source.place, target.place, *found, since) {
+                Ok(copy) => {
+                    self.meet(source.place, *found, None);
+                    self.meet(target.place, copy, None);
+                }
+                Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => {}
+                Err(Carry::Source(fault)) => return Err((source.place, fault)),
+                Err(Carry::Target(fault)) => return Err((target.place, fault)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a member had when it was asked.
+struct Stock {
+    place: usize,
+    objects: Vec<Found>,
+    generation: u64,
+}
+
+impl Stock {
+    fn ouids(&self) -> HashSet<Ouid> {
+        self.objects.iter().map(|found| found.ouid).collect()
     }
 }
 
