@@ -263,6 +263,8 @@ pub enum Reply {
     Pair(Found, Found),
     /// To `Encapsulate`: the ciphertext, and the key in it where there was room.
     Encapsulated(Output, Option<Found>),
+    /// To a `Derive` of several keys, or of a key and more: the keys, and what is told beside them.
+    Derived(Vec<Found>, Vec<Vec<u8>>),
     /// To `Find`.
     Objects(Vec<Found>),
     /// To `Inventory`: the objects, and a generation of the HSM that is no later than they.

@@ -3,6 +3,10 @@
 //! The registry says which shape; here is one reader per shape. Whether the values make sense
 //! (an IV of that length, a hash that exists) is the mechanism's to say.
 
+mod results;
+
+pub(super) use self::results::Results;
+
 use crate::abi::ptr;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
@@ -141,6 +145,15 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::SignContext => unsafe { sign_context(given) },
+        Shape::Ssl3Random => {
+            // SAFETY: passed on.
+            let params: CK_SSL3_MASTER_KEY_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (client, server) = unsafe { randoms(&params.RandomInfo)? };
+            Ok(Params::Ssl3Random { client, server })
+        }
+        // SAFETY: passed on.
+        Shape::Ssl3KeyMaterial => unsafe { key_material(given) },
         // SAFETY: passed on.
         Shape::Gcm => unsafe { gcm(given) },
         Shape::Gmac if given.ulParameterLen == GMAC_IV => {
@@ -188,6 +201,40 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             })
         }
     }
+}
+
+/// `CK_SSL3_RANDOM_DATA`: the client's and the server's.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn randoms(given: &CK_SSL3_RANDOM_DATA) -> Result<(Vec<u8>, Vec<u8>)> {
+    // SAFETY: passed on.
+    let (client, server) = unsafe {
+        (
+            piece(given.pClientRandom, given.ulClientRandomLen)?,
+            piece(given.pServerRandom, given.ulServerRandomLen)?,
+        )
+    };
+    Ok((client.to_vec(), server.to_vec()))
+}
+
+/// `CK_SSL3_KEY_MAT_PARAMS`, less its results.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn key_material(given: &CK_MECHANISM) -> Result<Params> {
+    // SAFETY: passed on.
+    let params: CK_SSL3_KEY_MAT_PARAMS = unsafe { structure(given)? };
+    // SAFETY: passed on.
+    let (client, server) = unsafe { randoms(&params.RandomInfo)? };
+    Ok(Params::Ssl3KeyMaterial {
+        mac_bits: params.ulMacSizeInBits,
+        key_bits: params.ulKeySizeInBits,
+        iv_bits: params.ulIVSizeInBits,
+        export: params.bIsExport != CK_FALSE,
+        client,
+        server,
+    })
 }
 
 /// `CK_AES_CTR_PARAMS` and `CK_DES_CTR_PARAMS`: the block lies in the structure itself.

@@ -14,7 +14,7 @@ use crate::hsm::operation::check_allowed;
 use crate::hsm::partition::Partition;
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
-use crate::mechanisms::{Functions, Mechanism, Use, keys};
+use crate::mechanisms::{Functions, Mechanism, Row, Use, Yield, keys};
 use crate::object::build;
 use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
@@ -162,10 +162,28 @@ impl Partition {
         let (using, carrier) = self.carrier(session, &DERIVING, mechanism, base)?;
         let template = under(&carrier.object, CKA_DERIVE_TEMPLATE, template)?;
         let row = self.current()?.offer(mechanism.kind)?.row;
+        if let Some(derives) = row.derives {
+            let yielded = derives(&using, &template)?;
+            return self.add_yielded(session, &carrier, row, &yielded);
+        }
         let derive = row.derive.ok_or_else(|| not_for(mechanism))?;
-        let class = keys::derived_class(&template)?;
+        let key = self.derivable(session, &carrier, row, &template)?;
+        let value = derive(&using, keys::wanted_len(key.0, &template)?)?;
+        let parts = keys::from_derived(key.0, &value, &template)?;
+        self.add_made(session, &carrier, key, parts, &template)
+    }
+
+    /// The attributes of a key that is to be derived, but for its value.
+    fn derivable(
+        &self,
+        session: &Session,
+        carrier: &Held,
+        row: &Row,
+        template: &Template,
+    ) -> Result<(Class, Template)> {
+        let class = keys::derived_class(template)?;
         let how = Self::circumstances(session, Origin::Derived, None);
-        let mut attributes = build::complete(&template, class, how)?;
+        let mut attributes = build::complete(template, class, how)?;
         self.may_add(session, class, &attributes)?;
         if row.keeps_guard {
             if carrier.object.is(CKA_SENSITIVE) {
@@ -175,8 +193,6 @@ impl Partition {
                 attributes.set(Attribute::flag(CKA_EXTRACTABLE, false));
             }
         }
-        let value = derive(&using, keys::wanted_len(class, &template)?)?;
-        let parts = keys::from_derived(class, &value, &template)?;
         // Inherited on derivation (Documented: "Key Attribute Defaults").
         for (kind, own) in [
             (CKA_ALWAYS_SENSITIVE, attributes.flag(CKA_SENSITIVE) == Some(true)),
@@ -184,7 +200,30 @@ impl Partition {
         ] {
             attributes.set(Attribute::flag(kind, own && carrier.object.is(kind)));
         }
-        self.add_made(session, &carrier, (class, attributes), parts, &template)
+        Ok((class, attributes))
+    }
+
+    /// All keys of a derivation or none: one use of the base.
+    fn add_yielded(
+        &self,
+        session: &Session,
+        carrier: &Held,
+        row: &Row,
+        yielded: &Yield,
+    ) -> Result<Reply> {
+        let mut made = Vec::new();
+        for key in &yielded.keys {
+            let (class, attributes) = self.derivable(session, carrier, row, &key.template)?;
+            let parts = keys::from_derived(class, &key.value, &key.template)?;
+            made.push(whole((class, attributes), parts, &key.template)?);
+        }
+        self.count(&session.application, carrier)?;
+        let mut found = self.add_all(session, made)?;
+        let reply = match (found.len(), yielded.told.is_empty()) {
+            (1, true) => Reply::Object(found.pop().ok_or_else(gone)?),
+            _ => Reply::Derived(found, yielded.told.clone()),
+        };
+        Ok(told(carrier, reply))
     }
 
     /// `CA_EncapsulateKey`: the ciphertext, and the key in it. Without room there is neither.
@@ -276,19 +315,13 @@ impl Partition {
         &self,
         session: &Session,
         carrier: &Held,
-        (class, mut attributes): (Class, Template),
+        made: (Class, Template),
         parts: Template,
         template: &Template,
     ) -> Result<Found> {
-        for part in parts.0 {
-            attributes.set(part);
-        }
-        for part in keys::admit(class, &attributes)?.0 {
-            attributes.set(part);
-        }
-        check_value_agrees(template, class, &attributes)?;
+        let made = whole(made, parts, template)?;
         self.count(&session.application, carrier)?;
-        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+        self.add_all(session, vec![made])?.pop().ok_or_else(gone)
     }
 
     /// The key that carries or makes others, found fit for it.
@@ -382,6 +415,22 @@ impl Partition {
         }
         Err(Error::new(cause, "the partition forbids it").by_policy(policy))
     }
+}
+
+/// A key with the parts that come of its bytes.
+fn whole(
+    (class, mut attributes): (Class, Template),
+    parts: Template,
+    template: &Template,
+) -> Result<(Class, Template)> {
+    for part in parts.0 {
+        attributes.set(part);
+    }
+    for part in keys::admit(class, &attributes)?.0 {
+        attributes.set(part);
+    }
+    check_value_agrees(template, class, &attributes)?;
+    Ok((class, attributes))
 }
 
 /// A caller's template under the template that a key imposes.

@@ -52,6 +52,10 @@ pub enum Shape {
     Pbkd2,
     /// `CK_PBE_PARAMS`.
     Pbe,
+    /// `CK_SSL3_MASTER_KEY_DERIVE_PARAMS`.
+    Ssl3Random,
+    /// `CK_SSL3_KEY_MAT_PARAMS`.
+    Ssl3KeyMaterial,
 }
 
 /// What stands in a parameter beside that which tunes the cipher.
@@ -194,6 +198,28 @@ pub enum Params {
         salt: Vec<u8>,
         /// How often the function is run.
         iterations: CK_ULONG,
+    },
+    /// What both sides of a handshake of SSL 3.0 drew. The version of the structure is an output.
+    Ssl3Random {
+        /// The client's bytes.
+        client: Vec<u8>,
+        /// The server's bytes.
+        server: Vec<u8>,
+    },
+    /// Keys for both directions of SSL 3.0; handles and vectors of the structure are outputs.
+    Ssl3KeyMaterial {
+        /// Bits of either key for MACs.
+        mac_bits: CK_ULONG,
+        /// Bits of either key for encryption.
+        key_bits: CK_ULONG,
+        /// Bits of either initialisation vector, 0 for none.
+        iv_bits: CK_ULONG,
+        /// Weakened, as laws on export had it.
+        export: bool,
+        /// As above.
+        client: Vec<u8>,
+        /// As above.
+        server: Vec<u8>,
     },
     /// The registry does not know the mechanism, so nobody knew how to read its parameter.
     Unread,
