@@ -622,9 +622,13 @@ impl Request<'_> {
             ),
             Self::Wrap(_, mechanism, wrapping, key, room) => Request::Wrap(
                 session,
-                Cow::Borrowed(mechanism),
+                mechanism.addressed(&|object| named(object, Cause::UnwrappingKeyHandleInvalid))?,
                 named(*wrapping, Cause::WrappingKeyHandleInvalid)?,
-                named(*key, Cause::KeyHandleInvalid)?,
+                // There is none where the mechanism brings what is wrapped.
+                match key.0 {
+                    CK_INVALID_HANDLE => *key,
+                    _ => named(*key, Cause::KeyHandleInvalid)?,
+                },
                 *room,
             ),
             Self::Unwrap(_, mechanism, unwrapping, wrapped, template) => Request::Unwrap(

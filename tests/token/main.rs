@@ -58,6 +58,7 @@ mod rights;
 mod searches;
 mod templates;
 mod transactions;
+mod translations;
 mod trust;
 mod vendor_attributes;
 mod wrapping;

@@ -12,6 +12,7 @@ use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms;
 use crate::mechanisms::params::{Beside, Mechanism, Params, Shape};
+use crate::mechanisms::translate::MOST_DATA;
 
 /// The most bytes that one piece of a parameter has (an IV, additional data, a label). A bound of
 /// ours, far above what any mechanism of an HSM takes.
@@ -32,6 +33,20 @@ struct GcmWithoutBits {
     ulTagBits: CK_ULONG,
 }
 
+/// `CK_KEY_TRANSLATE_PARAMS` of the vendor, which its published headers lack.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_snake_case, reason = "the header's spelling")]
+struct KeyTranslateParams {
+    flags: CK_FLAGS,
+    wrapMech: CK_MECHANISM,
+    unWrapMech: CK_MECHANISM,
+    pData: CK_BYTE_PTR,
+    ulDataLen: CK_ULONG,
+    hUnwrapKey: CK_OBJECT_HANDLE,
+}
+
+const _: () = assert!(size_of::<KeyTranslateParams>() == 80);
 const _: () = assert!(size_of::<GcmWithoutBits>() == 40);
 const _: () = assert!(size_of::<CK_GCM_PARAMS>() == 48);
 
@@ -155,6 +170,8 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         // SAFETY: passed on.
         Shape::Ssl3KeyMaterial => unsafe { key_material(given) },
         // SAFETY: passed on.
+        Shape::Translate => unsafe { translation(given) },
+        // SAFETY: passed on.
         Shape::Gcm => unsafe { gcm(given) },
         Shape::Gmac if given.ulParameterLen == GMAC_IV => {
             // SAFETY: passed on.
@@ -235,6 +252,39 @@ unsafe fn key_material(given: &CK_MECHANISM) -> Result<Params> {
         client,
         server,
     })
+}
+
+/// The vendor's `CK_KEY_TRANSLATE_PARAMS`, with a parameter in it for each of two mechanisms.
+///
+/// Source: thalesdocs, Luna Key Translation (Documented).
+///
+/// # Safety
+/// As [`read`], for both mechanisms in it too.
+unsafe fn translation(given: &CK_MECHANISM) -> Result<Params> {
+    // SAFETY: passed on.
+    let params: KeyTranslateParams = unsafe { structure(given)? };
+    if params.flags != 0 {
+        return Err(invalid("the flags are reserved, and zero"));
+    }
+    for inner in [&params.wrapMech, &params.unWrapMech] {
+        let shape = mechanisms::shape(mechanisms::current(inner.mechanism));
+        if shape == Some(Shape::Translate) {
+            return Err(invalid("a translation by a translation"));
+        }
+    }
+    if usize::try_from(params.ulDataLen).map_or(true, |len| len > MOST_DATA) {
+        return Err(invalid("more was wrapped than is translated"));
+    }
+    // SAFETY: passed on.
+    let (wrap, unwrap, data) = unsafe {
+        (
+            read(&raw const params.wrapMech)?,
+            read(&raw const params.unWrapMech)?,
+            piece(params.pData, params.ulDataLen)?.to_vec(),
+        )
+    };
+    let unwrapping = ObjectHandle(params.hUnwrapKey);
+    Ok(Params::Translate { wrap: Box::new(wrap), unwrap: Box::new(unwrap), data, unwrapping })
 }
 
 /// `CK_AES_CTR_PARAMS` and `CK_DES_CTR_PARAMS`: the block lies in the structure itself.

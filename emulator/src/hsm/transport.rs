@@ -14,7 +14,7 @@ use crate::hsm::operation::check_allowed;
 use crate::hsm::partition::Partition;
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
-use crate::mechanisms::{Functions, Mechanism, Row, Use, Yield, keys};
+use crate::mechanisms::{Cipher, Functions, Mechanism, Params, Row, Use, Yield, keys};
 use crate::object::build;
 use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
@@ -78,26 +78,90 @@ impl Partition {
         key: ObjectHandle,
         room: Room,
     ) -> Result<Reply> {
+        if let Params::Translate { wrap, unwrap, data, unwrapping } = &mechanism.params {
+            if !self.current()?.offer(mechanism.kind)?.functions.contains(Functions::WRAP) {
+                return Err(not_for(mechanism));
+            }
+            if key.0 != CK_INVALID_HANDLE {
+                return Err(Error::new(
+                    Cause::KeyHandleInvalid,
+                    "the key comes with the mechanism",
+                ));
+            }
+            return self.translate(session, (unwrap, *unwrapping, data), (wrap, wrapping), room);
+        }
         let (using, carrier) = self.carrier(session, &WRAPPING, mechanism, wrapping)?;
         let held = self
             .seen_by(&session.application, key)
             .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))?;
         self.may_wrap(&held, &carrier)?;
         let plain = keys::to_bytes(&held.object)?;
+        let class = held.object.class().class;
+        self.wrap_bytes(session, (mechanism, &using), &carrier, (&plain, class), room)
+    }
+
+    fn wrap_bytes(
+        &self,
+        session: &Session,
+        (mechanism, using): (&Mechanism, &Use),
+        carrier: &Held,
+        (plain, class): (&[u8], CK_OBJECT_CLASS),
+        room: Room,
+    ) -> Result<Reply> {
         let cipher =
             self.current()?.offer(mechanism.kind)?.row.wrap.ok_or_else(|| not_for(mechanism))?;
-        cipher.prepare(&using)?;
-        let plain = cipher.padded_for_wrapping(&using, &plain, held.object.class().class)?;
-        let (certain, bound) = cipher.bounds(&using, plain.len())?;
+        cipher.prepare(using)?;
+        let plain = cipher.padded_for_wrapping(using, plain, class)?;
+        let (certain, bound) = cipher.bounds(using, plain.len())?;
         if let Some(refused) = room.refuse(certain, bound) {
             return Ok(Reply::Output(refused));
         }
         let output = room.fit(
             cipher
-                .once(&using, &plain)
+                .once(using, &plain)
                 .map_err(|error| error.recast(Cause::DataLenRange, Cause::KeySizeRange))?,
         );
-        self.count_output(&session.application, &carrier, output)
+        self.count_output(&session.application, carrier, output)
+    }
+
+    /// What one key wrapped, wrapped by another. A length wanted is no use of the wrapping key, but
+    /// one of the other.
+    ///
+    /// # Errors
+    /// Those of unwrapping and of wrapping a secret key.
+    fn translate(
+        &self,
+        session: &Session,
+        (unwrap, unwrapping, data): (&Mechanism, ObjectHandle, &[u8]),
+        (wrap, wrapping): (&Mechanism, ObjectHandle),
+        room: Room,
+    ) -> Result<Reply> {
+        let (to, wrapper) = self.carrier(session, &WRAPPING, wrap, wrapping)?;
+        let (from, unwrapper) = self.carrier(session, &UNWRAPPING, unwrap, unwrapping)?;
+        let class = Class { class: CKO_SECRET_KEY, key_type: None };
+        self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
+        self.policy_of(class, POLICY_WRAPPING, Cause::KeyNotWrappable)?;
+        let (_, plain) = self.unwrapped(unwrap, &from, data)?;
+        self.count(&session.application, &unwrapper)?;
+        self.wrap_bytes(session, (wrap, &to), &wrapper, (&plain, class.class), room)
+    }
+
+    /// The bytes that were wrapped, and what unwrapped them.
+    fn unwrapped(
+        &self,
+        mechanism: &Mechanism,
+        using: &Use,
+        wrapped: &[u8],
+    ) -> Result<(&'static dyn Cipher, Zeroizing<Vec<u8>>)> {
+        let row = self.current()?.offer(mechanism.kind)?.row;
+        let cipher = row.wrap.ok_or_else(|| not_for(mechanism))?;
+        cipher.prepare(using)?;
+        let plain = cipher.once(using, wrapped).map(Zeroizing::new).map_err(|error| {
+            error
+                .recast(Cause::EncryptedDataInvalid, Cause::WrappedKeyInvalid)
+                .recast(Cause::EncryptedDataLenRange, Cause::WrappedKeyLenRange)
+        })?;
+        Ok((cipher, plain))
     }
 
     /// `C_UnwrapKey`.
@@ -124,14 +188,7 @@ impl Partition {
             .about(CKA_CLASS));
         }
         self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
-        let row = self.current()?.offer(mechanism.kind)?.row;
-        let cipher = row.wrap.ok_or_else(|| not_for(mechanism))?;
-        cipher.prepare(&using)?;
-        let plain = cipher.once(&using, wrapped).map(Zeroizing::new).map_err(|error| {
-            error
-                .recast(Cause::EncryptedDataInvalid, Cause::WrappedKeyInvalid)
-                .recast(Cause::EncryptedDataLenRange, Cause::WrappedKeyLenRange)
-        })?;
+        let (cipher, plain) = self.unwrapped(mechanism, &using, wrapped)?;
         if let Some(len) = keys::wanted_len(class, &template)?
             && !cipher.fills_up(&using, &plain, len)?
         {

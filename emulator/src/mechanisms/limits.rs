@@ -36,9 +36,9 @@ pub static LIMITS: &[Limit] = &[
             CKM_TUAK_AUTS,
             CKM_COMP128,
         ],
-        why: "3GPP authentication: no source gives the vendor's parameters",
+        why: "not built yet: the algorithms of 3GPP are public, and the vendor's page \"3GPP Mechanisms\" \
+              has the parameters",
     },
-    Limit { kinds: &[CKM_KEY_TRANSLATE], why: "no source says what it takes and gives" },
     Limit {
         kinds: &[
             CKM_ARIA_L_ECB,

@@ -55,6 +55,7 @@ pub mod sm4;
 pub mod ssl3;
 pub mod stream;
 pub mod table;
+pub mod translate;
 pub mod x25519;
 
 use std::sync::{Arc, OnceLock};
@@ -115,6 +116,7 @@ static REGISTRY: &[&[Row]] = &[
     pbe::ROWS,
     dukpt::ROWS,
     ssl3::ROWS,
+    translate::ROWS,
 ];
 
 /// What a mechanism does, and with which keys.
@@ -137,6 +139,8 @@ pub struct Row {
     pub digest: Option<Digests>,
     /// `C_WrapKey`, `C_UnwrapKey`: the key's bytes as the message.
     pub wrap: Option<&'static dyn Cipher>,
+    /// `C_WrapKey` of what another key wrapped, by mechanisms in the parameter.
+    pub translates: bool,
     /// `C_DeriveKey`.
     pub derive: Option<Derive>,
     /// `C_DeriveKey` of mechanisms that decide on more than a key's bytes, in place of `derive`.
@@ -164,6 +168,7 @@ pub const NOTHING: Row = Row {
     signature: None,
     digest: None,
     wrap: None,
+    translates: false,
     derive: None,
     derives: None,
     keeps_guard: false,
@@ -359,7 +364,8 @@ impl Row {
         served.set(Functions::ENCRYPT | Functions::DECRYPT, self.cipher.is_some());
         served.set(Functions::SIGN | Functions::VERIFY, self.signature.is_some());
         served.set(Functions::DIGEST, self.digest.is_some());
-        served.set(Functions::WRAP | Functions::UNWRAP, self.wrap.is_some());
+        served.set(Functions::UNWRAP, self.wrap.is_some());
+        served.set(Functions::WRAP, self.wrap.is_some() || self.translates);
         served.set(Functions::DERIVE, self.derive.is_some() || self.derives.is_some());
         served.set(Functions::ENCAPSULATE | Functions::DECAPSULATE, self.kem.is_some());
         served.set(Functions::GENERATE, self.generate.is_some());

@@ -1,5 +1,7 @@
 //! Mechanism parameters, owned, by shape. `abi::params` reads them from the caller's memory.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -56,6 +58,8 @@ pub enum Shape {
     Ssl3Random,
     /// `CK_SSL3_KEY_MAT_PARAMS`.
     Ssl3KeyMaterial,
+    /// The vendor's `CK_KEY_TRANSLATE_PARAMS`: two mechanisms, data and a key.
+    Translate,
 }
 
 /// What stands in a parameter beside that which tunes the cipher.
@@ -221,6 +225,17 @@ pub enum Params {
         /// As above.
         server: Vec<u8>,
     },
+    /// What one key wrapped, wrapped by another.
+    Translate {
+        /// How it shall be wrapped, by the key of the call.
+        wrap: Box<Mechanism>,
+        /// How it was wrapped.
+        unwrap: Box<Mechanism>,
+        /// What was wrapped.
+        data: Vec<u8>,
+        /// By which key.
+        unwrapping: ObjectHandle,
+    },
     /// The registry does not know the mechanism, so nobody knew how to read its parameter.
     Unread,
 }
@@ -252,4 +267,24 @@ pub struct Mechanism {
     pub kind: CK_MECHANISM_TYPE,
     /// Its parameter.
     pub params: Params,
+}
+
+impl Mechanism {
+    /// The same with other handles of the objects in its parameter; borrows where there are none.
+    ///
+    /// # Errors
+    /// Those of `object`, for a handle it does not know.
+    pub fn addressed<E>(
+        &self,
+        object: &dyn Fn(ObjectHandle) -> Result<ObjectHandle, E>,
+    ) -> Result<Cow<'_, Self>, E> {
+        let mut own = Cow::Borrowed(self);
+        if let Params::Translate { unwrapping, .. } = &self.params {
+            let there = object(*unwrapping)?;
+            if let Params::Translate { unwrapping, .. } = &mut own.to_mut().params {
+                *unwrapping = there;
+            }
+        }
+        Ok(own)
+    }
 }

@@ -56,6 +56,7 @@ const STRUCTURES: &[&[Field]] = &[
     &[Pointer, Length, Pointer, Length, Place],
     &[Number, Number, Number, Number, Pointer, Length, Pointer, Length, Place],
     &[Place, Pointer, Length, Pointer, Length, Number],
+    &[Number, Number, Place, Number, Number, Pointer, Length, Pointer, Length, Number],
 ];
 
 /// Those of a mechanism that is known to have one. A number in the place of a pointer would be wild, so the others
@@ -73,6 +74,7 @@ fn structures(kind: CK_MECHANISM_TYPE) -> Vec<&'static [Field]> {
         CKM_AES_XTS => of(&[3]),
         CKM_EDDSA => of(&[6]),
         CKM_PKCS5_PBKD2 => of(&[14]),
+        CKM_KEY_TRANSLATE => of(&[18]),
         CKM_SSL3_MASTER_KEY_DERIVE => of(&[15]),
         CKM_SSL3_KEY_AND_MAC_DERIVE => of(&[16]),
         _ => {
@@ -161,8 +163,8 @@ const ANSWERS: &[CK_RV] = &[
 ];
 
 #[track_caller]
-fn survives(fips: &str) {
-    let instance = Instance::up(&["--fips", fips, "--ha", "LUNAHA=OKV,OKV"]);
+fn survives(options: &[&str]) {
+    let instance = Instance::up(&[options, &["--ha", "LUNAHA=OKV,OKV"]].concat());
     let journal = instance.directory().join("last-call");
     let seed = Seeded::new().number().to_string();
     let words = [journal.to_str().unwrap(), instance.module().to_str().unwrap(), &seed];
@@ -183,12 +185,17 @@ fn survives(fips: &str) {
 
 #[test]
 fn parameters() {
-    survives("off");
+    survives(&[]);
+}
+
+#[test]
+fn parameters_of_the_newest_firmware() {
+    survives(&["--profile", "luna-7.9.0"]);
 }
 
 #[test]
 fn parameters_in_fips_mode() {
-    survives("on");
+    survives(&["--fips", "on"]);
 }
 
 /// The child.
