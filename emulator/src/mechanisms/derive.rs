@@ -21,13 +21,18 @@ pub struct Yield {
     pub told: Vec<Vec<u8>>,
 }
 
-/// One key of them.
-#[derive(Debug)]
+/// One key of them. Its bytes are never printed.
 pub struct Yielded {
     /// The caller's template with what the mechanism imposes and presumes.
     pub template: Template,
     /// The key's bytes.
     pub value: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Yielded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Yielded").field("template", &self.template).finish_non_exhaustive()
+    }
 }
 
 impl Yield {

@@ -144,7 +144,7 @@ fn master(using: &Use, template: &Template) -> Result<Yield> {
 fn whole_bytes(bits: CK_ULONG) -> Result<usize> {
     usize::try_from(bits / 8)
         .ok()
-        .filter(|len| bits % 8 == 0 && *len <= MOST_OF_BLOCK)
+        .filter(|len| bits.is_multiple_of(8) && *len <= MOST_OF_BLOCK)
         .ok_or_else(|| wrong_params("sizes are in bits, of whole bytes, and within a handshake"))
 }
 

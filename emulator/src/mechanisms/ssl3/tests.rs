@@ -76,9 +76,9 @@ fn every_row_gives_the_known_answers() {
     for case in cases(include_str!("../vectors/ssl3.txt")) {
         let row = row(case.text("mechanism"));
         if row.derives.is_some() {
-            derives(row, &case)
+            derives(row, &case);
         } else {
-            signs(row, &case)
+            signs(row, &case);
         }
         seen.insert(row.kind);
     }
