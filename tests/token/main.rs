@@ -53,6 +53,7 @@ mod operation_parts;
 mod operation_room;
 mod operation_state;
 mod parameters;
+mod passwords;
 mod privacy;
 mod rights;
 mod searches;

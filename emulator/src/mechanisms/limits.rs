@@ -49,7 +49,11 @@ pub static LIMITS: &[Limit] = &[
         ],
         why: "an older layout of ARIA that no source describes; `CKM_ARIA_*` are served",
     },
-    Limit { kinds: &[CKM_AES_CBC_CMAC_WRAP], why: "no source says how it lays out what it wraps" },
+    Limit {
+        kinds: &[CKM_AES_CBC_CMAC_WRAP],
+        why: "a list of the vendor's names it, no header and no page: neither its parameter nor how it \
+              lays out what it wraps",
+    },
     Limit {
         kinds: &[
             CKM_EDDSA_NACL,

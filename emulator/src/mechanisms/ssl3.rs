@@ -3,7 +3,8 @@
 //! Source: PKCS#11 v2.40 Current Mechanisms, section 2.39 (SSL), for parameters, results and the
 //! attributes of keys; RFC 6101 sections 5.2.3.1 and 6 for what is computed. Where the two are
 //! silent: a MAC may have any length up to the hash's, since the standard's "4 to 8 bytes" would
-//! rule out the MACs of SSL 3.0 itself, and random data is 32 bytes a side (Assumed).
+//! rule out the MACs of SSL 3.0 itself, random data is 32 bytes a side, and sizes are those of its
+//! suites (Assumed).
 
 use zeroize::Zeroizing;
 
@@ -27,6 +28,9 @@ const RANDOM_LEN: usize = 32;
 
 /// Bytes of a version.
 const VERSION_LEN: usize = 2;
+
+/// The most bytes of a vector: a block of any cipher.
+const MOST_OF_IV: usize = 16;
 
 /// The most bytes that one handshake gives: as many labels as the alphabet has letters.
 const MOST_OF_BLOCK: usize = 26 * 16;
@@ -162,20 +166,41 @@ const OF_WRITE_KEYS: [CK_ATTRIBUTE_TYPE; 9] = [
     CKA_DERIVE,
 ];
 
-/// Two keys for MACs, two for encryption, client before server; then the vectors.
-fn key_material(using: &Use, template: &Template) -> Result<Yield> {
-    let Params::Ssl3KeyMaterial { mac_bits, key_bits, iv_bits, export, client, server } =
-        &using.params
-    else {
+/// Bytes of what one handshake gives.
+struct Sizes {
+    mac: usize,
+    /// What the handshake gives of a key for encryption.
+    key: usize,
+    /// What becomes of that where laws on export had their say.
+    stretched: Option<usize>,
+    iv: usize,
+}
+
+/// # Errors
+/// `MechanismParamInvalid` for sizes that no suite of SSL 3.0 has: vectors are told, and long ones
+/// would tell what other sizes make keys of.
+fn sizes(params: &Params, template: &Template) -> Result<Sizes> {
+    let Params::Ssl3KeyMaterial { mac_bits, key_bits, iv_bits, export, .. } = params else {
         return Err(wrong_params("sizes, and what both sides drew, are wanted"));
     };
-    check_random(client, server)?;
-    let (mac_len, key_len, iv_len) =
-        (whole_bytes(*mac_bits)?, whole_bytes(*key_bits)?, whole_bytes(*iv_bits)?);
-    if mac_len == 0 || key_len == 0 {
-        return Err(wrong_params("keys have a size"));
+    let (mac, key, iv) = (whole_bytes(*mac_bits)?, whole_bytes(*key_bits)?, whole_bytes(*iv_bits)?);
+    if ![Hash::Md5.len(), Hash::Sha1.len()].contains(&mac) {
+        return Err(wrong_params("MACs are those of MD5 and SHA-1"));
     }
-    let secret = secret(using)?;
+    if key == 0 || iv > MOST_OF_IV {
+        return Err(wrong_params("keys have a size, and vectors that of a block"));
+    }
+    let stretched = match template.number(CKA_VALUE_LEN) {
+        _ if !*export => None,
+        Some(len) => Some(whole_bytes(len.saturating_mul(8))?),
+        None => Some(key),
+    };
+    Ok(Sizes { mac, key, stretched, iv })
+}
+
+/// Two keys for MACs, two for encryption, client before server; then the vectors.
+fn key_material(using: &Use, template: &Template) -> Result<Yield> {
+    let sizes = sizes(&using.params, template)?;
     let mut template = template.clone();
     // All four keys are guarded as their base is, and the template may not say otherwise.
     let guards = [CKA_SENSITIVE, CKA_EXTRACTABLE];
@@ -186,46 +211,49 @@ fn key_material(using: &Use, template: &Template) -> Result<Yield> {
         &mut macs,
         &[
             Attribute::number(CKA_KEY_TYPE, CKK_GENERIC_SECRET),
-            Attribute::number(CKA_VALUE_LEN, mac_len as u64),
+            Attribute::number(CKA_VALUE_LEN, sizes.mac as u64),
         ],
     )?;
     presume(&mut macs, &[CKA_SIGN, CKA_VERIFY, CKA_DERIVE]);
     presume(&mut template, &[CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE]);
-    let final_len = match template.number(CKA_VALUE_LEN) {
-        Some(len) if *export => whole_bytes(len.saturating_mul(8))?,
-        _ => key_len,
-    };
+    let (values, told) = split(using, &sizes)?;
+    let templates = [&macs, &macs, &template, &template];
+    let keys = values.into_iter().zip(templates);
+    Ok(Yield {
+        keys: keys.map(|(value, template)| Yielded { template: template.clone(), value }).collect(),
+        told,
+    })
+}
 
-    // Those of exported suites come from what was drawn alone.
-    let iv_in_block = if *export { 0 } else { iv_len };
-    let len = 2 * (mac_len + key_len + iv_in_block);
-    let block = expanded(secret, &[server, client], len)?;
+/// The bytes of the four keys, and both vectors.
+fn split(using: &Use, sizes: &Sizes) -> Result<([Bytes; 4], Vec<Vec<u8>>)> {
+    let Params::Ssl3KeyMaterial { client, server, .. } = &using.params else {
+        return Err(wrong_params("what both sides drew is wanted"));
+    };
+    check_random(client, server)?;
+    // Vectors of exported suites come from what was drawn alone.
+    let iv = if sizes.stretched.is_some() { 0 } else { sizes.iv };
+    let len = 2 * (sizes.mac + sizes.key + iv);
+    let block = expanded(secret(using)?, &[server, client], len)?;
     let mut rest = block.as_slice();
     let mut next = |len: usize| -> Result<Bytes> {
         let (part, others) = rest.split_at_checked(len).ok_or_else(|| wrong_params("too long"))?;
         rest = others;
         Ok(Zeroizing::new(part.to_vec()))
     };
-    let mut values = vec![next(mac_len)?, next(mac_len)?, next(key_len)?, next(key_len)?];
-    let vectors = if *export {
-        for (at, random) in [(2, [client, server]), (3, [server, client])] {
-            if let Some(weak) = values.get_mut(at) {
-                *weak = stretched(&[weak, random[0], random[1]], final_len)?;
-            }
-        }
-        vec![
-            stretched(&[client, server], iv_len)?.to_vec(),
-            stretched(&[server, client], iv_len)?.to_vec(),
-        ]
-    } else {
-        vec![next(iv_len)?.to_vec(), next(iv_len)?.to_vec()]
+    let [client_mac, server_mac] = [next(sizes.mac)?, next(sizes.mac)?];
+    let [client_key, server_key] = [next(sizes.key)?, next(sizes.key)?];
+    let Some(len) = sizes.stretched else {
+        let vectors = vec![next(iv)?.to_vec(), next(iv)?.to_vec()];
+        return Ok(([client_mac, server_mac, client_key, server_key], vectors));
     };
-    let templates = [&macs, &macs, &template, &template];
-    let keys = values.into_iter().zip(templates);
-    Ok(Yield {
-        keys: keys.map(|(value, template)| Yielded { template: template.clone(), value }).collect(),
-        told: vectors,
-    })
+    let vectors = vec![
+        stretched(&[client, server], sizes.iv)?.to_vec(),
+        stretched(&[server, client], sizes.iv)?.to_vec(),
+    ];
+    let client_key = stretched(&[&client_key, client, server], len)?;
+    let server_key = stretched(&[&server_key, server, client], len)?;
+    Ok(([client_mac, server_mac, client_key, server_key], vectors))
 }
 
 /// The first bytes of an MD5.

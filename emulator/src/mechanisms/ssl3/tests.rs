@@ -139,6 +139,9 @@ fn what_no_handshake_has_is_refused() {
         material(160, huge, 0),
         material(160, 192, huge),
         material(huge, huge, huge),
+        material(160, 192, 136),
+        material(8, 8, 64),
+        material(160, 2000, 64),
         material(1024, 1024, 1024),
         Params::None,
     ] {
