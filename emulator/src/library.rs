@@ -676,7 +676,7 @@ handed_on! {
     /// `C_UnwrapKey`.
     unwrap_key => unwrap(session: SessionHandle, mechanism: &Mechanism, unwrapping: ObjectHandle, wrapped: &[u8], template: &Template) -> ObjectHandle;
     /// `C_DeriveKey`.
-    derive_key => derive(session: SessionHandle, mechanism: &Mechanism, base: ObjectHandle, template: &Template) -> ObjectHandle;
+    derive_key => derive(session: SessionHandle, mechanism: &Mechanism, base: ObjectHandle, template: &Template) -> (Vec<ObjectHandle>, Vec<Vec<u8>>);
     /// `CA_EncapsulateKey`.
     encapsulate_key => encapsulate(session: SessionHandle, mechanism: &Mechanism, key: ObjectHandle, template: &Template, room: Room) -> (Output, Option<ObjectHandle>);
     /// `CA_DecapsulateKey`.

@@ -263,6 +263,8 @@ pub enum Reply {
     Pair(Found, Found),
     /// To `Encapsulate`: the ciphertext, and the key in it where there was room.
     Encapsulated(Output, Option<Found>),
+    /// To a `Derive` of several keys, or of a key and more: the keys, and what is told beside them.
+    Derived(Vec<Found>, Vec<Vec<u8>>),
     /// To `Find`.
     Objects(Vec<Found>),
     /// To `Inventory`: the objects, and a generation of the HSM that is no later than they.
@@ -620,9 +622,13 @@ impl Request<'_> {
             ),
             Self::Wrap(_, mechanism, wrapping, key, room) => Request::Wrap(
                 session,
-                Cow::Borrowed(mechanism),
+                mechanism.addressed(&|object| named(object, Cause::UnwrappingKeyHandleInvalid))?,
                 named(*wrapping, Cause::WrappingKeyHandleInvalid)?,
-                named(*key, Cause::KeyHandleInvalid)?,
+                // There is none where the mechanism brings what is wrapped.
+                match key.0 {
+                    CK_INVALID_HANDLE => *key,
+                    _ => named(*key, Cause::KeyHandleInvalid)?,
+                },
                 *room,
             ),
             Self::Unwrap(_, mechanism, unwrapping, wrapped, template) => Request::Unwrap(

@@ -232,3 +232,31 @@ fn fips_mode_has_no_ed25519() {
     let token = Token::up(Kind::Fips);
     refused(keys::ed25519(&token.session, keys::ED25519), CKR_MECHANISM_INVALID);
 }
+
+/// What the vendor's hashed names compute is our reading of them (Assumed).
+#[test]
+fn hashed_names_sign_the_digest() {
+    let token = Token::up(Kind::Newest);
+    let session = &token.session;
+    let (public, private) = keys::ed25519(session, keys::ED25519).unwrap();
+    for (kind, hash) in [
+        (CKM_SHA1_EDDSA, CKM_SHA_1),
+        (CKM_SHA224_EDDSA, CKM_SHA224),
+        (CKM_SHA256_EDDSA, CKM_SHA256),
+        (CKM_SHA384_EDDSA, CKM_SHA384),
+        (CKM_SHA512_EDDSA, CKM_SHA512),
+        (CKM_SHA3_224_EDDSA, CKM_SHA3_224),
+        (CKM_SHA3_256_EDDSA, CKM_SHA3_256),
+        (CKM_SHA3_384_EDDSA, CKM_SHA3_384),
+        (CKM_SHA3_512_EDDSA, CKM_SHA3_512),
+    ] {
+        let digest = session.digest(&Mechanism::Plain(hash), TEXT).unwrap();
+        let signature = session.sign(&Mechanism::Plain(kind), private, TEXT).unwrap();
+        let plain = Mechanism::Plain(CKM_EDDSA);
+        assert_eq!(session.sign(&plain, private, &digest).unwrap(), signature);
+        session.verify(&plain, public, &digest, &signature).unwrap();
+        session.verify(&Mechanism::Plain(kind), public, TEXT, &signature).unwrap();
+        let other = session.verify(&plain, public, TEXT, &signature);
+        refused(other, CKR_SIGNATURE_INVALID);
+    }
+}

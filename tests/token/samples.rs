@@ -18,6 +18,8 @@ pub(crate) struct Keys {
     /// Keys of the other block ciphers, and of RC4.
     pub(crate) block: Vec<(CK_KEY_TYPE, ObjectHandle)>,
     pub(crate) generic: ObjectHandle,
+    /// Of the size that SSL 3.0 has for its MACs.
+    pub(crate) short: ObjectHandle,
     pub(crate) rsa: (ObjectHandle, ObjectHandle),
     pub(crate) ec: (ObjectHandle, ObjectHandle),
     pub(crate) dsa: (ObjectHandle, ObjectHandle),
@@ -34,6 +36,7 @@ impl Keys {
             aes: keys::aes(session, &[0x42; 32]),
             block: block::keys(session),
             generic: keys::generic(session, &[0x43; 48]),
+            short: keys::generic(session, &[0x44; 20]),
             rsa: keys::rsa(session),
             ec: keys::ec(session, keys::P256).unwrap(),
             dsa: keys::in_group(session, CKM_DSA_KEY_PAIR_GEN, &groups::BITS_2048, &[]).unwrap(),
@@ -210,7 +213,8 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         CKM_SHA3_256_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_256), &text, false),
         CKM_SHA3_384_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_384), &text, false),
         CKM_SHA3_512_RSA_PKCS_PSS => rsa(pss(kind, CKM_SHA3_512), &text, false),
-        CKM_EDDSA => {
+        CKM_SSL3_MD5_MAC | CKM_SSL3_SHA1_MAC => mac(Mechanism::ulong(kind, 10), keys.short),
+        CKM_EDDSA | CKM_SHA1_EDDSA..=CKM_SHA512_EDDSA | CKM_SHA3_224_EDDSA..=CKM_SHA3_512_EDDSA => {
             let (public, private) = keys.ed25519.expect("a token with EdDSA makes keys for it");
             Sample { public, private, repeats: true, ..ec(&text) }
         }
@@ -230,8 +234,12 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         CKM_ECDSA_SHA3_224 | CKM_ECDSA_SHA3_256 | CKM_ECDSA_SHA3_384 | CKM_ECDSA_SHA3_512 => {
             ec(&text)
         }
-        CKM_ECDSA_SHA1 | CKM_ECDSA_SHA224 | CKM_ECDSA_SHA256 | CKM_ECDSA_SHA384
-        | CKM_ECDSA_SHA512 => ec(&text),
+        CKM_ECDSA_SHA1
+        | CKM_ECDSA_SHA224
+        | CKM_ECDSA_SHA256
+        | CKM_ECDSA_SHA384
+        | CKM_ECDSA_SHA512
+        | CKM_ECDSA_GBCS_SHA256 => ec(&text),
         CKM_DSA => dsa(&text[..32]),
         CKM_DSA_SHA1 | CKM_DSA_SHA224 | CKM_DSA_SHA256 | CKM_DSA_SHA3_224 | CKM_DSA_SHA3_256
         | CKM_DSA_SHA3_384 | CKM_DSA_SHA3_512 => dsa(&text),

@@ -21,6 +21,7 @@ static BY_USE: &[(CK_MECHANISM_TYPE, &str)] = &[
     (CKM_EXTMU_ML_DSA, LATTICE),
     (CKM_HASH_ML_DSA, LATTICE),
     (CKM_ML_KEM, LATTICE),
+    (CKM_KEY_TRANSLATE, "`tests/token/translations.rs`: RFC 3394, from one of its keys to another"),
 ];
 
 /// `lattice.txt` and `hash_ml_dsa.txt` name parameter sets and hashes, not these mechanisms.

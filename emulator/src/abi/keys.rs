@@ -1,7 +1,8 @@
 //! Making, wrapping, unwrapping and deriving keys.
 
+use crate::abi::params::{self, Results};
 use crate::abi::ptr::{self, Buffer, Place};
-use crate::abi::{params, template};
+use crate::abi::template;
 use crate::ck::*;
 use crate::error::Result;
 use crate::library::Library;
@@ -131,13 +132,16 @@ pub(super) unsafe fn derive(
     key: CK_OBJECT_HANDLE_PTR,
 ) -> Result<()> {
     // SAFETY: passed on.
-    let (place, mechanism, template) = unsafe {
-        (Place::new(key, NO_PLACE)?, params::read(mechanism)?, template::read(template, count)?)
+    let (read, results, template) = unsafe {
+        (
+            params::read(mechanism)?,
+            Results::places(mechanism, key, NO_PLACE)?,
+            template::read(template, count)?,
+        )
     };
-    let key =
-        library.derive_key(SessionHandle(session), &mechanism, ObjectHandle(base), &template)?;
-    place.put(key.0);
-    Ok(())
+    let (keys, told) =
+        library.derive_key(SessionHandle(session), &read, ObjectHandle(base), &template)?;
+    results.put(&keys, &told)
 }
 
 /// Without a buffer, or with one too short, only the length is told and no key is made; nowhere to put

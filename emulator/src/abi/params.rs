@@ -3,11 +3,16 @@
 //! The registry says which shape; here is one reader per shape. Whether the values make sense
 //! (an IV of that length, a hash that exists) is the mechanism's to say.
 
+mod results;
+
+pub(super) use self::results::Results;
+
 use crate::abi::ptr;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms;
 use crate::mechanisms::params::{Beside, Mechanism, Params, Shape};
+use crate::mechanisms::translate::MOST_DATA;
 
 /// The most bytes that one piece of a parameter has (an IV, additional data, a label). A bound of
 /// ours, far above what any mechanism of an HSM takes.
@@ -28,6 +33,20 @@ struct GcmWithoutBits {
     ulTagBits: CK_ULONG,
 }
 
+/// `CK_KEY_TRANSLATE_PARAMS` of the vendor, which its published headers lack.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(non_snake_case, reason = "the header's spelling")]
+struct KeyTranslateParams {
+    flags: CK_FLAGS,
+    wrapMech: CK_MECHANISM,
+    unWrapMech: CK_MECHANISM,
+    pData: CK_BYTE_PTR,
+    ulDataLen: CK_ULONG,
+    hUnwrapKey: CK_OBJECT_HANDLE,
+}
+
+const _: () = assert!(size_of::<KeyTranslateParams>() == 80);
 const _: () = assert!(size_of::<GcmWithoutBits>() == 40);
 const _: () = assert!(size_of::<CK_GCM_PARAMS>() == 48);
 
@@ -141,6 +160,17 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::SignContext => unsafe { sign_context(given) },
+        Shape::Ssl3Random => {
+            // SAFETY: passed on.
+            let params: CK_SSL3_MASTER_KEY_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (client, server) = unsafe { randoms(&params.RandomInfo)? };
+            Ok(Params::Ssl3Random { client, server })
+        }
+        // SAFETY: passed on.
+        Shape::Ssl3KeyMaterial => unsafe { key_material(given) },
+        // SAFETY: passed on.
+        Shape::Translate => unsafe { translation(given) },
         // SAFETY: passed on.
         Shape::Gcm => unsafe { gcm(given) },
         Shape::Gmac if given.ulParameterLen == GMAC_IV => {
@@ -188,6 +218,73 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             })
         }
     }
+}
+
+/// `CK_SSL3_RANDOM_DATA`: the client's and the server's.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn randoms(given: &CK_SSL3_RANDOM_DATA) -> Result<(Vec<u8>, Vec<u8>)> {
+    // SAFETY: passed on.
+    let (client, server) = unsafe {
+        (
+            piece(given.pClientRandom, given.ulClientRandomLen)?,
+            piece(given.pServerRandom, given.ulServerRandomLen)?,
+        )
+    };
+    Ok((client.to_vec(), server.to_vec()))
+}
+
+/// `CK_SSL3_KEY_MAT_PARAMS`, less its results.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn key_material(given: &CK_MECHANISM) -> Result<Params> {
+    // SAFETY: passed on.
+    let params: CK_SSL3_KEY_MAT_PARAMS = unsafe { structure(given)? };
+    // SAFETY: passed on.
+    let (client, server) = unsafe { randoms(&params.RandomInfo)? };
+    Ok(Params::Ssl3KeyMaterial {
+        mac_bits: params.ulMacSizeInBits,
+        key_bits: params.ulKeySizeInBits,
+        iv_bits: params.ulIVSizeInBits,
+        export: params.bIsExport != CK_FALSE,
+        client,
+        server,
+    })
+}
+
+/// The vendor's `CK_KEY_TRANSLATE_PARAMS`, with a parameter in it for each of two mechanisms.
+///
+/// Source: thalesdocs, Luna Key Translation (Documented).
+///
+/// # Safety
+/// As [`read`], for both mechanisms in it too.
+unsafe fn translation(given: &CK_MECHANISM) -> Result<Params> {
+    // SAFETY: passed on.
+    let params: KeyTranslateParams = unsafe { structure(given)? };
+    if params.flags != 0 {
+        return Err(invalid("the flags are reserved, and zero"));
+    }
+    for inner in [&params.wrapMech, &params.unWrapMech] {
+        let shape = mechanisms::shape(mechanisms::current(inner.mechanism));
+        if shape == Some(Shape::Translate) {
+            return Err(invalid("a translation by a translation"));
+        }
+    }
+    if usize::try_from(params.ulDataLen).map_or(true, |len| len > MOST_DATA) {
+        return Err(invalid("more was wrapped than is translated"));
+    }
+    // SAFETY: passed on.
+    let (wrap, unwrap, data) = unsafe {
+        (
+            read(&raw const params.wrapMech)?,
+            read(&raw const params.unWrapMech)?,
+            piece(params.pData, params.ulDataLen)?.to_vec(),
+        )
+    };
+    let unwrapping = ObjectHandle(params.hUnwrapKey);
+    Ok(Params::Translate { wrap: Box::new(wrap), unwrap: Box::new(unwrap), data, unwrapping })
 }
 
 /// `CK_AES_CTR_PARAMS` and `CK_DES_CTR_PARAMS`: the block lies in the structure itself.

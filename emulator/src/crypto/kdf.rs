@@ -96,6 +96,27 @@ pub fn pkcs12(
     }
 }
 
+/// PBKDF1 (RFC 8018 section 5.1): the whole digest, of which the caller takes its first bytes.
+///
+/// # Errors
+///
+/// [`CryptoError::Internal`] when aws-lc has no memory.
+pub fn pbkdf1(
+    hash: Hash,
+    secret: &[u8],
+    salt: &[u8],
+    iterations: NonZeroU32,
+) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let mut digest = Digest::new(hash)?;
+    digest.update(secret);
+    digest.update(salt);
+    let mut out = Zeroizing::new(digest.finish()?);
+    for _ in 1..iterations.get() {
+        out = Zeroizing::new(super::hash::digest(hash, &out)?);
+    }
+    Ok(out)
+}
+
 /// HKDF with SHA-256 (RFC 5869), extract then expand, 32 bytes out.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use crate::hsm::operation::check_allowed;
 use crate::hsm::partition::Partition;
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
-use crate::mechanisms::{Functions, Mechanism, Use, keys};
+use crate::mechanisms::{Cipher, Functions, Mechanism, Params, Row, Use, Yield, keys};
 use crate::object::build;
 use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
@@ -78,26 +78,90 @@ impl Partition {
         key: ObjectHandle,
         room: Room,
     ) -> Result<Reply> {
+        if let Params::Translate { wrap, unwrap, data, unwrapping } = &mechanism.params {
+            if !self.current()?.offer(mechanism.kind)?.functions.contains(Functions::WRAP) {
+                return Err(not_for(mechanism));
+            }
+            if key.0 != CK_INVALID_HANDLE {
+                return Err(Error::new(
+                    Cause::KeyHandleInvalid,
+                    "the key comes with the mechanism",
+                ));
+            }
+            return self.translate(session, (unwrap, *unwrapping, data), (wrap, wrapping), room);
+        }
         let (using, carrier) = self.carrier(session, &WRAPPING, mechanism, wrapping)?;
         let held = self
             .seen_by(&session.application, key)
             .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))?;
         self.may_wrap(&held, &carrier)?;
         let plain = keys::to_bytes(&held.object)?;
+        let class = held.object.class().class;
+        self.wrap_bytes(session, (mechanism, &using), &carrier, (&plain, class), room)
+    }
+
+    fn wrap_bytes(
+        &self,
+        session: &Session,
+        (mechanism, using): (&Mechanism, &Use),
+        carrier: &Held,
+        (plain, class): (&[u8], CK_OBJECT_CLASS),
+        room: Room,
+    ) -> Result<Reply> {
         let cipher =
             self.current()?.offer(mechanism.kind)?.row.wrap.ok_or_else(|| not_for(mechanism))?;
-        cipher.prepare(&using)?;
-        let plain = cipher.padded_for_wrapping(&using, &plain, held.object.class().class)?;
-        let (certain, bound) = cipher.bounds(&using, plain.len())?;
+        cipher.prepare(using)?;
+        let plain = cipher.padded_for_wrapping(using, plain, class)?;
+        let (certain, bound) = cipher.bounds(using, plain.len())?;
         if let Some(refused) = room.refuse(certain, bound) {
             return Ok(Reply::Output(refused));
         }
         let output = room.fit(
             cipher
-                .once(&using, &plain)
+                .once(using, &plain)
                 .map_err(|error| error.recast(Cause::DataLenRange, Cause::KeySizeRange))?,
         );
-        self.count_output(&session.application, &carrier, output)
+        self.count_output(&session.application, carrier, output)
+    }
+
+    /// What one key wrapped, wrapped by another. A length wanted is no use of the wrapping key, but
+    /// one of the other.
+    ///
+    /// # Errors
+    /// Those of unwrapping and of wrapping a secret key.
+    fn translate(
+        &self,
+        session: &Session,
+        (unwrap, unwrapping, data): (&Mechanism, ObjectHandle, &[u8]),
+        (wrap, wrapping): (&Mechanism, ObjectHandle),
+        room: Room,
+    ) -> Result<Reply> {
+        let (to, wrapper) = self.carrier(session, &WRAPPING, wrap, wrapping)?;
+        let (from, unwrapper) = self.carrier(session, &UNWRAPPING, unwrap, unwrapping)?;
+        let class = Class { class: CKO_SECRET_KEY, key_type: None };
+        self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
+        self.policy_of(class, POLICY_WRAPPING, Cause::KeyNotWrappable)?;
+        let (_, plain) = self.unwrapped(unwrap, &from, data)?;
+        self.count(&session.application, &unwrapper)?;
+        self.wrap_bytes(session, (wrap, &to), &wrapper, (&plain, class.class), room)
+    }
+
+    /// The bytes that were wrapped, and what unwrapped them.
+    fn unwrapped(
+        &self,
+        mechanism: &Mechanism,
+        using: &Use,
+        wrapped: &[u8],
+    ) -> Result<(&'static dyn Cipher, Zeroizing<Vec<u8>>)> {
+        let row = self.current()?.offer(mechanism.kind)?.row;
+        let cipher = row.wrap.ok_or_else(|| not_for(mechanism))?;
+        cipher.prepare(using)?;
+        let plain = cipher.once(using, wrapped).map(Zeroizing::new).map_err(|error| {
+            error
+                .recast(Cause::EncryptedDataInvalid, Cause::WrappedKeyInvalid)
+                .recast(Cause::EncryptedDataLenRange, Cause::WrappedKeyLenRange)
+        })?;
+        Ok((cipher, plain))
     }
 
     /// `C_UnwrapKey`.
@@ -124,14 +188,7 @@ impl Partition {
             .about(CKA_CLASS));
         }
         self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
-        let row = self.current()?.offer(mechanism.kind)?.row;
-        let cipher = row.wrap.ok_or_else(|| not_for(mechanism))?;
-        cipher.prepare(&using)?;
-        let plain = cipher.once(&using, wrapped).map(Zeroizing::new).map_err(|error| {
-            error
-                .recast(Cause::EncryptedDataInvalid, Cause::WrappedKeyInvalid)
-                .recast(Cause::EncryptedDataLenRange, Cause::WrappedKeyLenRange)
-        })?;
+        let (cipher, plain) = self.unwrapped(mechanism, &using, wrapped)?;
         if let Some(len) = keys::wanted_len(class, &template)?
             && !cipher.fills_up(&using, &plain, len)?
         {
@@ -162,10 +219,28 @@ impl Partition {
         let (using, carrier) = self.carrier(session, &DERIVING, mechanism, base)?;
         let template = under(&carrier.object, CKA_DERIVE_TEMPLATE, template)?;
         let row = self.current()?.offer(mechanism.kind)?.row;
+        if let Some(derives) = row.derives {
+            let yielded = derives(&using, &template)?;
+            return self.add_yielded(session, &carrier, row, &yielded);
+        }
         let derive = row.derive.ok_or_else(|| not_for(mechanism))?;
-        let class = keys::derived_class(&template)?;
+        let key = self.derivable(session, &carrier, row, &template)?;
+        let value = derive(&using, keys::wanted_len(key.0, &template)?)?;
+        let parts = keys::from_derived(key.0, &value, &template)?;
+        self.add_made(session, &carrier, key, parts, &template)
+    }
+
+    /// The attributes of a key that is to be derived, but for its value.
+    fn derivable(
+        &self,
+        session: &Session,
+        carrier: &Held,
+        row: &Row,
+        template: &Template,
+    ) -> Result<(Class, Template)> {
+        let class = keys::derived_class(template)?;
         let how = Self::circumstances(session, Origin::Derived, None);
-        let mut attributes = build::complete(&template, class, how)?;
+        let mut attributes = build::complete(template, class, how)?;
         self.may_add(session, class, &attributes)?;
         if row.keeps_guard {
             if carrier.object.is(CKA_SENSITIVE) {
@@ -175,8 +250,6 @@ impl Partition {
                 attributes.set(Attribute::flag(CKA_EXTRACTABLE, false));
             }
         }
-        let value = derive(&using, keys::wanted_len(class, &template)?)?;
-        let parts = keys::from_derived(class, &value, &template)?;
         // Inherited on derivation (Documented: "Key Attribute Defaults").
         for (kind, own) in [
             (CKA_ALWAYS_SENSITIVE, attributes.flag(CKA_SENSITIVE) == Some(true)),
@@ -184,7 +257,30 @@ impl Partition {
         ] {
             attributes.set(Attribute::flag(kind, own && carrier.object.is(kind)));
         }
-        self.add_made(session, &carrier, (class, attributes), parts, &template)
+        Ok((class, attributes))
+    }
+
+    /// All keys of a derivation or none: one use of the base.
+    fn add_yielded(
+        &self,
+        session: &Session,
+        carrier: &Held,
+        row: &Row,
+        yielded: &Yield,
+    ) -> Result<Reply> {
+        let mut made = Vec::new();
+        for key in &yielded.keys {
+            let (class, attributes) = self.derivable(session, carrier, row, &key.template)?;
+            let parts = keys::from_derived(class, &key.value, &key.template)?;
+            made.push(whole((class, attributes), parts, &key.template)?);
+        }
+        self.count(&session.application, carrier)?;
+        let mut found = self.add_all(session, made)?;
+        let reply = match (found.len(), yielded.told.is_empty()) {
+            (1, true) => Reply::Object(found.pop().ok_or_else(gone)?),
+            _ => Reply::Derived(found, yielded.told.clone()),
+        };
+        Ok(told(carrier, reply))
     }
 
     /// `CA_EncapsulateKey`: the ciphertext, and the key in it. Without room there is neither.
@@ -276,19 +372,13 @@ impl Partition {
         &self,
         session: &Session,
         carrier: &Held,
-        (class, mut attributes): (Class, Template),
+        made: (Class, Template),
         parts: Template,
         template: &Template,
     ) -> Result<Found> {
-        for part in parts.0 {
-            attributes.set(part);
-        }
-        for part in keys::admit(class, &attributes)?.0 {
-            attributes.set(part);
-        }
-        check_value_agrees(template, class, &attributes)?;
+        let made = whole(made, parts, template)?;
         self.count(&session.application, carrier)?;
-        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+        self.add_all(session, vec![made])?.pop().ok_or_else(gone)
     }
 
     /// The key that carries or makes others, found fit for it.
@@ -382,6 +472,22 @@ impl Partition {
         }
         Err(Error::new(cause, "the partition forbids it").by_policy(policy))
     }
+}
+
+/// A key with the parts that come of its bytes.
+fn whole(
+    (class, mut attributes): (Class, Template),
+    parts: Template,
+    template: &Template,
+) -> Result<(Class, Template)> {
+    for part in parts.0 {
+        attributes.set(part);
+    }
+    for part in keys::admit(class, &attributes)?.0 {
+        attributes.set(part);
+    }
+    check_value_agrees(template, class, &attributes)?;
+    Ok((class, attributes))
 }
 
 /// A caller's template under the template that a key imposes.

@@ -334,7 +334,8 @@ impl Client {
         self.make(session, &Request::Unwrap(NONE, mechanism, unwrapping, wrapped, template))
     }
 
-    /// `C_DeriveKey`.
+    /// `C_DeriveKey`: the keys, one but for mechanisms that make several, and what is told beside
+    /// them.
     ///
     /// # Errors
     /// Those of mechanism and template.
@@ -344,9 +345,16 @@ impl Client {
         mechanism: &Mechanism,
         base: ObjectHandle,
         template: &Template,
-    ) -> Result<ObjectHandle> {
+    ) -> Result<(Vec<ObjectHandle>, Vec<Vec<u8>>)> {
         let (mechanism, template) = (Cow::Borrowed(mechanism), Cow::Borrowed(template));
-        self.make(session, &Request::Derive(NONE, mechanism, base, template))
+        let request = Request::Derive(NONE, mechanism, base, template);
+        match self.session(session)?.call(&request)? {
+            Reply::Object(found) => Ok((vec![found.handle], Vec::new())),
+            Reply::Derived(keys, told) => {
+                Ok((keys.into_iter().map(|found| found.handle).collect(), told))
+            }
+            _ => Err(strange()),
+        }
     }
 
     /// `CA_EncapsulateKey`: the ciphertext, and the key where there was room for it.

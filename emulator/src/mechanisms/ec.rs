@@ -36,6 +36,9 @@ pub static ROWS: &[Row] = &[
     row(CKM_ECDSA_SHA1, &Ecdsa(Some(Hash::Sha1))),
     row(CKM_ECDSA_SHA224, &Ecdsa(Some(Hash::Sha224))),
     row(CKM_ECDSA_SHA256, &Ecdsa(Some(Hash::Sha256))),
+    // By the specification of smart metering it is named after, ECDSA over SHA-256 on P-256. A user's
+    // script says that the vendor's is deterministic, which no verifier sees; ours is not (Assumed).
+    row(CKM_ECDSA_GBCS_SHA256, &Ecdsa(Some(Hash::Sha256))),
     row(CKM_ECDSA_SHA384, &Ecdsa(Some(Hash::Sha384))),
     row(CKM_ECDSA_SHA512, &Ecdsa(Some(Hash::Sha512))),
     row(CKM_ECDSA_SHA3_224, &Ecdsa(Some(Hash::Sha3_224))),

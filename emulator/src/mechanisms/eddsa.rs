@@ -2,9 +2,11 @@
 //!
 //! Served: Ed25519 without a parameter; with one, Ed25519ph where `phFlag` is set, Ed25519ctx where
 //! there is a context, and Ed25519 where there is neither (Assumed: RFC 8032 forbids Ed25519ctx an
-//! empty context, and clients send an empty structure). Not served: the vendor's hashed names
-//! (`CKM_SHA256_EDDSA`, `CKM_EDDSA_NACL` and the like), for which no definition is published, and
-//! Ed448.
+//! empty context, and clients send an empty structure). The vendor's hashed names, such as
+//! `CKM_SHA256_EDDSA`, hash the message by that hash and sign the digest as `CKM_EDDSA` would,
+//! without a parameter or with one that does not hash once more: no definition is published, and so does the vendor name all its
+//! other signatures (Assumed). Not served: `CKM_EDDSA_NACL` and its kin, of which the vendor's header says
+//! no more than "NaCl compatible", and Ed448.
 //!
 //! Source: PKCS#11 v3.0 sections 2.3.9 and 2.3.16; RFC 8032 section 5.1.
 
@@ -27,16 +29,30 @@ pub static ROWS: &[Row] = &[
         generate_pair: Some(generate_pair),
         ..NOTHING
     },
-    Row {
-        kind: CKM_EDDSA,
-        key: Some(CKK_EC_EDWARDS),
-        shape: Shape::Eddsa,
-        signature: Some(&Eddsa),
-        ..NOTHING
-    },
+    row(CKM_EDDSA, &Eddsa(None)),
+    row(CKM_SHA1_EDDSA, &Eddsa(Some(Hash::Sha1))),
+    row(CKM_SHA224_EDDSA, &Eddsa(Some(Hash::Sha224))),
+    row(CKM_SHA256_EDDSA, &Eddsa(Some(Hash::Sha256))),
+    row(CKM_SHA384_EDDSA, &Eddsa(Some(Hash::Sha384))),
+    row(CKM_SHA512_EDDSA, &Eddsa(Some(Hash::Sha512))),
+    row(CKM_SHA3_224_EDDSA, &Eddsa(Some(Hash::Sha3_224))),
+    row(CKM_SHA3_256_EDDSA, &Eddsa(Some(Hash::Sha3_256))),
+    row(CKM_SHA3_384_EDDSA, &Eddsa(Some(Hash::Sha3_384))),
+    row(CKM_SHA3_512_EDDSA, &Eddsa(Some(Hash::Sha3_512))),
 ];
 
-struct Eddsa;
+/// EdDSA of a message, or of its digest by that hash.
+struct Eddsa(Option<Hash>);
+
+const fn row(kind: CK_MECHANISM_TYPE, signature: &'static Eddsa) -> Row {
+    Row {
+        kind,
+        key: Some(CKK_EC_EDWARDS),
+        shape: Shape::Eddsa,
+        signature: Some(signature),
+        ..NOTHING
+    }
+}
 
 fn scheme(params: &Params) -> Result<Scheme<'_>> {
     match params {
@@ -53,7 +69,10 @@ fn scheme(params: &Params) -> Result<Scheme<'_>> {
 
 impl Signature for Eddsa {
     fn prepare(&self, using: &Use) -> Result<()> {
-        scheme(&using.params)?;
+        let scheme = scheme(&using.params)?;
+        if self.0.is_some() && matches!(scheme, Scheme::Digest(_)) {
+            return Err(wrong_params("the mechanism's own hash is the only one"));
+        }
         keys::ed25519_params(using.key.attributes())?;
         Ok(())
     }
@@ -64,7 +83,7 @@ impl Signature for Eddsa {
 
     fn feed(&self, using: &Use) -> Result<Box<dyn Feed>> {
         let prehash = matches!(scheme(&using.params)?, Scheme::Digest(_));
-        Hashed::or_raw(prehash.then_some(Hash::Sha512))
+        Hashed::or_raw(self.0.or(prehash.then_some(Hash::Sha512)))
     }
 
     fn sign(&self, using: &Use, fed: &[u8]) -> Result<Vec<u8>> {

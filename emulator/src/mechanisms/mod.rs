@@ -23,6 +23,7 @@ pub mod des3;
 pub mod dh;
 pub mod digest;
 pub mod dsa;
+pub mod dukpt;
 pub mod ec;
 pub mod ecdh;
 pub mod eddsa;
@@ -51,8 +52,10 @@ pub mod seen;
 pub mod sha3;
 pub mod sm3;
 pub mod sm4;
+pub mod ssl3;
 pub mod stream;
 pub mod table;
+pub mod translate;
 pub mod x25519;
 
 use std::sync::{Arc, OnceLock};
@@ -62,6 +65,7 @@ use rustc_hash::FxHashMap;
 use zeroize::Zeroizing;
 
 pub use self::alias::current;
+pub use self::derive::{Yield, Yielded};
 pub use self::digest::Digests;
 pub use self::offer::{Functions, Offer};
 pub use self::params::{Mechanism, Params, Shape};
@@ -110,6 +114,9 @@ static REGISTRY: &[&[Row]] = &[
     prf_kdf::ROWS,
     pbkdf2::ROWS,
     pbe::ROWS,
+    dukpt::ROWS,
+    ssl3::ROWS,
+    translate::ROWS,
 ];
 
 /// What a mechanism does, and with which keys.
@@ -132,8 +139,12 @@ pub struct Row {
     pub digest: Option<Digests>,
     /// `C_WrapKey`, `C_UnwrapKey`: the key's bytes as the message.
     pub wrap: Option<&'static dyn Cipher>,
+    /// `C_WrapKey` of what another key wrapped, by mechanisms in the parameter.
+    pub translates: bool,
     /// `C_DeriveKey`.
     pub derive: Option<Derive>,
+    /// `C_DeriveKey` of mechanisms that decide on more than a key's bytes, in place of `derive`.
+    pub derives: Option<Derives>,
     /// A derived key is sensitive and unextractable if its base is, whatever the template says.
     pub keeps_guard: bool,
     /// `CA_EncapsulateKey`, `CA_DecapsulateKey`.
@@ -157,7 +168,9 @@ pub const NOTHING: Row = Row {
     signature: None,
     digest: None,
     wrap: None,
+    translates: false,
     derive: None,
+    derives: None,
     keeps_guard: false,
     kem: None,
     generate: None,
@@ -167,6 +180,9 @@ pub const NOTHING: Row = Row {
 
 /// Derives the bytes of a key: as many as are wanted, or as many as the mechanism gives.
 pub type Derive = fn(&Use, Option<usize>) -> Result<Zeroizing<Vec<u8>>>;
+
+/// Derives keys under the caller's template, and what is told beside them.
+pub type Derives = fn(&Use, &Template) -> Result<Yield>;
 
 /// Makes a secret key or domain parameters: from a template to the attributes the token adds.
 pub type GenerateKey = fn(&Template, &Params, Limits) -> Result<Template>;
@@ -348,8 +364,9 @@ impl Row {
         served.set(Functions::ENCRYPT | Functions::DECRYPT, self.cipher.is_some());
         served.set(Functions::SIGN | Functions::VERIFY, self.signature.is_some());
         served.set(Functions::DIGEST, self.digest.is_some());
-        served.set(Functions::WRAP | Functions::UNWRAP, self.wrap.is_some());
-        served.set(Functions::DERIVE, self.derive.is_some());
+        served.set(Functions::UNWRAP, self.wrap.is_some());
+        served.set(Functions::WRAP, self.wrap.is_some() || self.translates);
+        served.set(Functions::DERIVE, self.derive.is_some() || self.derives.is_some());
         served.set(Functions::ENCAPSULATE | Functions::DECAPSULATE, self.kem.is_some());
         served.set(Functions::GENERATE, self.generate.is_some());
         served.set(Functions::GENERATE_PAIR, self.generate_pair.is_some());

@@ -1,5 +1,7 @@
 //! Mechanism parameters, owned, by shape. `abi::params` reads them from the caller's memory.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -52,6 +54,12 @@ pub enum Shape {
     Pbkd2,
     /// `CK_PBE_PARAMS`.
     Pbe,
+    /// `CK_SSL3_MASTER_KEY_DERIVE_PARAMS`.
+    Ssl3Random,
+    /// `CK_SSL3_KEY_MAT_PARAMS`.
+    Ssl3KeyMaterial,
+    /// The vendor's `CK_KEY_TRANSLATE_PARAMS`: two mechanisms, data and a key.
+    Translate,
 }
 
 /// What stands in a parameter beside that which tunes the cipher.
@@ -195,6 +203,39 @@ pub enum Params {
         /// How often the function is run.
         iterations: CK_ULONG,
     },
+    /// What both sides of a handshake of SSL 3.0 drew. The version of the structure is an output.
+    Ssl3Random {
+        /// The client's bytes.
+        client: Vec<u8>,
+        /// The server's bytes.
+        server: Vec<u8>,
+    },
+    /// Keys for both directions of SSL 3.0; handles and vectors of the structure are outputs.
+    Ssl3KeyMaterial {
+        /// Bits of either key for MACs.
+        mac_bits: CK_ULONG,
+        /// Bits of either key for encryption.
+        key_bits: CK_ULONG,
+        /// Bits of either initialisation vector, 0 for none.
+        iv_bits: CK_ULONG,
+        /// Weakened, as laws on export had it.
+        export: bool,
+        /// As above.
+        client: Vec<u8>,
+        /// As above.
+        server: Vec<u8>,
+    },
+    /// What one key wrapped, wrapped by another.
+    Translate {
+        /// How it shall be wrapped, by the key of the call.
+        wrap: Box<Mechanism>,
+        /// How it was wrapped.
+        unwrap: Box<Mechanism>,
+        /// What was wrapped.
+        data: Vec<u8>,
+        /// By which key.
+        unwrapping: ObjectHandle,
+    },
     /// The registry does not know the mechanism, so nobody knew how to read its parameter.
     Unread,
 }
@@ -226,4 +267,24 @@ pub struct Mechanism {
     pub kind: CK_MECHANISM_TYPE,
     /// Its parameter.
     pub params: Params,
+}
+
+impl Mechanism {
+    /// The same with other handles of the objects in its parameter; borrows where there are none.
+    ///
+    /// # Errors
+    /// Those of `object`, for a handle it does not know.
+    pub fn addressed<E>(
+        &self,
+        object: &dyn Fn(ObjectHandle) -> Result<ObjectHandle, E>,
+    ) -> Result<Cow<'_, Self>, E> {
+        let mut own = Cow::Borrowed(self);
+        if let Params::Translate { unwrapping, .. } = &self.params {
+            let there = object(*unwrapping)?;
+            if let Params::Translate { unwrapping, .. } = &mut own.to_mut().params {
+                *unwrapping = there;
+            }
+        }
+        Ok(own)
+    }
 }

@@ -282,6 +282,12 @@ const STRING_DATA: &[MechanismType] = &[
     CKM_CONCATENATE_BASE_AND_DATA,
     CKM_CONCATENATE_DATA_AND_BASE,
     CKM_XOR_BASE_AND_DATA,
+    CKM_DES2_DUKPT_IPEK,
+    CKM_DES2_DUKPT_PIN,
+    CKM_DES2_DUKPT_MAC,
+    CKM_DES2_DUKPT_MAC_RESP,
+    CKM_DES2_DUKPT_DATA,
+    CKM_DES2_DUKPT_DATA_RESP,
 ];
 
 /// Mechanisms that take an IV and a string, and the bytes of the IV. Source: PKCS#11 v2.40 (Documented).

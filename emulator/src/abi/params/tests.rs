@@ -403,3 +403,87 @@ fn contexts_of_signatures_are_read_in_both_structures() {
     params.ulContextLen = 1;
     assert_refused(&given(&mut params, 24), Shape::SignContext);
 }
+
+#[test]
+fn what_both_sides_drew_and_sizes_are_read_and_results_are_not() {
+    let (mut client, mut server) = ([1_u8; 32], [2_u8; 32]);
+    let drawn = CK_SSL3_RANDOM_DATA {
+        pClientRandom: client.as_mut_ptr(),
+        ulClientRandomLen: 32,
+        pServerRandom: server.as_mut_ptr(),
+        ulServerRandomLen: 32,
+    };
+    // Nobody reads from where results go, or this would crash.
+    let mut master = CK_SSL3_MASTER_KEY_DERIVE_PARAMS {
+        RandomInfo: drawn,
+        pVersion: std::ptr::without_provenance_mut(1),
+    };
+    let wanted = Params::Ssl3Random { client: client.to_vec(), server: server.to_vec() };
+    assert_eq!(read_as(&given(&mut master, 40), Shape::Ssl3Random).unwrap(), wanted);
+    let mut material = CK_SSL3_KEY_MAT_PARAMS {
+        ulMacSizeInBits: 160,
+        ulKeySizeInBits: 192,
+        ulIVSizeInBits: 64,
+        bIsExport: CK_TRUE,
+        RandomInfo: drawn,
+        pReturnedKeyMaterial: std::ptr::without_provenance_mut(1),
+    };
+    let wanted = Params::Ssl3KeyMaterial {
+        mac_bits: 160,
+        key_bits: 192,
+        iv_bits: 64,
+        export: true,
+        client: client.to_vec(),
+        server: server.to_vec(),
+    };
+    assert_eq!(read_as(&given(&mut material, 72), Shape::Ssl3KeyMaterial).unwrap(), wanted);
+    for len in [PIECE_BYTES_MAX + 1, CK_ULONG::MAX] {
+        master.RandomInfo.ulServerRandomLen = len;
+        material.RandomInfo.ulClientRandomLen = len;
+        assert_refused(&given(&mut master, 40), Shape::Ssl3Random);
+        assert_refused(&given(&mut material, 72), Shape::Ssl3KeyMaterial);
+    }
+    for (shape, own) in [(Shape::Ssl3Random, 40), (Shape::Ssl3KeyMaterial, 72)] {
+        assert_refused(&bare(0, own), shape);
+        for len in (0..=96).chain([CK_ULONG::MAX]).filter(|len| *len != own) {
+            assert_refused(&bare(1, len), shape);
+        }
+    }
+}
+
+#[test]
+fn a_translation_has_two_mechanisms_of_its_own() {
+    let (mut iv, mut data) = (*b"sixteen bytes iv", *b"wrapped");
+    let mut params = KeyTranslateParams {
+        flags: 0,
+        wrapMech: CK_MECHANISM { mechanism: CKM_AES_CBC, ..given(&mut iv, 16) },
+        unWrapMech: CK_MECHANISM { mechanism: CKM_AES_KWP, ..bare(0, 0) },
+        pData: data.as_mut_ptr(),
+        ulDataLen: 7,
+        hUnwrapKey: 9,
+    };
+    let of = |kind, params| Box::new(Mechanism { kind, params });
+    let Params::Translate { wrap, data, unwrapping, .. } =
+        read_as(&given(&mut params, 80), Shape::Translate).unwrap()
+    else {
+        panic!("another shape");
+    };
+    assert_eq!(wrap, of(CKM_AES_CBC, Params::Iv(iv.to_vec())));
+    assert_eq!((data, unwrapping), (b"wrapped".to_vec(), ObjectHandle(9)));
+    for len in [8001, PIECE_BYTES_MAX + 1, CK_ULONG::MAX] {
+        params.ulDataLen = len;
+        assert_refused(&given(&mut params, 80), Shape::Translate);
+    }
+    params.ulDataLen = 7;
+    params.wrapMech.ulParameterLen = 15;
+    assert_refused(&given(&mut params, 80), Shape::Translate);
+    // One in the other, and so on for ever.
+    params.unWrapMech.mechanism = CKM_KEY_TRANSLATE;
+    params.unWrapMech.pParameter = (&raw mut params).cast();
+    params.unWrapMech.ulParameterLen = 80;
+    params.wrapMech.ulParameterLen = 16;
+    assert_refused(&given(&mut params, 80), Shape::Translate);
+    for len in (0..=96).chain([CK_ULONG::MAX]).filter(|len| *len != 80) {
+        assert_refused(&bare(1, len), Shape::Translate);
+    }
+}

@@ -448,6 +448,9 @@ impl Group {
             Reply::Object(found) => Reply::Object(meet(found)),
             Reply::Pair(public, private) => Reply::Pair(meet(public), meet(private)),
             Reply::Encapsulated(output, found) => Reply::Encapsulated(output, found.map(meet)),
+            Reply::Derived(keys, told) => {
+                Reply::Derived(keys.into_iter().map(meet).collect(), told)
+            }
             Reply::Objects(all) => Reply::Objects(all.into_iter().map(meet).collect()),
             other => other,
         }

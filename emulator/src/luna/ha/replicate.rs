@@ -23,6 +23,7 @@ impl Group {
             Reply::Object(found) => vec![*found],
             Reply::Pair(public, private) => vec![*public, *private],
             Reply::Encapsulated(_, Some(found)) => vec![*found],
+            Reply::Derived(found, _) => found.clone(),
             _ => return Ok(()),
         };
         for found in &made {

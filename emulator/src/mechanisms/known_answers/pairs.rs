@@ -122,6 +122,12 @@ fn signatures_over_sha3() {
 }
 
 #[test]
+fn signatures_of_smart_metering() {
+    let answered = all(include_str!("../vectors/ecdsa_gbcs.txt"));
+    assert_eq!(answered, HashSet::from([CKM_ECDSA_GBCS_SHA256]));
+}
+
+#[test]
 fn signatures_of_x9_31() {
     let answered = all(include_str!("../vectors/rsa_x931.txt"));
     assert_eq!(answered, rsa_x931::ROWS.iter().map(|row| row.kind).collect());
