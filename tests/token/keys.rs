@@ -15,6 +15,9 @@ pub(crate) const P521: &str = "06052b81040023";
 pub(crate) const SECP256K1: &str = "06052b8104000a";
 pub(crate) const BRAINPOOL_P256R1: &str = "06092b2403030208010107";
 
+/// SM2's, by GM/T 0006.
+pub(crate) const SM2: &str = "06082a811ccf5501822d";
+
 /// Ed25519 and X25519 as RFC 8410 names them.
 pub(crate) const ED25519: &str = "06032b6570";
 pub(crate) const X25519: &str = "06032b656e";
@@ -135,6 +138,13 @@ pub(crate) fn in_group(
 pub(crate) fn ed25519(session: &Session, curve: &str) -> Result<(ObjectHandle, ObjectHandle)> {
     let public = and(&on(&[CKA_VERIFY]), &[Attribute::bytes(CKA_EC_PARAMS, hex(curve))]);
     let mechanism = Mechanism::Plain(CKM_EC_EDWARDS_KEY_PAIR_GEN);
+    session.generate_key_pair(&mechanism, &public, &on(&[CKA_SIGN]))
+}
+
+/// A fresh SM2 pair: public, private.
+pub(crate) fn sm2(session: &Session) -> Result<(ObjectHandle, ObjectHandle)> {
+    let public = and(&on(&[CKA_VERIFY]), &[Attribute::bytes(CKA_EC_PARAMS, hex(SM2))]);
+    let mechanism = Mechanism::Plain(CKM_SM2_KEY_PAIR_GEN);
     session.generate_key_pair(&mechanism, &public, &on(&[CKA_SIGN]))
 }
 

@@ -57,6 +57,7 @@ mod passwords;
 mod privacy;
 mod rights;
 mod searches;
+mod sm2;
 mod templates;
 mod transactions;
 mod translations;

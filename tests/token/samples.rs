@@ -25,6 +25,7 @@ pub(crate) struct Keys {
     pub(crate) dsa: (ObjectHandle, ObjectHandle),
     /// None where the token has no such keys.
     pub(crate) ed25519: Option<(ObjectHandle, ObjectHandle)>,
+    pub(crate) sm2: Option<(ObjectHandle, ObjectHandle)>,
     /// None before firmware 7.9.
     pub(crate) ml_dsa: Option<(ObjectHandle, ObjectHandle)>,
 }
@@ -41,6 +42,7 @@ impl Keys {
             ec: keys::ec(session, keys::P256).unwrap(),
             dsa: keys::in_group(session, CKM_DSA_KEY_PAIR_GEN, &groups::BITS_2048, &[]).unwrap(),
             ed25519: keys::ed25519(session, keys::ED25519).ok(),
+            sm2: keys::sm2(session).ok(),
             ml_dsa: lattice::pair(session, CKM_ML_DSA_KEY_PAIR_GEN, CKP_ML_DSA_44).ok(),
         }
     }
@@ -216,6 +218,14 @@ pub(crate) fn signature(kind: MechanismType, keys: &Keys) -> Sample {
         CKM_SSL3_MD5_MAC | CKM_SSL3_SHA1_MAC => mac(Mechanism::ulong(kind, 10), keys.short),
         CKM_EDDSA | CKM_SHA1_EDDSA..=CKM_SHA512_EDDSA | CKM_SHA3_224_EDDSA..=CKM_SHA3_512_EDDSA => {
             let (public, private) = keys.ed25519.expect("a token with EdDSA makes keys for it");
+            Sample { public, private, repeats: true, ..ec(&text) }
+        }
+        CKM_SM2DSA => {
+            let (public, private) = keys.sm2.expect("a token with SM2 makes keys for it");
+            Sample { public, private, repeats: true, ..ec(&text[..32]) }
+        }
+        CKM_SM3_SM2DSA..=CKM_SHA512_SM2DSA => {
+            let (public, private) = keys.sm2.expect("a token with SM2 makes keys for it");
             Sample { public, private, repeats: true, ..ec(&text) }
         }
         CKM_ML_DSA | CKM_HASH_ML_DSA | CKM_EXTMU_ML_DSA => {

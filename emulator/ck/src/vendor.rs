@@ -537,6 +537,8 @@ pub const CKK_KCDSA: CK_KEY_TYPE = 0x80000010;
 pub const CKK_BIP32: CK_KEY_TYPE = 0x80000014;
 /// The vendor's header that is public has no SM4 keys: the next number free there (Assumed).
 pub const CKK_SM4: CK_KEY_TYPE = 0x80000015;
+/// The vendor's key management utility names it; its number is in no public header (Assumed).
+pub const CKK_SM2: CK_KEY_TYPE = 0x80000016;
 pub const CKK_CUSTOMER_DEFINED: CK_KEY_TYPE = 0xc0000000;
 pub const CKK_KYBER: CK_KEY_TYPE = 0xc0000001;
 pub const CKK_DILITHIUM: CK_KEY_TYPE = 0xc0000002;

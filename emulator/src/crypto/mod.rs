@@ -21,6 +21,7 @@
 //! | [`dsa`], [`dh`], [`group`] | aws-lc | not in ring |
 //! | [`curve25519`] | aws-lc | ring has no Ed25519 with a context and no X25519 with a stored key |
 //! | [`lattice`] | aws-lc, ml-dsa | not in ring; ml-dsa has the deterministic signatures aws-lc has no function for |
+//! | [`sm2`] | RustCrypto | neither in ring nor in aws-lc |
 //! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
 //!
 //! # Keys
@@ -65,6 +66,7 @@ pub mod random;
 pub mod rsa;
 mod running_digest;
 pub mod seal;
+pub mod sm2;
 #[cfg(test)]
 pub(crate) mod vectors;
 

@@ -78,19 +78,6 @@ pub static LIMITS: &[Limit] = &[
     },
     Limit {
         kinds: &[
-            CKM_SM2_KEY_PAIR_GEN,
-            CKM_SM2DSA,
-            CKM_SM3_SM2DSA,
-            CKM_SHA1_SM2DSA,
-            CKM_SHA224_SM2DSA,
-            CKM_SHA256_SM2DSA,
-            CKM_SHA384_SM2DSA,
-            CKM_SHA512_SM2DSA,
-        ],
-        why: "not built yet",
-    },
-    Limit {
-        kinds: &[
             CKM_AES_XTS,
             CKM_ECIES,
             CKM_PRF_KDF,

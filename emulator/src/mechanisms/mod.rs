@@ -50,6 +50,7 @@ pub mod rsa;
 pub mod rsa_x931;
 pub mod seen;
 pub mod sha3;
+pub mod sm2;
 pub mod sm3;
 pub mod sm4;
 pub mod ssl3;
@@ -87,6 +88,7 @@ static REGISTRY: &[&[Row]] = &[
     md5::ROWS,
     md2::ROWS,
     sha3::ROWS,
+    sm2::ROWS,
     sm3::ROWS,
     ec::ROWS,
     ecdh::ROWS,

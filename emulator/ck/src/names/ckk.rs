@@ -46,6 +46,7 @@ pub static CKK: &[(u64, &str)] = &[
     (0x80000013, "CKK_EC_MONTGOMERY"),
     (0x80000014, "CKK_BIP32"),
     (0x80000015, "CKK_SM4"),
+    (0x80000016, "CKK_SM2"),
     (0xc0000000, "CKK_CUSTOMER_DEFINED"),
     (0xc0000001, "CKK_KYBER"),
     (0xc0000002, "CKK_DILITHIUM"),

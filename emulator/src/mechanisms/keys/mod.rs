@@ -10,6 +10,7 @@ mod ec;
 mod lattice;
 mod rsa;
 pub mod secret;
+mod sm2;
 
 use zeroize::Zeroizing;
 
@@ -30,6 +31,7 @@ pub use self::ec::{curve, ec_private, ec_public, wrap_point};
 pub use self::lattice::{ML_DSA, ML_KEM, lattice_pair, lattice_private, lattice_public, set_of};
 pub use self::rsa::{rsa_private, rsa_private_attributes, rsa_public};
 pub use self::secret::{aes, block, cmac, hmac, tuned, value};
+pub use self::sm2::{sm2_params, sm2_private, sm2_public};
 
 /// Places in an object where parsed keys are kept; HMAC keys take one for each hash after these.
 mod place {
@@ -48,6 +50,8 @@ mod place {
     pub(super) const LATTICE_PRIVATE: usize = 12;
     pub(super) const LATTICE_PUBLIC: usize = 13;
     pub(super) const BLOCK: usize = 14;
+    pub(super) const SM2_PRIVATE: usize = 15;
+    pub(super) const SM2_PUBLIC: usize = 16;
     pub(super) const HMAC: usize = 0x100;
 }
 
@@ -87,6 +91,7 @@ static PAIRS: &[(CK_KEY_TYPE, &dyn Pair)] = &[
     (CKK_X9_42_DH, &dh::DhPair { ordered: true }),
     (CKK_EC_EDWARDS, &curve25519::EdwardsPair),
     (CKK_EC_MONTGOMERY, &curve25519::MontgomeryPair),
+    (CKK_SM2, &sm2::Sm2Pair),
     (CKK_ML_DSA, &lattice::LatticePair(ML_DSA)),
     (CKK_ML_KEM, &lattice::LatticePair(ML_KEM)),
 ];
