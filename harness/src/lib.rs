@@ -1,7 +1,7 @@
 //! Puts the same questions to the emulator and to a real Luna library.
 //!
 //! This crate loads modules and starts programs; it calls nothing of the emulator but what any application can
-//! call. What it does today is one walk, [`okv`]: Oracle Key Vault's integration with an HA group, from the
+//! call, save in [`simulate`]. What it does today beside that is one walk, [`okv`]: Oracle Key Vault's integration with an HA group, from the
 //! administrator's first look to both members dead and one of them back, on the emulator or on a library of
 //! yours.
 //!
@@ -16,6 +16,7 @@
 //! | [`locate`] | the tools beside this program, built by cargo where they are not yet |
 //! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
 //! | [`lunacm`] | conversations with the administrator's tool |
+//! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
 //! | [`search`] | secrets in the files a run leaves |
 //! | [`render`], [`report`] | the transcript for people, and for machines |
 //!
@@ -32,6 +33,7 @@ pub mod okv;
 pub mod render;
 pub mod report;
 pub mod search;
+pub mod simulate;
 pub mod step;
 pub mod transcript;
 pub mod worker;

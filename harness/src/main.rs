@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use luna_harness::locate::Cargo;
 use luna_harness::okv::{self, Guest, Request};
 use luna_harness::render::{self, Console, Silence};
-use luna_harness::report;
+use luna_harness::{report, simulate};
 use zeroize::Zeroizing;
 
 /// Puts the same questions to the emulator and to a real Luna library.
@@ -29,6 +29,9 @@ struct Arguments {
 enum Verb {
     /// Walk Oracle Key Vault's integration guide with an HA group, members killed and brought back.
     Okv(Box<Okv>),
+    /// Put the emulator's code for HA groups through fault schedules, each of a seed: members that die, hang, lose
+    /// an answer and come back, processes that are killed amid calls. One that fails is cut down and printed.
+    Simulate(Simulate),
     #[command(name = okv::WORKER, hide = true)]
     OkvWorker,
 }
@@ -58,10 +61,30 @@ struct Okv {
     report: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Simulate {
+    /// How many schedules.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    seeds: u64,
+    /// The first one's seed.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    first: u64,
+    /// Steps of each.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    steps: usize,
+    /// Run the schedule in this file instead, as an earlier failure printed it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "first", "steps"])]
+    schedule: Option<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         None => walk(Okv::default()),
         Some(Verb::Okv(arguments)) => walk(*arguments),
+        Some(Verb::Simulate(arguments)) => simulate(&arguments),
         Some(Verb::OkvWorker) => okv::worker().map(|()| true),
     };
     match outcome {
@@ -72,6 +95,24 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn simulate(arguments: &Simulate) -> Result<bool> {
+    let Simulate { seeds, first, steps, schedule, json } = arguments;
+    let summary = match schedule {
+        Some(file) => simulate::schedule(file)?,
+        None => {
+            let (first, seeds, steps) = (*first, *seeds, *steps);
+            simulate::seeds(simulate::Request { first, seeds, steps })?
+        }
+    };
+    let text = if *json {
+        serde_json::to_string_pretty(&summary)? + "\n"
+    } else {
+        simulate::told(&summary)?
+    };
+    render::show(&text);
+    Ok(summary.failure.is_none())
 }
 
 fn walk(arguments: Okv) -> Result<bool> {

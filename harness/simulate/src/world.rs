@@ -38,6 +38,21 @@ pub struct Shape {
     pub standby: bool,
 }
 
+impl Shape {
+    /// What a world can be made of.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        // The vendor's most, and more than any schedule drawn here has.
+        let within = |number: usize, most| (1..=most).contains(&number);
+        if within(self.members, 32) && within(self.processes, 32) {
+            return Ok(());
+        }
+        Err(format!("{} members and {} processes: 1 to 32 of each", self.members, self.processes))
+    }
+}
+
 /// An HSM with one partition.
 pub(crate) struct Device {
     pub(crate) store: Arc<dyn Store>,
