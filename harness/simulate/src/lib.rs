@@ -14,7 +14,7 @@
 //! | `wire` | one link: where faults strike |
 //! | `process` | one application: its calls |
 //! | [`ledger`] | what may be answered, and what must be there in the end |
-//! | [`run`] | a schedule from beginning to end |
+//! | [`mod@run`] | a schedule from beginning to end |
 //!
 //! What links cannot do: a member is reached over a connection that keeps order and repeats
 //! nothing (TLS over TCP, or a call inside the process), so requests are lost, late or cut off, but
