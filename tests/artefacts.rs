@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// Programs that tests start, each of the package of its name.
+const PROGRAMS: [&str; 3] = ["luna-emulator", "lunacm", "luna-harness"];
+
 const LIBRARY: &str = "libCryptoki2_64.so";
 
 /// The directory of the profile: `target/debug`, `target/release`.
@@ -39,7 +42,7 @@ pub fn program(name: &str) -> PathBuf {
 
 fn build_programs() {
     let directory = directory();
-    let are_there = || ["luna-emulator", "lunacm"].iter().all(|it| directory.join(it).is_file());
+    let are_there = || PROGRAMS.iter().all(|it| directory.join(it).is_file());
     if are_there() {
         return;
     }
@@ -54,7 +57,8 @@ fn build_programs() {
         Some(name) => name,
     };
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "-p", "luna-emulator", "-p", "lunacm", "--profile", profile])
+        .args(["build", "--quiet", "--profile", profile])
+        .args(PROGRAMS.iter().flat_map(|program| ["-p", program]))
         .arg("--target-dir")
         .arg(directory.parent().expect("a profile lies in the target directory"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))

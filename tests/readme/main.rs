@@ -99,6 +99,7 @@ fn the_session_runs_from_top_to_bottom() {
     for (from, name) in [
         (artefacts::program("luna-emulator"), "luna-emulator"),
         (artefacts::program("lunacm"), "lunacm"),
+        (artefacts::program("luna-harness"), "luna-harness"),
         (artefacts::module(), "libCryptoki2_64.so"),
     ] {
         let to = bin.join(name);
