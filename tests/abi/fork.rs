@@ -29,6 +29,12 @@ fn forks_while_other_threads_hammer() {
     run("hammer");
 }
 
+/// The crypto library's generator notices a fork under a lock that every draw takes.
+#[test]
+fn forks_while_other_threads_draw() {
+    run("draw");
+}
+
 #[test]
 fn no_two_processes_draw_the_same_random_bytes() {
     run("random");
@@ -49,6 +55,7 @@ pub(crate) fn application(words: &[String]) {
     match role.as_str() {
         "once" => forked(&context, &mac),
         "hammer" => hammer(&context, &mac),
+        "draw" => while_drawing(&context, &mac),
         "random" => draws(&context, &session),
         other => panic!("nobody plays {other}"),
     }
@@ -78,6 +85,24 @@ fn hammer(context: &Context, mac: &[u8]) {
                     ];
                     let object = session.create_object(&object).unwrap();
                     session.destroy(object).unwrap();
+                }
+            });
+        }
+        for _ in 0..FORKS {
+            forked(context, mac);
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+}
+
+fn while_drawing(context: &Context, mac: &[u8]) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let session = officer(context, first_slot(context));
+                while !stop.load(Ordering::SeqCst) {
+                    session.random(32).unwrap();
                 }
             });
         }

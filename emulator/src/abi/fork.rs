@@ -1,8 +1,9 @@
 //! What the store must know of a fork.
 //!
-//! The guard needs no handler: see there. The database under an embedded HSM holds file locks that
-//! belong to a process, so the store is told before and after. Raw `clone` calls pass these
-//! handlers by; the guard notices them all the same.
+//! The guard holds calls back while a fork is under way, so that no lock of a library below is held
+//! in the child by a thread that did not come along. The database under an embedded HSM holds file
+//! locks that belong to a process, so the store is told before and after. Raw `clone` calls pass
+//! these handlers by; the guard notices such a child all the same.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,14 +27,17 @@ pub(super) fn watch() {
 }
 
 extern "C" fn before() {
+    quietly(guard::hold);
     quietly(store::before_fork);
 }
 
 extern "C" fn after_in_parent() {
     quietly(store::after_fork_in_parent);
+    quietly(guard::release);
 }
 
 extern "C" fn after_in_child() {
+    quietly(guard::forget_hold);
     quietly(store::after_fork_in_child);
 }
 

@@ -16,7 +16,10 @@
 //! (`MADV_WIPEONFORK`, Linux 4.14). A child therefore finds itself not initialised by the same
 //! load that every call makes, and finds no lock that a thread of its parent may have held. What
 //! it inherited is left alone: neither locked nor dropped. Where the kernel refuses, the page
-//! carries the number of its process and every call asks for its own (about 50 ns more).
+//! carries the number of its process and every call asks for its own (about 50 ns more). Libraries
+//! below have locks of their own, which a child would find held for ever by threads it does not
+//! have: aws-lc notices a fork under one that every draw of randomness takes. So a fork waits for
+//! the calls under way, and calls that come wait for the fork: see `hold`.
 //!
 //! **Panic.** A panic inside a call is caught; later calls answer `CKR_GENERAL_ERROR` until
 //! `C_Finalize`, since nobody knows in what state the panic left the library. The message still
@@ -29,8 +32,9 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::ck::CK_RV;
 use crate::error::{Cause, Error, Result};
@@ -68,6 +72,22 @@ pub(super) fn unserved(function: &'static str) -> CK_RV {
 #[inline(never)]
 pub(super) fn refused(function: &'static str, cause: Cause) -> CK_RV {
     GUARD.enter(function, |_| Err(Error::new(cause, "Luna answers this function so, always")))
+}
+
+/// Keeps calls out until [`release`], and waits for those inside, but not for long: a thread in the
+/// midst of a long call rarely holds a lock. For the prepare handler of `pthread_atfork`.
+pub(super) fn hold() {
+    GUARD.hold();
+}
+
+/// Lets calls go on, in the thread that held them back; for any other it is nothing.
+pub(super) fn release() {
+    GUARD.release();
+}
+
+/// In a forked child, where nothing is held back.
+pub(super) fn forget_hold() {
+    let _ = HOLDS.try_with(Cell::take);
 }
 
 /// Runs what needs no library: a panic is `CKR_GENERAL_ERROR` and nothing is remembered.
@@ -152,7 +172,9 @@ impl<T> Instance<T> {
 }
 
 /// Every instance of this process; the lock makes `C_Initialize` and `C_Finalize` one at a time.
-type Life<T> = Mutex<Vec<&'static Instance<T>>>;
+type Life<T> = Mutex<Instances<T>>;
+
+type Instances<T> = Vec<&'static Instance<T>>;
 
 /// What a forked child sees as zeroes: no library, no lock, no owner.
 #[repr(C)]
@@ -180,7 +202,9 @@ impl<T: Guarded> Guard<T> {
         call: impl FnOnce(&T) -> Result<()>,
     ) -> CK_RV {
         let Some(page) = self.page() else { return Cause::CryptokiNotInitialized.ck_rv() };
-        let Some(stay) = Stay::begin(page) else { return Cause::CryptokiNotInitialized.ck_rv() };
+        let Some(stay) = Stay::begin(self, page) else {
+            return Cause::CryptokiNotInitialized.ck_rv();
+        };
         if stay.instance.mark.load(Ordering::Relaxed) >= mark::POISONED {
             return Cause::GeneralError.ck_rv();
         }
@@ -203,12 +227,41 @@ impl<T: Guarded> Guard<T> {
         }
     }
 
+    /// As [`hold`].
+    pub(super) fn hold(&self) {
+        let Some(page) = self.page() else { return };
+        // Already held by this thread, which forks within its own handlers.
+        if !matches!(HOLDS.try_with(Cell::get), Ok(None)) {
+            return;
+        }
+        // Somebody else initialises, finalises or forks.
+        let Some(instances) = page.life().try_lock_for(FORK_PATIENCE) else { return };
+        let current = page.current.swap(held_back(), Ordering::SeqCst);
+        let mut waited = Duration::ZERO;
+        while waited < FORK_PATIENCE && !instances.iter().all(|instance| instance.is_idle()) {
+            nap();
+            waited += FORK_POLL;
+        }
+        let lock = Box::into_raw(Box::new(instances));
+        let _ = HOLDS.try_with(|holds| holds.set(Some((current.cast(), lock.cast()))));
+    }
+
+    /// As [`release`].
+    pub(super) fn release(&self) {
+        let Ok(Some((current, lock))) = HOLDS.try_with(Cell::take) else { return };
+        let Some(page) = self.page() else { return };
+        page.current.store(current.cast(), Ordering::SeqCst);
+        // SAFETY: from the box that `hold` made in this thread, of this type; taken once.
+        drop(unsafe { Box::from_raw(lock.cast::<MutexGuard<'static, Instances<T>>>()) });
+    }
+
     /// As [`start`].
     pub(super) fn start(
         &self,
         make: impl FnOnce() -> Result<T>,
         panic_in: Option<String>,
     ) -> CK_RV {
+        self.release();
         let Some(page) = self.page_or_new() else { return Cause::HostMemory.ck_rv() };
         let mut instances = page.life().lock();
         if !page.current.load(Ordering::SeqCst).is_null() {
@@ -243,6 +296,7 @@ impl<T: Guarded> Guard<T> {
 
     /// As [`finish`].
     pub(super) fn finish(&self) -> CK_RV {
+        self.release();
         let Some(page) = self.page() else { return Cause::CryptokiNotInitialized.ck_rv() };
         let instances = page.life().lock();
         let Some(current) = NonNull::new(page.current.swap(ptr::null_mut(), Ordering::SeqCst))
@@ -289,6 +343,22 @@ impl<T: Guarded> Guard<T> {
             }
         }
     }
+}
+
+/// Stands where the library does while a fork is under way. No instance has this address.
+fn held_back<T>() -> *mut Instance<T> {
+    ptr::without_provenance_mut(1)
+}
+
+/// The longest that a fork waits for calls.
+const FORK_PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often it looks, and calls that wait for it.
+const FORK_POLL: Duration = Duration::from_micros(20);
+
+#[allow(clippy::disallowed_methods, reason = "a fork under way, of which no clock knows")]
+fn nap() {
+    std::thread::sleep(FORK_POLL);
 }
 
 fn process() -> i32 {
@@ -382,6 +452,10 @@ impl<T: 'static> Page<T> {
 thread_local! {
     /// The counter this thread uses. No destructor, so that a thread may outlive the module.
     static STRIPE: Cell<usize> = const { Cell::new(usize::MAX) };
+
+    /// Where this thread holds calls back: what stood where the library does, and the boxed guard of
+    /// `Life`. A child leaves both alone.
+    static HOLDS: Cell<Option<(*mut (), *mut ())>> = const { Cell::new(None) };
 }
 
 /// Deals the counters out.
@@ -406,8 +480,11 @@ struct Stay<T: Guarded> {
 
 impl<T: Guarded> Stay<T> {
     #[inline]
-    fn begin(page: &'static Page<T>) -> Option<Self> {
+    fn begin(guard: &Guard<T>, page: &'static Page<T>) -> Option<Self> {
         let current = page.current.load(Ordering::SeqCst);
+        if ptr::eq(current, held_back()) {
+            return Self::begin_after_fork(guard, page);
+        }
         // SAFETY: null, or an instance, and instances are never freed.
         let instance = unsafe { current.as_ref() }?;
         let stripe = instance.stripes.get(stripe())?;
@@ -421,7 +498,20 @@ impl<T: Guarded> Stay<T> {
             }
         }
         stripe.0.fetch_sub(1, Ordering::SeqCst);
+        if ptr::eq(page.current.load(Ordering::SeqCst), held_back()) {
+            return Self::begin_after_fork(guard, page);
+        }
         None
+    }
+
+    /// A thread that calls from its own fork handlers does not wait for itself.
+    #[cold]
+    fn begin_after_fork(guard: &Guard<T>, page: &'static Page<T>) -> Option<Self> {
+        guard.release();
+        while ptr::eq(page.current.load(Ordering::SeqCst), held_back()) {
+            nap();
+        }
+        Self::begin(guard, page)
     }
 
     /// Panics where a test wants it.

@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "threads of a test wait for each other")]
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
@@ -317,4 +319,57 @@ fn where_the_kernel_does_not_wipe_the_process_number_tells() {
     assert_eq!(guard.start(|| Ok(Fake::new(&seen)), None), CKR_OK);
     assert_eq!(in_child(|| starts_afresh(guard, &seen)), Ok(true));
     assert_eq!(guard.enter("C_X", |_| Ok(())), CKR_OK);
+}
+
+#[test]
+fn a_fork_waits_for_calls_and_calls_for_it() {
+    let (guard, seen) = (guard(), Arc::new(Seen::default()));
+    assert_eq!(guard.start(|| Ok(Fake::new(&seen)), None), CKR_OK);
+    let (told, hears) = mpsc::channel();
+    thread::scope(|scope| {
+        let (begun, has_begun) = mpsc::channel();
+        let ended = told.clone();
+        scope.spawn(move || {
+            let inside = || {
+                begun.send(()).unwrap();
+                thread::sleep(Duration::from_millis(10));
+                ended.send("the call under way").unwrap();
+                Ok(())
+            };
+            assert_eq!(guard.enter("C_X", |_| inside()), CKR_OK);
+        });
+        has_begun.recv().unwrap();
+        guard.hold();
+        assert_eq!(hears.try_recv(), Ok("the call under way"));
+        let late = told.clone();
+        scope.spawn(move || {
+            assert_eq!(guard.enter("C_X", |_| Ok(late.send("the late call").unwrap())), CKR_OK);
+        });
+        thread::sleep(Duration::from_millis(20));
+        assert!(hears.try_recv().is_err(), "calls are held back");
+        guard.release();
+        assert_eq!(hears.recv(), Ok("the late call"));
+    });
+    // The thread that forks may call, and finalise, from handlers of its own.
+    guard.hold();
+    assert_eq!(guard.enter("C_X", |_| Ok(())), CKR_OK);
+    guard.hold();
+    assert_eq!(guard.finish(), CKR_OK);
+    guard.release();
+    assert_eq!(guard.enter("C_X", |_| Ok(())), CKR_CRYPTOKI_NOT_INITIALIZED);
+    assert_eq!(counts(&seen), (1, 1));
+}
+
+#[test]
+fn a_long_call_does_not_keep_a_fork_waiting() {
+    let (guard, seen) = (guard(), Arc::new(Seen::default()));
+    assert_eq!(guard.start(|| Ok(Fake::new(&seen)), None), CKR_OK);
+    let forks_from_inside = |_: &Fake| {
+        guard.hold();
+        guard.release();
+        Ok(())
+    };
+    assert_eq!(guard.enter("C_X", forks_from_inside), CKR_OK);
+    assert_eq!(guard.finish(), CKR_OK);
+    assert_eq!(counts(&seen), (1, 1));
 }
