@@ -343,7 +343,11 @@ fn a_fork_waits_for_calls_and_calls_for_it() {
         assert_eq!(hears.try_recv(), Ok("the call under way"));
         let late = told.clone();
         scope.spawn(move || {
-            assert_eq!(guard.enter("C_X", |_| Ok(late.send("the late call").unwrap())), CKR_OK);
+            let inside = || {
+                late.send("the late call").unwrap();
+                Ok(())
+            };
+            assert_eq!(guard.enter("C_X", |_| inside()), CKR_OK);
         });
         thread::sleep(Duration::from_millis(20));
         assert!(hears.try_recv().is_err(), "calls are held back");
