@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use emulator::env::{Clock, ManualClock};
 use emulator::error::{Cause, Error, Result};
 use emulator::hsm::appliance::partition_steps;
-use emulator::hsm::store::{HsmRecord, Query, SqliteStore, Store};
+use emulator::hsm::store::{HsmRecord, Query, SqliteStore, Step as StoreStep, Store};
 use emulator::hsm::{Appliance, Partition, PartitionBlueprint, Roles};
 use emulator::profile::{self, Profile};
 use emulator::wire::Pin;
@@ -438,6 +438,30 @@ impl Device {
     }
 }
 
+/// What initialises a member's partition. Made once for each: deriving keys from PINs takes longer than
+/// a schedule, on purpose.
+fn initialization(at: usize, serial: &str) -> Result<Vec<StoreStep>> {
+    static MADE: Mutex<BTreeMap<usize, Vec<StoreStep>>> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock();
+    if let Some(known) = made.get(&at) {
+        return Ok(known.clone());
+    }
+    let plan = PartitionBlueprint {
+        serial: serial.to_owned(),
+        policies: Vec::new(),
+        roles: Some(Roles {
+            label: format!("member{at}"),
+            domain: Pin::new(b"domain"),
+            partition_so: Pin::new(b"partition-so"),
+            crypto_officer: Pin::new(PIN),
+            crypto_user: None,
+        }),
+    };
+    let steps = partition_steps(&plan, 0)?;
+    made.insert(at, steps.clone());
+    Ok(steps)
+}
+
 fn device(at: usize, lie: Option<Lie>) -> Result<Device> {
     let serial = (100 + at).to_string();
     let record = HsmRecord {
@@ -449,17 +473,6 @@ fn device(at: usize, lie: Option<Lie>) -> Result<Device> {
         extra: Vec::new(),
     };
     let store = SqliteStore::in_memory(&record)?;
-    let plan = PartitionBlueprint {
-        serial: serial.clone(),
-        policies: Vec::new(),
-        roles: Some(Roles {
-            label: format!("member{at}"),
-            domain: Pin::new(b"domain"),
-            partition_so: Pin::new(b"partition-so"),
-            crypto_officer: Pin::new(PIN),
-            crypto_user: None,
-        }),
-    };
-    store.apply(&partition_steps(&plan, 0)?)?;
+    store.apply(&initialization(at, &serial)?)?;
     Ok(Device { store: Arc::new(store), serial, power: AtomicBool::new(true), lie })
 }
