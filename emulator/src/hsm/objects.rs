@@ -163,9 +163,7 @@ impl Partition {
             Request::Inventory(session) => {
                 let session = self.sessions.present(seat, *session)?;
                 let generation = self.store.committed_generation()?;
-                let held = self.search(&session.application, &Template::new())?;
-                let found = held.iter().map(|held| held.found()).collect();
-                Ok(Reply::Inventory(found, generation))
+                Ok(Reply::Inventory(self.inventory(&session.application)?, generation))
             }
             Request::GenerateKey(session, mechanism, template) => {
                 let session = self.sessions.present(seat, *session)?;
@@ -274,6 +272,19 @@ impl Partition {
             .login()
             .ok_or_else(|| Error::new(Cause::UserNotLoggedIn, "the object is private"))?;
         run(&login.key)
+    }
+
+    /// What the application sees, by name alone: a partition may hold a hundred thousand objects.
+    fn inventory(&self, application: &Application) -> Result<Vec<Found>> {
+        let private = application.sees_private();
+        let token = self.store.identities(&self.serial, private)?.into_iter();
+        let mut found: Vec<_> = token
+            .map(|(handle, ouid)| Found { handle: ObjectHandle(handle), ouid, token: true })
+            .collect();
+        let in_memory =
+            self.search(application, &Template::from_iter([Attribute::flag(CKA_TOKEN, false)]))?;
+        found.extend(in_memory.iter().map(|held| held.found()));
+        Ok(found)
     }
 
     fn search(&self, application: &Application, wanted: &Template) -> Result<Vec<Arc<Held>>> {

@@ -252,6 +252,17 @@ pub trait Store: Send + Sync + Debug {
     /// The common ones.
     fn find(&self, partition: &str, query: &Query) -> Result<Vec<u64>, StoreError>;
 
+    /// Handle and OUID of every object of a partition, ascending by handle, without reading more of
+    /// them. None where there is no partition.
+    ///
+    /// # Errors
+    /// The common ones.
+    fn identities(
+        &self,
+        partition: &str,
+        include_private: bool,
+    ) -> Result<Vec<(u64, [u8; 12])>, StoreError>;
+
     /// How full a partition is. Costs the same at any number of objects.
     ///
     /// # Errors

@@ -269,6 +269,25 @@ pub(super) fn usage(connection: &Connection, partition: i64) -> Result<Usage, Tr
     Ok(usage.ok_or_else(|| StoreError::NoSuchPartition { serial: partition.to_string() })?)
 }
 
+/// Handle and OUID of every object of a partition, ascending by handle.
+pub(super) fn identities(
+    connection: &Connection,
+    partition: i64,
+    include_private: bool,
+) -> Result<Vec<(u64, [u8; 12])>, Trouble> {
+    let mut statement = connection.prepare_cached(
+        "SELECT handle, ouid FROM objects INDEXED BY objects_by_ouid \
+         WHERE partition = ?1 AND private <= ?2",
+    )?;
+    let mut rows = statement.query(params![partition, include_private])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?));
+    }
+    all.sort_unstable();
+    Ok(all)
+}
+
 /// The statement that answers `query`. The index is named, since without statistics the planner
 /// cannot know that a label tells more than a class.
 pub(super) fn find_statement(query: &Query) -> String {

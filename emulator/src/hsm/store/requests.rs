@@ -129,6 +129,15 @@ impl Store for SqliteStore {
         Ok(found)
     }
 
+    fn identities(
+        &self,
+        partition: &str,
+        include_private: bool,
+    ) -> Result<Vec<(u64, [u8; 12])>, StoreError> {
+        let number = partition_number(partition)?;
+        self.read(|connection| objects::identities(connection, number, include_private))
+    }
+
     fn count(&self, partition: &str) -> Result<Usage, StoreError> {
         let number = partition_number(partition)?;
         self.read(|connection| objects::usage(connection, number))

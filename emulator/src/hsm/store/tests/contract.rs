@@ -183,6 +183,21 @@ fn a_copy_of_what_was_destroyed_meanwhile_is_refused() {
 }
 
 #[test]
+fn identities_are_those_of_the_objects_that_are_seen() {
+    on_both(|store| {
+        let public = NewObject { private: false, ouid: Some([9; 12]), ..object("public") };
+        let handles =
+            store.insert_objects(PARTITION, &[object("a"), public, object("b")], &ouid_of).unwrap();
+        store.insert_objects(OTHER, &[object("c")], &ouid_of).unwrap();
+        let all = store.identities(PARTITION, true).unwrap();
+        let expected = [(handles[0], ouid_of(1)), (handles[1], [9; 12]), (handles[2], ouid_of(2))];
+        assert_eq!(all, expected);
+        assert_eq!(store.identities(PARTITION, false).unwrap(), [(handles[1], [9; 12])]);
+        assert_eq!(store.identities("77", true).unwrap(), []);
+    });
+}
+
+#[test]
 fn an_update_sees_that_somebody_was_faster() {
     on_both(|store| {
         let handle = store.insert_objects(PARTITION, &[object("a")], &ouid_of).unwrap()[0];
