@@ -107,6 +107,7 @@ impl Group {
         };
         self.catch_up(session, place)?;
         if alone {
+            self.behind(place);
             return Ok(());
         }
         if self.login.lock().is_none() {
