@@ -282,16 +282,15 @@ impl Running {
     }
 
     fn logout(&mut self, world: &Arc<World>) -> Option<String> {
+        // From here on nobody can be told what he missed.
+        self.logged_in = None;
         let told = self.call(world, &Request::Logout(NONE));
         // Private session objects go with the login; all of these are private.
         world.ledger.lock().process_is_over(self.number);
         self.parts = None;
         match told.answer {
             Ok(_) => self.logged_in = Some(false),
-            Err(error) if told.excused => {
-                self.logged_in = None;
-                return Some(error.cause().name());
-            }
+            Err(error) if told.excused => return Some(error.cause().name()),
             Err(error) => self.complain(world, "a logout", &error),
         }
         Some("ok".into())
@@ -319,7 +318,10 @@ impl Running {
                     record.fate = Fate::Kept;
                 }
                 if !token {
-                    let up = (0..world.shape.members).filter(|member| !down.contains(member));
+                    // A fault amid the call may have taken it from where it was made.
+                    let known = !told.excused;
+                    let up =
+                        (0..world.shape.members).filter(|member| known && !down.contains(member));
                     record.holders.extend(up);
                 } else if !down.is_empty() {
                     record.partial = true;
