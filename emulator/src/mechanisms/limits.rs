@@ -80,7 +80,6 @@ pub static LIMITS: &[Limit] = &[
         kinds: &[
             CKM_AES_XTS,
             CKM_ECIES,
-            CKM_PRF_KDF,
             CKM_X9_42_DH_HYBRID_DERIVE,
             CKM_BIP32_MASTER_DERIVE,
             CKM_BIP32_CHILD_DERIVE,

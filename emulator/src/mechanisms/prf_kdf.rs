@@ -1,30 +1,42 @@
-//! Keys derived in counter mode (SP 800-108): the vendor's own mechanism.
+//! Keys derived in counter mode (SP 800-108): the vendor's own mechanisms.
 //!
 //! Source: thalesdocs, CKM_NIST_PRF_KDF, for functions, schemes and the widths of their fields
-//! (Documented), and the client's header for their numbers; a counter of one byte where the page
-//! gives no width is Observed (comment in google's certificate tooling). That the length is that of
-//! the wanted key in bits is SP 800-108's; that HMAC takes any secret key is Assumed.
+//! (Documented), and the client's header for their numbers. That the length is that of the wanted key
+//! in bits is SP 800-108's. Assumed: a counter of one byte where the page gives no width; that HMAC
+//! takes any secret key; that `CKM_PRF_KDF`, which FIPS mode has not, takes the same parameter with the
+//! functions of the other name and those the header names without NIST. Not served: SEED and
+//! RIPEMD-160, which the token has not either.
 
 use zeroize::Zeroizing;
 
 use crate::ck::*;
+use crate::crypto::block::Algorithm;
 use crate::crypto::hash::Hash;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::{NOTHING, Params, Row, Shape, Use, broken, keys, wrong_params};
 
-/// The mechanism that FIPS mode keeps.
-pub static ROWS: &[Row] =
-    &[Row { kind: CKM_NIST_PRF_KDF, shape: Shape::PrfKdf, derive: Some(derive), ..NOTHING }];
+/// The mechanism that FIPS mode keeps, and the one that has functions beside NIST's.
+pub static ROWS: &[Row] = &[
+    Row { kind: CKM_NIST_PRF_KDF, shape: Shape::PrfKdf, derive: Some(derive_by_nist), ..NOTHING },
+    Row { kind: CKM_PRF_KDF, shape: Shape::PrfKdf, derive: Some(derive), ..NOTHING },
+];
 
 /// A pseudo-random function.
 #[derive(Clone, Copy)]
 enum Prf {
     AesCmac,
+    /// Of a block cipher, with keys of these types.
+    Cmac(Algorithm, &'static [CK_KEY_TYPE]),
     Hmac(Hash),
 }
 
+/// Functions that are not NIST's.
+static OTHERS: &[CK_ULONG] = &[CK_PRF_KDF_ARIA_CMAC];
+
 static PRFS: &[(CK_ULONG, Prf)] = &[
+    (CK_NIST_PRF_KDF_DES3_CMAC, Prf::Cmac(Algorithm::TripleDes, &[CKK_DES2, CKK_DES3])),
     (CK_NIST_PRF_KDF_AES_CMAC, Prf::AesCmac),
+    (CK_PRF_KDF_ARIA_CMAC, Prf::Cmac(Algorithm::Aria, &[CKK_ARIA])),
     (CK_NIST_PRF_KDF_HMAC_SHA1, Prf::Hmac(Hash::Sha1)),
     (CK_NIST_PRF_KDF_HMAC_SHA224, Prf::Hmac(Hash::Sha224)),
     (CK_NIST_PRF_KDF_HMAC_SHA256, Prf::Hmac(Hash::Sha256)),
@@ -66,6 +78,15 @@ fn row_of<T: Copy>(table: &[(CK_ULONG, T)], number: CK_ULONG, rule: &'static str
         .find(|(own, _)| *own == number)
         .map(|(_, it)| *it)
         .ok_or_else(|| wrong_params(rule))
+}
+
+fn derive_by_nist(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
+    if let Params::PrfKdf { prf, .. } = &using.params
+        && OTHERS.contains(prf)
+    {
+        return Err(wrong_params("the function is none of NIST's"));
+    }
+    derive(using, wanted)
 }
 
 fn derive(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
@@ -121,6 +142,18 @@ impl Prf {
             }
             Self::AesCmac => {
                 return Err(Error::new(Cause::KeyTypeInconsistent, "AES-CMAC wants an AES key"));
+            }
+            Self::Cmac(algorithm, types) => {
+                let key_type = using.key.class().key_type;
+                if !types.iter().any(|own| Some(*own) == key_type) {
+                    return Err(Error::new(
+                        Cause::KeyTypeInconsistent,
+                        "the function wants a key of its cipher",
+                    ));
+                }
+                let mut cmac = keys::block(&using.key, algorithm)?.cmac();
+                cmac.update(input);
+                return Ok(Zeroizing::new(cmac.finish()));
             }
             Self::Hmac(hash) => keys::hmac(&using.key, hash)?.sign(input),
         };
