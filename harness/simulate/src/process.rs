@@ -421,7 +421,9 @@ impl Running {
                 Some("ok".into())
             }
             Err(error) => {
+                // Another process may have destroyed it amid this call.
                 if !told.excused
+                    && world.shape.processes == 1
                     && let Some(record) = world.ledger.lock().get_mut(number)
                     && record.fate == Fate::Unsure
                 {
