@@ -5,7 +5,8 @@
 //! | a call that made an object was answered | it is on every member in the end (ha.md 6, Documented) |
 //! | one that destroyed it was answered | it is on none |
 //! | the process that destroyed it ended before a member that was down could be told | either: "objects deleted on one member come back" (recalled) |
-//! | a call was not answered | it was done, whole, or not at all; and on all members alike |
+//! | a call that makes was not answered | it was done, whole, or not at all; and on all members alike |
+//! | a call that destroys was not answered | each member has it whole or not at all |
 //! | anything was made | once: at most one object of a label on a member |
 
 use std::collections::BTreeSet;
@@ -49,6 +50,8 @@ pub struct Record {
     pub ids: BTreeSet<Vec<u8>>,
     /// Some member that was down may lack it until its maker has seen that member again.
     pub partial: bool,
+    /// A call that destroys it was cut short: members may differ in it.
+    pub torn: bool,
     /// A session object: members whose memory has it.
     pub holders: BTreeSet<usize>,
 }
@@ -97,6 +100,7 @@ impl Ledger {
             fate: Fate::Unsure,
             ids: BTreeSet::from([Vec::new()]),
             partial: false,
+            torn: false,
             holders: BTreeSet::new(),
         });
         number
@@ -174,6 +178,7 @@ impl Ledger {
                 Debt::Destroyed(number) => {
                     if let Some(record) = self.get_mut(number) {
                         record.fate = Fate::Unsure;
+                        record.torn = true;
                     }
                 }
                 Debt::Changed(number, former) => {

@@ -392,6 +392,7 @@ impl Running {
             let mut ledger = world.ledger.lock();
             let record = ledger.get_mut(number)?;
             let before = record.fate;
+            record.torn |= record.owner.is_none();
             if before == Fate::Kept {
                 record.fate = Fate::Unsure;
             }

@@ -107,9 +107,8 @@ fn audit(world: &Arc<World>) -> Result<()> {
         let wrong = match record.fate {
             Fate::Kept => there.contains(&false).then_some("was acknowledged"),
             Fate::Gone => there.contains(&true).then_some("was destroyed"),
-            Fate::Unsure => {
-                (there.contains(&true) && there.contains(&false)).then_some("is not on all alike")
-            }
+            Fate::Unsure => (!record.torn && there.contains(&true) && there.contains(&false))
+                .then_some("is not on all alike"),
         };
         if let Some(what) = wrong {
             world.violated(format!("{} {what}; on members: {there:?}", record.label));

@@ -535,7 +535,12 @@ impl Group {
     /// Every member that is up; the first to answer decides.
     fn tell_all(&self, session: &GroupSession, request: &Request<'_>) -> Result<Reply> {
         let mut answer = None;
-        for place in self.in_order() {
+        let mut places = self.in_order();
+        if matches!(request, Request::Destroy(..)) {
+            // See `bring_together`.
+            places.sort_unstable();
+        }
+        for place in places {
             match self.send(session, place, request) {
                 Ok(reply) => {
                     self.note_login(place, request);

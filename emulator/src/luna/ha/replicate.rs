@@ -118,7 +118,9 @@ impl Group {
     ///
     /// Other processes make and destroy objects meanwhile, and this one may be killed at any moment.
     /// What they destroy while it travels is refused by the member it travels to, which knows what
-    /// it has seen destroyed since it told what it has.
+    /// it has seen destroyed since it told what it has. An object is destroyed on the members in the
+    /// order of the list: where a later one has it and an earlier one has seen it destroyed, that is
+    /// under way, or was cut short, and it is not brought back (Assumed).
     pub(super) fn bring_together(
         &self,
         session: &GroupSession,
@@ -133,13 +135,19 @@ impl Group {
             }
         }
         for target in &stocks {
-            let mut here = target.ouids();
+            let mut here = target.ouids.clone();
             for source in stocks.iter().filter(|source| source.place != target.place) {
                 let is_failed = |place| failed.iter().any(|(member, _)| *member == place);
                 if is_failed(source.place) || is_failed(target.place) {
                     continue;
                 }
-                if let Err(fault) = self.supply(session, source, target, &mut here) {
+                let earlier = |ouid: &Ouid| {
+                    let has_it = |stock: &&Stock| stock.ouids.contains(ouid);
+                    let first = stocks.iter().filter(has_it).map(|stock| stock.place).min();
+                    first.is_some_and(|first| target.place < first)
+                };
+                let since = |ouid: &Ouid| if earlier(ouid) { 0 } else { target.generation };
+                if let Err(fault) = self.supply(session, source, target.place, &since, &mut here) {
                     failed.push(fault);
                 }
             }
@@ -151,7 +159,10 @@ impl Group {
     fn stock(&self, session: &GroupSession, place: usize) -> Result<Stock, Fault> {
         let handle = self.member_session(session, place)?;
         match self.member(place)?.call(&Request::Inventory(handle))? {
-            Reply::Inventory(objects, generation) => Ok(Stock { place, objects, generation }),
+            Reply::Inventory(objects, generation) => {
+                let ouids = objects.iter().map(|found| found.ouid).collect();
+                Ok(Stock { place, objects, ouids, generation })
+            }
             _ => Err(strange().into()),
         }
     }
@@ -161,22 +172,23 @@ impl Group {
         &self,
         session: &GroupSession,
         source: &Stock,
-        target: &Stock,
+        target: usize,
+        since: &dyn Fn(&Ouid) -> u64,
         here: &mut HashSet<Ouid>,
     ) -> Result<(), (usize, Fault)> {
         for found in source.objects.iter().filter(|found| found.token) {
             if !here.insert(found.ouid) {
                 continue;
             }
-            let since = Some(target.generation);
-            match self.carry(session, source.place, target.place, *found, since) {
+            let since = Some(since(&found.ouid));
+            match self.carry(session, source.place, target, *found, since) {
                 Ok(copy) => {
                     self.meet(source.place, *found, None);
-                    self.meet(target.place, copy, None);
+                    self.meet(target, copy, None);
                 }
                 Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => {}
                 Err(Carry::Source(fault)) => return Err((source.place, fault)),
-                Err(Carry::Target(fault)) => return Err((target.place, fault)),
+                Err(Carry::Target(fault)) => return Err((target, fault)),
             }
         }
         Ok(())
@@ -187,13 +199,8 @@ impl Group {
 struct Stock {
     place: usize,
     objects: Vec<Found>,
+    ouids: HashSet<Ouid>,
     generation: u64,
-}
-
-impl Stock {
-    fn ouids(&self) -> HashSet<Ouid> {
-        self.objects.iter().map(|found| found.ouid).collect()
-    }
 }
 
 /// Whose fault it was.
