@@ -6,6 +6,7 @@
 mod down;
 mod instance;
 mod member;
+mod profile;
 mod status;
 mod up;
 
@@ -35,6 +36,8 @@ enum Verb {
     Status(Directory),
     /// Cut a member off, or let it back; running applications notice with their next call.
     Member(member::Member),
+    /// Show, check and compare profiles: what a firmware and its client do, and how we know.
+    Profile(profile::Verbs),
 }
 
 /// Which client directory.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Verb::Down(down) => down.run(arguments.json),
         Verb::Status(status) => status::run(&status.directory, arguments.json),
         Verb::Member(member) => member.run(arguments.json),
+        Verb::Profile(verbs) => verbs.run(arguments.json),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
