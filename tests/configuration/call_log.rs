@@ -227,7 +227,7 @@ fn no_log_holds_a_secret() {
                 Attribute::bool(CKA_WRAP, true),
                 Attribute::bool(CKA_SENSITIVE, false),
                 Attribute::bool(CKA_EXTRACTABLE, true),
-                Attribute::new(CKA_VALUE, key.clone()),
+                Attribute::bytes(CKA_VALUE, key.clone()),
             ];
             let object = session.create_object(&template).unwrap();
             session.find(&template).unwrap();

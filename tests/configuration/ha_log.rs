@@ -43,10 +43,10 @@ fn the_log_goes_to_standard_output_where_configured() {
     let instance = Instance::fips_group();
     let section = "HAConfiguration = { haLogToStdout = enabled; }";
     let directory = with(&instance, "stdout", section);
-    instance.member("down", 0);
-    let mut command = Child::command("random", &[], &directory);
+    let serial = &instance.partitions[0].serial;
+    let mut command = Child::command("lose", &[serial], &directory);
     let output = command.env("LUNA_MODULE", instance.module()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("HA group: 1"), "{said}");
+    assert!(said.contains(&format!("has dropped member: {serial}")), "{said}");
 }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use luna_client::{Context, Module};
 use luna_tests::child::{role, say};
-use luna_tests::{Instance, first_slot, init_args, officer};
+use luna_tests::{Instance, artefacts, first_slot, init_args, officer};
 
 /// A client directory beside the instance's, with these sections more.
 fn with(instance: &Instance, name: &str, sections: &str) -> PathBuf {
@@ -47,14 +47,17 @@ fn seen_with(instance: &Instance, name: &str, sections: &str) -> Context {
 #[test]
 #[ignore = "a part of other tests, started by them"]
 fn application() {
-    let Some((role, _)) = role() else { return };
+    let Some((role, words)) = role() else { return };
     let path = std::env::var_os("LUNA_MODULE").expect("given");
     let module = Module::load(std::path::Path::new(&path)).expect("loads");
     let context = module.initialize(luna_client::InitArgs::OsLocking).expect("initialises");
     match role.as_str() {
-        "random" => {
+        "lose" => {
             let session = officer(&context, first_slot(&context));
-            session.random(8).expect("random bytes");
+            let mut command = std::process::Command::new(artefacts::program("luna-emulator"));
+            let lost = command.args(["member", "down", &words[0]]).status().expect("it runs");
+            assert!(lost.success());
+            session.random(8).expect("the other member's");
         }
         "slots" => {
             let slots = context.slots(false).expect("slots");

@@ -3,8 +3,8 @@
 use std::process::Output;
 
 use luna_ck::*;
-use luna_client::{Attribute, Pin, UserType};
-use luna_tests::{CRYPTO_OFFICER, Instance, artefacts, first_slot, officer, scratch};
+use luna_client::Attribute;
+use luna_tests::{Instance, artefacts, first_slot, officer, scratch};
 use serde_json::Value;
 
 const MINE: &str = "name = 'mine'\nformat = 1\nextends = 'luna-7.8.4'\n\

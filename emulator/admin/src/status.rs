@@ -69,14 +69,7 @@ pub(crate) fn run(directory: &Path, as_json: bool) -> Result<()> {
         table.set_header(["SERIAL", "HSM", "LABEL", "PROFILE", "STATE", "OBJECTS"]);
         for row in &rows {
             let objects = row.objects.map_or("-".into(), |count| count.to_string());
-            table.add_row([
-                &row.serial,
-                &row.hsm,
-                &row.label,
-                &row.profile,
-                &row.state,
-                &objects,
-            ]);
+            table.add_row([&row.serial, &row.hsm, &row.label, &row.profile, &row.state, &objects]);
         }
         anstream::println!("{table}");
         for group in &config.groups {
