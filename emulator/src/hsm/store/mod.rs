@@ -48,6 +48,7 @@ mod error;
 mod files;
 mod journal;
 mod objects;
+mod provoked;
 mod record;
 mod requests;
 mod schema;
@@ -63,6 +64,7 @@ pub use record::{
     ChangeSet, Changes, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
     RoleRecord, Step, Usage,
 };
+pub use provoked::{Provoked, provoke};
 pub use slots::{after_fork_in_child, after_fork_in_parent, before_fork};
 pub use sqlite::{CONTROL_FILE, DATABASE_FILE, Durability, SqliteStore};
 
