@@ -175,8 +175,7 @@ impl Gate {
         name: &str,
         moment: Moment,
     ) -> Result<Vec<&'p Planned>, Fault> {
-        let matches =
-            |fault: &Planned| fault.moment == moment && fault.matches(partition, name);
+        let matches = |fault: &Planned| fault.moment == moment && fault.matches(partition, name);
         let matching: Vec<(usize, &Planned)> =
             (0..).zip(&plan.faults).filter(|(_, fault)| matches(fault)).collect();
         if matching.is_empty() {
@@ -211,12 +210,8 @@ impl Gate {
         }
         let path = self.directory.join(TRACE_FILE);
         let failed = |error| disk::DiskError::new("write", &path, error);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
+        let mut file =
+            OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(failed)?;
         file.write_all(lines.as_bytes()).map_err(failed)
     }
 
@@ -239,7 +234,7 @@ impl Gate {
             }
             Effect::LoseAnswer => ended("the connection ended before the answer came"),
             Effect::Cut => {
-                self.cut(fault.lasts()).map_err(unwritable)?;
+                self.cut(fault.lasts()).map_err(|error| unwritable(&error))?;
                 match fault.moment {
                     // It cannot have heard the request.
                     Moment::Before => Ok(ControlFlow::Break(Fault::Unreachable(
@@ -249,7 +244,7 @@ impl Gate {
                 }
             }
             Effect::Restart => {
-                self.page.bump(Word::Restarts).map_err(unwritable)?;
+                self.page.bump(Word::Restarts).map_err(|error| unwritable(&error))?;
                 ended("the HSM was restarted")
             }
             Effect::Kill => process::kill(),
@@ -294,7 +289,7 @@ fn line(place: usize, met: u64, fault: &Planned, partition: &str, call: &str) ->
     serde_json::to_string(&line).unwrap_or_default() + "\n"
 }
 
-fn unwritable(error: PageError) -> Fault {
+fn unwritable(error: &PageError) -> Fault {
     Fault::Refused(Error::new(Cause::DeviceError, format!("the fault plan: {error}")))
 }
 

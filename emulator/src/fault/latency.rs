@@ -191,8 +191,7 @@ mod tests {
 
     #[test]
     fn no_more_than_that_many_at_once() {
-        let (counter, now, most) =
-            (Counter::default(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (counter, now, most) = (Counter::default(), AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..6 {
                 scope.spawn(|| {

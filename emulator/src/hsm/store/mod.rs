@@ -60,11 +60,11 @@ mod tests;
 use std::fmt::Debug;
 
 pub use error::StoreError;
+pub use provoked::{Provoked, provoke};
 pub use record::{
     ChangeSet, Changes, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
     RoleRecord, Step, Usage,
 };
-pub use provoked::{Provoked, provoke};
 pub use slots::{after_fork_in_child, after_fork_in_parent, before_fork};
 pub use sqlite::{CONTROL_FILE, DATABASE_FILE, Durability, SqliteStore};
 
