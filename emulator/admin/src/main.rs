@@ -4,9 +4,11 @@
 //! 2 misuse or broken set-up. To add a verb: a variant of [`Verb`] and a file that carries it out.
 
 mod down;
+mod fault;
 mod instance;
 mod member;
 mod profile;
+mod snapshot;
 mod status;
 mod up;
 
@@ -38,6 +40,12 @@ enum Verb {
     Member(member::Member),
     /// Show, check and compare profiles: what a firmware and its client do, and how we know.
     Profile(profile::Verbs),
+    /// Plan what goes wrong, while applications run: refusals, delays, lost answers, cuts, full disks.
+    Fault(fault::Fault),
+    /// Keep the HSMs of a client directory as they are, while applications run.
+    Snapshot(snapshot::Snapshot),
+    /// Make a client directory of what `snapshot` kept.
+    Restore(snapshot::Restore),
 }
 
 /// Which client directory.
@@ -56,6 +64,9 @@ fn main() -> ExitCode {
         Verb::Status(status) => status::run(&status.directory, arguments.json),
         Verb::Member(member) => member.run(arguments.json),
         Verb::Profile(verbs) => verbs.run(arguments.json),
+        Verb::Fault(fault) => fault.run(arguments.json),
+        Verb::Snapshot(snapshot) => snapshot.run(arguments.json),
+        Verb::Restore(restore) => restore.run(arguments.json),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

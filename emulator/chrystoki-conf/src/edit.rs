@@ -13,7 +13,8 @@ fn needs_quotes(value: &str) -> bool {
 }
 
 fn can_be_written(value: &str) -> bool {
-    !value.contains(['\t', '\n', '\r']) && !(needs_quotes(value) && value.contains('"'))
+    let one_line = !value.contains(['\t', '\n', '\r']);
+    one_line && !(needs_quotes(value) && value.contains('"'))
 }
 
 /// A value as it stands in the file.

@@ -65,6 +65,11 @@ fn is_among(status: &str, groups: &str, group: &str) -> bool {
     })
 }
 
+/// Ends the process on the spot: nothing is cleaned up, nothing is written.
+pub fn kill() -> ! {
+    std::process::abort()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
