@@ -55,6 +55,8 @@ pub struct Profile {
     pub flags: Flags,
     /// What the product is, where that is no number.
     pub features: Features,
+    /// How roles prove who they are, where the HSM's own record does not say: the feature of that name.
+    pub authentication: Authentication,
     /// Codes where the sources leave a choice.
     pub codes: Codes,
     /// Partition policies that show, by number.
@@ -85,10 +87,23 @@ pub struct Policy {
     pub policy: u64,
     /// Which change of it wipes the partition or the HSM.
     pub destructive: Destructive,
+    /// A capability that no policy follows.
+    #[serde(default)]
+    pub fixed: bool,
+    /// Shown on HSMs of this authentication alone.
+    #[serde(default)]
+    pub only: Option<Authentication>,
     /// The firmware that brought it, where it came after 7.0.
     pub since: Option<String>,
     /// How far the datum can be trusted.
     pub source: Provenance,
+}
+
+impl Policy {
+    /// Whether an HSM of that authentication has it at all.
+    pub fn is_on(&self, authentication: Authentication) -> bool {
+        self.capability != 0 && self.only.is_none_or(|only| only == authentication)
+    }
 }
 
 /// Which change of a policy wipes what it governs.

@@ -13,7 +13,7 @@ fn generated(context: &Context, kind: u64) -> Result<()> {
     let session = officer(context, first_slot(context));
     let public = [
         Attribute::ulong(CKA_MODULUS_BITS, 2048),
-        Attribute::bytes(CKA_PUBLIC_EXPONENT, &[1, 0, 1]),
+        Attribute::bytes(CKA_PUBLIC_EXPONENT, [1, 0, 1]),
     ];
     session.generate_key_pair(&Mechanism::Plain(kind), &public, &[]).map(drop)
 }

@@ -152,7 +152,7 @@ fn profiles_are_listed_shown_checked_and_compared() {
         let data = shown["data"].as_array().unwrap();
         let counted: u64 =
             shown["sources"].as_object().unwrap().values().map(|it| it.as_u64().unwrap()).sum();
-        assert_eq!(counted as usize, data.len(), "{name}");
+        assert_eq!(usize::try_from(counted).unwrap(), data.len(), "{name}");
         assert!(data.iter().all(|it| it["source"].is_string() && it["key"].is_string()), "{name}");
     }
     let scratch = scratch();

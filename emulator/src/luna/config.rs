@@ -22,6 +22,8 @@ pub struct ClientConfig {
     pub groups: Vec<GroupEntry>,
     /// Only HA groups are listed.
     pub ha_only: bool,
+    /// HSMs show their admin partitions, and the containers that the configuration does not name.
+    pub show_admin_tokens: bool,
     /// How groups recover members.
     pub recovery: Recovery,
     /// Where the HA log goes.
@@ -141,6 +143,8 @@ impl ClientConfig {
             partitions: partitions(conf)?,
             groups: groups(conf)?,
             ha_only: conf.flag(HA, "HAOnly")?.unwrap_or(false),
+            // A network client never sees an admin partition unless it says so (recalled).
+            show_admin_tokens: conf.flag("Presentation", "ShowAdminTokens")?.unwrap_or(false),
             recovery: Recovery {
                 attempts: u32::try_from(attempts).ok(),
                 interval: Duration::from_secs(u64::try_from(interval).unwrap_or(60)),
@@ -349,7 +353,7 @@ mod tests {
         )
         .unwrap();
         let shown = &config.presentation;
-        assert!(shown.one_based && shown.show_empty_slots && shown.show_admin_tokens);
+        assert!(shown.one_based && shown.show_empty_slots && config.show_admin_tokens);
         assert_eq!(shown.user_slots, [(3, "1234".to_owned()), (1, "5678".to_owned())]);
         assert_eq!(shown.usb_slots, 0);
         assert_eq!(shown.protected_path, ProtectedPath::Never);

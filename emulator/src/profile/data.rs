@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Entry;
 use crate::ck::*;
@@ -133,6 +133,8 @@ table! {
         slot_description: String,
         /// The same of an HA group.
         group_slot_description: String,
+        /// The same of an admin partition.
+        admin_slot_description: String,
         /// The same of a slot that is kept for a USB HSM or a backup HSM.
         usb_slot_description: String,
         /// `CK_SLOT_INFO.manufacturerID`.
@@ -276,10 +278,11 @@ table! {
 }
 
 /// How roles authenticate.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Authentication {
     /// By passwords: A-series, and the cloud.
+    #[default]
     Password,
     /// By a PED (multifactor quorum): S-series.
     Ped,
@@ -356,4 +359,63 @@ impl fmt::Display for FlagWords {
         // A slot's flags and a token's share numbers, so names would mislead.
         write!(f, "{:#x}", self.0)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::profile::{DEFAULT, Profile};
+
+    /// A code that nobody asks for would teach nothing.
+    #[test]
+    fn every_code_is_answered_somewhere() {
+        let mut sources = Vec::new();
+        let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.to_string_lossy().contains("/profile") {
+                    sources.push(std::fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        // Chains of methods begin a line with the dot.
+        let asked = |key: &str| {
+            sources.iter().any(|text| {
+                text.match_indices(key).any(|(at, _)| {
+                    let before = text[..at].trim_end_matches(['.', ' ', '\n']);
+                    let after = text[at + key.len()..].trim_start();
+                    before.ends_with("codes") && after.starts_with(['.', ',', ';', ')'])
+                })
+            })
+        };
+        let codes = Profile::built_in(DEFAULT).unwrap().codes;
+        let idle: Vec<String> = codes
+            .entries()
+            .into_iter()
+            .map(|entry| entry.key.replace("codes.", ""))
+            .filter(|key| !asked(key))
+            .collect();
+        assert_eq!(idle, PENDING, "codes that no refusal asks for");
+    }
+
+    /// Those of roles and policies, whose files are about to be written anew.
+    const PENDING: [&str; 15] = [
+        "role_locked_out",
+        "partition_so_zeroised",
+        "credential_wrong",
+        "challenge_wrong",
+        "credential_length",
+        "right_lacking",
+        "login_wanted",
+        "reset_off",
+        "role_absent",
+        "ped_absent",
+        "policy_unknown",
+        "policy_out_of_bounds",
+        "policy_dependency",
+        "multipurpose_off",
+        "attribute_change_off",
+    ];
 }

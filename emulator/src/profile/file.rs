@@ -218,6 +218,7 @@ pub(super) fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
         versions,
         limits,
         flags,
+        authentication: features.authentication,
         features,
         codes,
         partition_policies: policies(

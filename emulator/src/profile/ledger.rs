@@ -139,11 +139,13 @@ fn policy(table: &str, row: &Policy) -> Entry {
         Destructive::OnOff => ", destructive when switched off",
         Destructive::Both => ", destructive",
     };
+    let only = row.only.map_or(String::new(), |only| format!(", with {only:?} alone"));
+    let fixed = if row.fixed { ", no policy of its own" } else { "" };
     let since = row.since.as_ref().map_or(String::new(), |since| format!(", since {since}"));
     Entry {
         key: format!("{table}.{}", row.id),
         value: format!(
-            "{}: capability {}, starts as {}{destructive}{since}",
+            "{}: capability {}, starts as {}{destructive}{fixed}{only}{since}",
             row.text, row.capability, row.policy
         ),
         source: row.source,

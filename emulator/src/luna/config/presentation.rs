@@ -12,9 +12,6 @@ pub struct Presentation {
     /// A partition that cannot be reached at `C_Initialize` keeps a slot, as one without a token
     /// (`ShowEmptySlots`); else it has none, and those behind it move up.
     pub show_empty_slots: bool,
-    /// Admin partitions have a slot (`ShowAdminTokens`). A client of network HSMs does not see them, so
-    /// that is the default here; with PCIe HSMs it is the other way.
-    pub show_admin_tokens: bool,
     /// Slot numbers of partitions, by serial number (`ShowUserSlots`). Other partitions of an HSM of
     /// which one is named are hidden; other HSMs' take the numbers that are left (recalled).
     pub user_slots: Vec<(u64, String)>,
@@ -52,7 +49,6 @@ impl Presentation {
         Ok(Self {
             one_based: flag("OneBaseSlotId")?,
             show_empty_slots: flag("ShowEmptySlots")?,
-            show_admin_tokens: flag("ShowAdminTokens")?,
             user_slots: user_slots(conf)?,
             usb_slots: u64::try_from(usb_slots).unwrap_or(0),
             protected_path: match conf.number("Misc", key, 0..=2)? {
