@@ -3,8 +3,8 @@
 use std::process::Output;
 
 use luna_ck::*;
-use luna_client::Attribute;
-use luna_tests::{Instance, artefacts, first_slot, officer, scratch};
+use luna_client::{Attribute, Pin, UserType};
+use luna_tests::{CRYPTO_OFFICER, Instance, artefacts, first_slot, officer, scratch};
 use serde_json::Value;
 
 const MINE: &str = "name = 'mine'\nformat = 1\nextends = 'luna-7.8.4'\n\
@@ -13,6 +13,7 @@ const MINE: &str = "name = 'mine'\nformat = 1\nextends = 'luna-7.8.4'\n\
     [limits]\nmax_objects = { value = 2, source = 'observed' }\n\
     [codes]\nobjects_full = { value = 'CKR_DEVICE_MEMORY', source = 'observed' }\n\
     seed_refused = { value = 'CKR_RANDOM_SEED_NOT_SUPPORTED', source = 'observed' }\n\
+    role_locked_out = { value = 'CKR_USER_LOCKED_OUT', source = 'observed' }\n\
     partition_not_initialised = { value = 'CKR_TOKEN_NOT_PRESENT', source = 'observed' }\n\
     [features]\nseed_random = { value = false, source = 'observed' }\n";
 
@@ -75,6 +76,18 @@ fn codes_of_a_profile_are_what_applications_get() {
         session.create_object(&[Attribute::class(CKO_DATA), Attribute::token(true)])
     });
     assert!(refused.unwrap_err().is(CKR_TOKEN_NOT_PRESENT));
+    drop(context);
+    // A role that is locked out by its policy, in a partition and in a group.
+    let path = file.to_str().unwrap();
+    for options in [&["--partition", "grp"][..], &["--ha", "grp=one,two", "--ha-only"]] {
+        let instance = Instance::up(&[&["--profile", path, "--policy", "20=1"], options].concat());
+        let context = instance.context();
+        let slot = first_slot(&context);
+        let session = context.open_session(slot, luna_client::Access::ReadWrite).unwrap();
+        let login = |pin: &str| session.login(UserType::CRYPTO_OFFICER, &Pin::from(pin));
+        assert!(login("a wrong password").unwrap_err().is(CKR_PIN_INCORRECT), "{options:?}");
+        assert!(login(CRYPTO_OFFICER).unwrap_err().is(CKR_USER_LOCKED_OUT), "{options:?}");
+    }
 }
 
 #[test]
@@ -162,7 +175,7 @@ fn profiles_are_listed_shown_checked_and_compared() {
     assert_eq!(json(&["profile", "check", path])["name"], "mine");
     let diff = json(&["profile", "diff", "luna-7.8.4", path]);
     let found = diff["differences"].as_array().unwrap();
-    assert_eq!(found.len(), 7, "{found:#?}");
+    assert_eq!(found.len(), 8, "{found:#?}");
     let limit = found.iter().find(|it| it["key"] == "limits.max_objects").unwrap();
     assert_eq!((&limit["left"], &limit["right"]), (&"0".into(), &"2".into()));
     // For people.

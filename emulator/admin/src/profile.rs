@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use emulator::profile::{self, Entry, Profile, Provenance};
@@ -54,8 +54,7 @@ pub(crate) fn read(named: &str) -> Result<Profile> {
     let path = Path::new(named);
     if !path.exists() {
         let known = profile::names().join(", ");
-        let what = format!("`{named}` is neither a profile nor a file; there is {known}");
-        return Err(Refused(what).into());
+        bail!("`{named}` is neither a profile nor a file; there is {known}");
     }
     let text = emulator::env::disk::read_text(path, MOST_BYTES)?;
     let profile = Profile::parse(named, &text).map_err(|error| Refused(error.to_string()))?;

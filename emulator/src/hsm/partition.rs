@@ -12,6 +12,7 @@ use crate::crypto::seal::SealKey;
 use crate::crypto::{kdf, random};
 use crate::env::{Clock, SystemClock};
 use crate::error::{Cause, Error, Result};
+use crate::hsm::chosen;
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
 use crate::hsm::session::{Session, Sessions};
@@ -63,7 +64,8 @@ impl Seated {
     /// # Errors
     /// What the request was refused for.
     pub fn handle(&self, request: &Request<'_>, out: Option<&mut [u8]>) -> Result<Reply> {
-        self.partition.serve(request, Some(&self.session), out)
+        let answer = self.partition.serve(request, Some(&self.session), out);
+        answer.map_err(|error| self.partition.as_chosen(error))
     }
 }
 
@@ -133,6 +135,12 @@ impl State {
     /// Whether a partition policy is on; one that does not show forbids nothing.
     pub(super) fn allows(&self, id: u32) -> bool {
         self.policies.get(&id).is_none_or(|value| *value != 0)
+    }
+
+    /// HSM policy 12 or partition policy 43 is off.
+    fn is_fips(&self) -> bool {
+        let off = |policies: &FxHashMap<u32, u64>, id| policies.get(&id) == Some(&0);
+        off(&self.hsm_policies, HSM_POLICY_NON_FIPS) || off(&self.policies, POLICY_NON_FIPS)
     }
 
     pub(super) fn hsm_policy(&self, id: u32) -> u64 {
@@ -299,7 +307,14 @@ impl Partition {
     /// # Errors
     /// What the request was refused for.
     pub fn handle(&self, request: &Request<'_>) -> Result<Reply> {
-        self.serve(request, None, None)
+        self.serve(request, None, None).map_err(|error| self.as_chosen(error))
+    }
+
+    /// The refusal with the code that the profile chose.
+    #[cold]
+    fn as_chosen(&self, error: Error) -> Error {
+        let is_fips = self.current().is_ok_and(|state| state.is_fips());
+        chosen::as_chosen(error, &self.profile.codes, is_fips)
     }
 
     /// Answers a request that came to a session's seat, or to the partition; an output may go to

@@ -244,6 +244,10 @@ table! {
         partition_not_initialised: Code,
         /// A mechanism that profile, policy or FIPS mode does not offer; also policies 18 and 33.
         mechanism_not_offered: Code,
+        /// A key whose size FIPS mode does not allow; there, any size that is refused.
+        fips_key_size: Code,
+        /// A curve that FIPS mode does not allow.
+        fips_curve: Code,
         /// Wrapping a private key while policy 1 is off.
         private_wrapping_off: Code,
         /// Unwrapping a private key while policy 2 is off.
@@ -400,22 +404,6 @@ mod tests {
         assert_eq!(idle, PENDING, "codes that no refusal asks for");
     }
 
-    /// Those of roles and policies, whose files are about to be written anew.
-    const PENDING: [&str; 15] = [
-        "role_locked_out",
-        "partition_so_zeroised",
-        "credential_wrong",
-        "challenge_wrong",
-        "credential_length",
-        "right_lacking",
-        "login_wanted",
-        "reset_off",
-        "role_absent",
-        "ped_absent",
-        "policy_unknown",
-        "policy_out_of_bounds",
-        "policy_dependency",
-        "multipurpose_off",
-        "attribute_change_off",
-    ];
+    /// HSM policy 15, whose file is about to be written anew.
+    const PENDING: [&str; 1] = ["reset_off"];
 }
