@@ -9,7 +9,7 @@
     reason = "a test"
 )]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use luna_client::ck::*;
@@ -84,7 +84,7 @@ fn work(context: &Context) {
     let (public, private) = session
         .generate_key_pair(
             &Mechanism::Plain(CKM_EC_KEY_PAIR_GEN),
-            &[&[Attribute::bytes(CKA_EC_PARAMS, &oid)][..], &usage(&[CKA_VERIFY])].concat(),
+            &[&[Attribute::bytes(CKA_EC_PARAMS, oid)][..], &usage(&[CKA_VERIFY])].concat(),
             &[&[Attribute::label("a pair")][..], &usage(&[CKA_SIGN])].concat(),
         )
         .unwrap();
