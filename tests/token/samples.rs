@@ -15,6 +15,8 @@ pub(crate) use self::block::{cipher as block_cipher, odd};
 /// Keys for every family, as session objects.
 pub(crate) struct Keys {
     pub(crate) aes: ObjectHandle,
+    /// A second one, for XTS.
+    pub(crate) tweak: ObjectHandle,
     /// Keys of the other block ciphers, and of RC4.
     pub(crate) block: Vec<(CK_KEY_TYPE, ObjectHandle)>,
     pub(crate) generic: ObjectHandle,
@@ -35,6 +37,7 @@ impl Keys {
     pub(crate) fn of(session: &Session) -> Self {
         Self {
             aes: keys::aes(session, &[0x42; 32]),
+            tweak: keys::aes(session, &[0x45; 32]),
             block: block::keys(session),
             generic: keys::generic(session, &[0x43; 48]),
             short: keys::generic(session, &[0x44; 20]),
@@ -85,6 +88,21 @@ fn pss(mechanism: MechanismType, hash: MechanismType) -> Mechanism {
     Mechanism::RsaPss { mechanism, hash, mgf, salt_len }
 }
 
+/// ECIES as the vendor's HA bench has it.
+pub(crate) fn ecies() -> Mechanism {
+    Mechanism::Ecies {
+        kdf: CKD_SHA256_KDF,
+        shared: Vec::new(),
+        encryption: (CKES_AES_CTR, 128),
+        mac: (CKMS_HMAC_SHA256, 256, 256),
+    }
+}
+
+/// AES-XTS with that key for the place, and that place.
+pub(crate) fn xts(tweak: ObjectHandle, place: [u8; 16]) -> Mechanism {
+    Mechanism::Bytes(CKM_AES_XTS, [&tweak.0.to_ne_bytes()[..], &place].concat())
+}
+
 /// The mechanisms of the list that have one of these functions.
 pub(crate) fn listed(token: &Token, functions: CK_FLAGS) -> Vec<(MechanismType, CK_FLAGS)> {
     let listed: Vec<_> = token
@@ -124,6 +142,14 @@ pub(crate) fn cipher(kind: MechanismType, token: Kind, keys: &Keys) -> Sample {
             Sample { repeats: false, ..aes(keys::gcm_made_by_hsm(b"aad"), &text) }
         }
         CKM_AES_GCM => aes(Mechanism::aes_gcm(&[1; 12], b"aad", 128), &text),
+        CKM_ECIES => Sample {
+            mechanism: ecies(),
+            public: keys.ec.0,
+            private: keys.ec.1,
+            data: text,
+            repeats: false,
+        },
+        CKM_AES_XTS => aes(xts(keys.tweak, [9; 16]), &text),
         CKM_AES_KW => aes(Mechanism::Plain(kind), &text[..96]),
         CKM_AES_KWP => aes(Mechanism::Plain(kind), &text),
         CKM_RSA_PKCS => rsa(Mechanism::Plain(kind), &text, false),

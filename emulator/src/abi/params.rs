@@ -11,7 +11,7 @@ use crate::abi::ptr;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms;
-use crate::mechanisms::params::{Beside, Mechanism, Params, Shape};
+use crate::mechanisms::params::{Beside, Ecies, Mechanism, Params, Shape};
 use crate::mechanisms::translate::MOST_DATA;
 
 /// The most bytes that one piece of a parameter has (an IV, additional data, a label). A bound of
@@ -104,6 +104,11 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         Shape::Length => Ok(Params::Length(unsafe { structure::<CK_ULONG>(given)? })),
         // SAFETY: passed on.
         Shape::Ctr(len) => unsafe { counter(given, len) },
+        Shape::Xts => {
+            // SAFETY: passed on.
+            let CK_AES_XTS_PARAMS { hTweakKey, cb } = unsafe { structure(given)? };
+            Ok(Params::Xts { tweak_key: ObjectHandle(hTweakKey), place: cb })
+        }
         // SAFETY: passed on.
         Shape::Rc2(beside) => unsafe { rc2(given, beside) },
         // SAFETY: passed on.
@@ -129,6 +134,8 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             };
             Ok(Params::Ecdh { kdf: ecdh.kdf, shared: shared.to_vec(), public: public.to_vec() })
         }
+        // SAFETY: passed on.
+        Shape::Ecies => unsafe { ecies(given) },
         Shape::X942 => {
             // SAFETY: passed on.
             let params: CK_X9_42_DH1_DERIVE_PARAMS = unsafe { structure(given)? };
@@ -140,6 +147,21 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
                 )
             };
             Ok(Params::Ecdh { kdf: params.kdf, shared: shared.to_vec(), public: public.to_vec() })
+        }
+        Shape::X942Hybrid => {
+            // SAFETY: passed on.
+            let params: CK_X9_42_DH2_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (info, public, second_public) = unsafe {
+                (
+                    piece(params.pOtherInfo, params.ulOtherInfoLen)?.to_vec(),
+                    piece(params.pPublicData, params.ulPublicDataLen)?.to_vec(),
+                    piece(params.pPublicData2, params.ulPublicDataLen2)?.to_vec(),
+                )
+            };
+            // `ulPrivateDataLen` says nothing of a handle, and is not looked at.
+            let key = ObjectHandle(params.hPrivateData);
+            Ok(Params::X942Hybrid { kdf: params.kdf, info, public, key, second_public })
         }
         Shape::Bytes(most) => {
             let fits = usize::try_from(given.ulParameterLen).is_ok_and(|len| len <= most);
@@ -218,6 +240,33 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             })
         }
     }
+}
+
+/// `CK_ECIES_PARAMS`.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn ecies(given: &CK_MECHANISM) -> Result<Params> {
+    // SAFETY: passed on.
+    let params: CK_ECIES_PARAMS = unsafe { structure(given)? };
+    // SAFETY: passed on.
+    let (shared, mac_shared) = unsafe {
+        (
+            piece(params.pSharedData1, params.ulSharedDataLen1)?.to_vec(),
+            piece(params.pSharedData2, params.ulSharedDataLen2)?.to_vec(),
+        )
+    };
+    Ok(Params::Ecies(Box::new(Ecies {
+        primitive: params.dhPrimitive,
+        kdf: params.kdf,
+        shared,
+        scheme: params.encScheme,
+        key_bits: params.ulEncKeyLenInBits,
+        mac_scheme: params.macScheme,
+        mac_key_bits: params.ulMacKeyLenInBits,
+        mac_bits: params.ulMacLenInBits,
+        mac_shared,
+    })))
 }
 
 /// `CK_SSL3_RANDOM_DATA`: the client's and the server's.

@@ -15,6 +15,7 @@
 //! | [`hmac`] | aws-lc, RustCrypto | one keyed context for every hash of aws-lc, SM3 beside them; level with ring where ring has the hash |
 //! | [`block`] | RustCrypto | DES, 3DES, RC2, RC4, RC5, CAST5, ARIA and SM4 with every mode of theirs; aws-lc has not all of them, and none in parts with such modes |
 //! | [`aes`] | aws-lc | ring has no CBC, CTR, ECB, key wrap, AES-192, other IV or tag sizes |
+//! | [`aes::xts`] | RustCrypto, xts-mode | aws-lc has XTS with keys of 256 bits only |
 //! | [`cmac`] | aws-lc | not in ring |
 //! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
 //! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |

@@ -430,6 +430,7 @@ impl Partition {
         }
         let using = Use {
             key: Arc::clone(&held.object),
+            others: self.others(session, &mechanism.params)?,
             params: mechanism.params.clone(),
             limits,
             forward: carrier.function == Functions::WRAP,

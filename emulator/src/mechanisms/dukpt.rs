@@ -161,8 +161,9 @@ mod tests {
         let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, base.to_vec())]);
         Use {
             key: Arc::new(Object::new(class, attributes)),
+            others: Vec::new(),
             params: Params::Data { iv: Vec::new(), data: ksn.to_vec() },
-            limits: Limits { min_bits: 128, max_bits: 192, fips: false },
+            limits: Limits { min_bits: 128, max_bits: 192, fips: false, former: false },
             forward: true,
         }
     }

@@ -12,6 +12,7 @@ pub mod aes_gcm;
 pub mod aes_gmac;
 pub mod aes_mac;
 pub mod aes_wrap;
+pub mod aes_xts;
 mod alias;
 pub mod aria;
 mod block;
@@ -26,6 +27,7 @@ pub mod dsa;
 pub mod dukpt;
 pub mod ec;
 pub mod ecdh;
+pub mod ecies;
 pub mod eddsa;
 pub mod hmac;
 pub mod keys;
@@ -92,6 +94,7 @@ static REGISTRY: &[&[Row]] = &[
     sm3::ROWS,
     ec::ROWS,
     ecdh::ROWS,
+    ecies::ROWS,
     dsa::ROWS,
     dh::ROWS,
     eddsa::ROWS,
@@ -101,6 +104,7 @@ static REGISTRY: &[&[Row]] = &[
     aes::ROWS,
     aes_gcm::ROWS,
     aes_wrap::ROWS,
+    aes_xts::ROWS,
     aes_mac::ROWS,
     aes_gmac::ROWS,
     des::ROWS,
@@ -201,6 +205,8 @@ pub struct Limits {
     pub max_bits: u64,
     /// The partition is in FIPS mode.
     pub fips: bool,
+    /// The firmware is one from before a change of the mechanism; its file says which change.
+    pub former: bool,
 }
 
 impl Limits {
@@ -222,6 +228,8 @@ impl Limits {
 pub struct Use {
     /// The key.
     pub key: Arc<Object>,
+    /// Keys that the parameter names besides ([`Params::others`]), in its order.
+    pub others: Vec<Arc<Object>>,
     /// The parameter.
     pub params: Params,
     /// Sizes allowed for this use.

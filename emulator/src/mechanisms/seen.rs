@@ -115,8 +115,9 @@ fn check_value(object: &Object) -> Option<Attribute> {
 fn encrypted_zeros(object: &Object, kind: CK_MECHANISM_TYPE, block: usize) -> Option<Vec<u8>> {
     let using = Use {
         key: Arc::new(Object::new(object.class(), object.attributes().clone())),
+        others: Vec::new(),
         params: Params::None,
-        limits: Limits { min_bits: 0, max_bits: u64::MAX, fips: false },
+        limits: Limits { min_bits: 0, max_bits: u64::MAX, fips: false, former: false },
         forward: true,
     };
     mechanisms::find(kind)?.cipher?.once(&using, &vec![0; block]).ok()
