@@ -24,6 +24,7 @@ pub(crate) struct Keys {
     pub(crate) short: ObjectHandle,
     pub(crate) rsa: (ObjectHandle, ObjectHandle),
     pub(crate) ec: (ObjectHandle, ObjectHandle),
+    pub(crate) ecies: (ObjectHandle, ObjectHandle),
     pub(crate) dsa: (ObjectHandle, ObjectHandle),
     /// None where the token has no such keys.
     pub(crate) ed25519: Option<(ObjectHandle, ObjectHandle)>,
@@ -43,6 +44,7 @@ impl Keys {
             short: keys::generic(session, &[0x44; 20]),
             rsa: keys::rsa(session),
             ec: keys::ec(session, keys::P256).unwrap(),
+            ecies: keys::ecies(session, CKM_EC_KEY_PAIR_GEN, keys::P256).unwrap(),
             dsa: keys::in_group(session, CKM_DSA_KEY_PAIR_GEN, &groups::BITS_2048, &[]).unwrap(),
             ed25519: keys::ed25519(session, keys::ED25519).ok(),
             sm2: keys::sm2(session).ok(),
@@ -144,8 +146,8 @@ pub(crate) fn cipher(kind: MechanismType, token: Kind, keys: &Keys) -> Sample {
         CKM_AES_GCM => aes(Mechanism::aes_gcm(&[1; 12], b"aad", 128), &text),
         CKM_ECIES => Sample {
             mechanism: ecies(),
-            public: keys.ec.0,
-            private: keys.ec.1,
+            public: keys.ecies.0,
+            private: keys.ecies.1,
             data: text,
             repeats: false,
         },

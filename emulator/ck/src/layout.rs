@@ -2,7 +2,7 @@
 //!
 //! Source: `ThalesGroup/pycryptoki:pycryptoki/cryptoki/ck_defs.py` (Documented).
 
-use pkcs11_sys::{CK_BYTE, CK_OBJECT_HANDLE, CK_RV, CK_ULONG};
+use pkcs11_sys::{CK_ATTRIBUTE, CK_BYTE, CK_OBJECT_HANDLE, CK_RV, CK_ULONG};
 
 /// Members one HA group can have. Source: vendor header, `CK_HA_MAX_MEMBERS` (Documented).
 pub const CK_HA_MAX_MEMBERS: usize = 32;
@@ -97,6 +97,54 @@ pub const CKMS_HMAC_SHA256: CK_ULONG = 5;
 pub const CKMS_HMAC_SHA384: CK_ULONG = 7;
 /// As above.
 pub const CKMS_HMAC_SHA512: CK_ULONG = 9;
+
+/// The parameter of `CKM_BIP32_MASTER_DERIVE`; the handles are outputs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_BIP32_MASTER_DERIVE_PARAMS {
+    /// Of the public key; null when none is wanted.
+    pub pPublicKeyTemplate: *mut CK_ATTRIBUTE,
+    /// Its attributes.
+    pub ulPublicKeyAttributeCount: CK_ULONG,
+    /// Of the private key; null when none is wanted.
+    pub pPrivateKeyTemplate: *mut CK_ATTRIBUTE,
+    /// Its attributes.
+    pub ulPrivateKeyAttributeCount: CK_ULONG,
+    /// The public key.
+    pub hPublicKey: CK_OBJECT_HANDLE,
+    /// The private key.
+    pub hPrivateKey: CK_OBJECT_HANDLE,
+}
+
+const _: () = assert!(size_of::<CK_BIP32_MASTER_DERIVE_PARAMS>() == 48);
+
+/// The parameter of `CKM_BIP32_CHILD_DERIVE`; the handles and the index are outputs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_BIP32_CHILD_DERIVE_PARAMS {
+    /// As in `CK_BIP32_MASTER_DERIVE_PARAMS`.
+    pub pPublicKeyTemplate: *mut CK_ATTRIBUTE,
+    /// As above.
+    pub ulPublicKeyAttributeCount: CK_ULONG,
+    /// As above.
+    pub pPrivateKeyTemplate: *mut CK_ATTRIBUTE,
+    /// As above.
+    pub ulPrivateKeyAttributeCount: CK_ULONG,
+    /// The steps from the base key down.
+    pub pulPath: *mut CK_ULONG,
+    /// How many.
+    pub ulPathLen: CK_ULONG,
+    /// As above.
+    pub hPublicKey: CK_OBJECT_HANDLE,
+    /// As above.
+    pub hPrivateKey: CK_OBJECT_HANDLE,
+    /// Which step failed.
+    pub ulPathErrorIndex: CK_ULONG,
+}
+
+const _: () = assert!(size_of::<CK_BIP32_CHILD_DERIVE_PARAMS>() == 72);
 
 /// What `CA_GetHAState` fills.
 #[repr(C)]

@@ -7,12 +7,13 @@ mod results;
 
 pub(super) use self::results::Results;
 
-use crate::abi::ptr;
+use crate::abi::{ptr, template};
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms;
 use crate::mechanisms::params::{Beside, Ecies, Mechanism, Params, Shape};
 use crate::mechanisms::translate::MOST_DATA;
+use crate::object::Template;
 
 /// The most bytes that one piece of a parameter has (an IV, additional data, a label). A bound of
 /// ours, far above what any mechanism of an HSM takes.
@@ -191,6 +192,31 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::Ssl3KeyMaterial => unsafe { key_material(given) },
+        Shape::Bip32Master => {
+            // SAFETY: passed on.
+            let params: CK_BIP32_MASTER_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (public, private) = unsafe {
+                (
+                    wanted(params.pPublicKeyTemplate, params.ulPublicKeyAttributeCount)?,
+                    wanted(params.pPrivateKeyTemplate, params.ulPrivateKeyAttributeCount)?,
+                )
+            };
+            Ok(Params::Bip32 { public, private, path: Vec::new() })
+        }
+        Shape::Bip32Child => {
+            // SAFETY: passed on.
+            let params: CK_BIP32_CHILD_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (public, private, path) = unsafe {
+                (
+                    wanted(params.pPublicKeyTemplate, params.ulPublicKeyAttributeCount)?,
+                    wanted(params.pPrivateKeyTemplate, params.ulPrivateKeyAttributeCount)?,
+                    steps(params.pulPath, params.ulPathLen)?,
+                )
+            };
+            Ok(Params::Bip32 { public, private, path })
+        }
         // SAFETY: passed on.
         Shape::Translate => unsafe { translation(given) },
         // SAFETY: passed on.
@@ -240,6 +266,39 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             })
         }
     }
+}
+
+/// The template of a key that a parameter asks for; null or empty asks for none.
+///
+/// Source: thalesdocs, `CKM_BIP32_MASTER_DERIVE` of ProtectToolkit (Documented).
+///
+/// # Safety
+/// As `template::read`.
+unsafe fn wanted(at: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Option<Template>> {
+    if at.is_null() || count == 0 {
+        return Ok(None);
+    }
+    // SAFETY: passed on.
+    unsafe { template::read(at, count) }.map(Some)
+}
+
+/// The steps of a path.
+///
+/// # Errors
+/// `Bip32InvalidKeyPathLen` for more steps than a key can be deep, which are left unread.
+///
+/// # Safety
+/// `at` is null or valid for reading `len` numbers.
+unsafe fn steps(at: *const CK_ULONG, len: CK_ULONG) -> Result<Vec<CK_ULONG>> {
+    if len > CKG_BIP32_MAX_PATH_LEN {
+        return Err(Error::new(Cause::Bip32InvalidKeyPathLen, "a path has 255 steps at most"));
+    }
+    if at.is_null() && len > 0 {
+        return Err(invalid("a path of some steps is null"));
+    }
+    let len = usize::try_from(len).unwrap_or(0);
+    // SAFETY: not null, and the caller vouches for so many; they may be unaligned.
+    Ok((0..len).map(|step| unsafe { at.add(step).read_unaligned() }).collect())
 }
 
 /// `CK_ECIES_PARAMS`.

@@ -178,7 +178,7 @@ mod tests {
             let made = row.derives.unwrap()(&using, &Template::new()).unwrap();
             assert!(made.told.is_empty());
             let [key] = made.keys.as_slice() else { panic!("one key") };
-            assert_eq!(*key.value, case.bytes("result"), "{name} of {:?}", case.text("data"));
+            assert_eq!(key.secret(), case.bytes("result"), "{name} of {:?}", case.text("data"));
             assert_eq!(key.template.number(CKA_KEY_TYPE), Some(CKK_DES2));
             seen.insert(row.kind);
         }

@@ -17,7 +17,7 @@ const fn row(kind: CK_MECHANISM_TYPE) -> Row {
     Row {
         kind,
         key: Some(CKK_EC),
-        also: &[CKK_EC_MONTGOMERY],
+        also: &[CKK_EC_MONTGOMERY, CKK_BIP32],
         shape: Shape::Ecdh,
         derive: Some(derive),
         ..NOTHING

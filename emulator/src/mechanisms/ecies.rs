@@ -37,7 +37,7 @@ struct Scheme;
 pub static ROWS: &[Row] = &[Row {
     kind: CKM_ECIES,
     key: Some(CKK_EC),
-    also: &[CKK_EC_MONTGOMERY],
+    also: &[CKK_EC_MONTGOMERY, CKK_BIP32],
     shape: Shape::Ecies,
     cipher: Some(&Scheme),
     ..NOTHING

@@ -76,7 +76,6 @@ pub static LIMITS: &[Limit] = &[
         why: "the vendor's header calls them old, and no source says what they did differently from \
               the present ones, which are served",
     },
-    Limit { kinds: &[CKM_BIP32_MASTER_DERIVE, CKM_BIP32_CHILD_DERIVE], why: "not built yet" },
     Limit { kinds: &[CKM_HSS_KEY_PAIR_GEN, CKM_HSS], why: "no well-kept library signs by HSS" },
 ];
 

@@ -15,6 +15,7 @@ pub mod aes_wrap;
 pub mod aes_xts;
 mod alias;
 pub mod aria;
+pub mod bip32;
 mod block;
 pub mod cast5;
 pub mod combine;
@@ -68,7 +69,7 @@ use rustc_hash::FxHashMap;
 use zeroize::Zeroizing;
 
 pub use self::alias::current;
-pub use self::derive::{Yield, Yielded};
+pub use self::derive::{Made, Yield, Yielded};
 pub use self::digest::Digests;
 pub use self::offer::{Functions, Offer};
 pub use self::params::{Mechanism, Params, Shape};
@@ -97,6 +98,7 @@ static REGISTRY: &[&[Row]] = &[
     ecies::ROWS,
     dsa::ROWS,
     dh::ROWS,
+    bip32::ROWS,
     eddsa::ROWS,
     x25519::ROWS,
     ml_dsa::ROWS,
@@ -151,6 +153,8 @@ pub struct Row {
     pub derive: Option<Derive>,
     /// `C_DeriveKey` of mechanisms that decide on more than a key's bytes, in place of `derive`.
     pub derives: Option<Derives>,
+    /// `C_DeriveKey` takes public keys too.
+    pub from_public: bool,
     /// A derived key is sensitive and unextractable if its base is, whatever the template says.
     pub keeps_guard: bool,
     /// `CA_EncapsulateKey`, `CA_DecapsulateKey`.
@@ -177,6 +181,7 @@ pub const NOTHING: Row = Row {
     translates: false,
     derive: None,
     derives: None,
+    from_public: false,
     keeps_guard: false,
     kem: None,
     generate: None,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::ck::*;
+use crate::object::Template;
 
 /// How a mechanism's parameter lies in memory. A new shape adds one reader in `abi/params.rs`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -64,6 +65,10 @@ pub enum Shape {
     Ssl3Random,
     /// `CK_SSL3_KEY_MAT_PARAMS`.
     Ssl3KeyMaterial,
+    /// The vendor's `CK_BIP32_MASTER_DERIVE_PARAMS`: two templates.
+    Bip32Master,
+    /// The vendor's `CK_BIP32_CHILD_DERIVE_PARAMS`: two templates and a path.
+    Bip32Child,
     /// The vendor's `CK_KEY_TRANSLATE_PARAMS`: two mechanisms, data and a key.
     Translate,
 }
@@ -275,6 +280,15 @@ pub enum Params {
         client: Vec<u8>,
         /// As above.
         server: Vec<u8>,
+    },
+    /// Keys of BIP 32; handles and the index of the structures are outputs.
+    Bip32 {
+        /// The public key's template, none when no such key is wanted.
+        public: Option<Template>,
+        /// The private key's.
+        private: Option<Template>,
+        /// Steps from the base key down; none to the master key.
+        path: Vec<CK_ULONG>,
     },
     /// What one key wrapped, wrapped by another.
     Translate {

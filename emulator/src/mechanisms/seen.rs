@@ -70,8 +70,8 @@ fn identity(object: &Object) -> Option<Cow<'_, [u8]>> {
     let stored = |kind| object.attributes().bytes(kind).map(Cow::Borrowed);
     match (object.class().class, object.class().key_type) {
         (_, Some(CKK_RSA)) => stored(CKA_MODULUS),
-        (CKO_PUBLIC_KEY, Some(CKK_EC)) => stored(CKA_EC_POINT),
-        (CKO_PRIVATE_KEY, Some(CKK_EC)) => {
+        (CKO_PUBLIC_KEY, Some(CKK_EC | CKK_BIP32)) => stored(CKA_EC_POINT),
+        (CKO_PRIVATE_KEY, Some(CKK_EC | CKK_BIP32)) => {
             let point = keys::ec_private(object).ok()?.public().ok()?.point().ok()?;
             Some(Cow::Owned(keys::wrap_point(&point)))
         }

@@ -567,3 +567,63 @@ fn structures_with_several_pieces_are_read_whole_or_refused() {
         assert_refused(&given(&mut null, 72), Shape::X942Hybrid);
     }
 }
+
+#[test]
+fn templates_and_paths_are_read_or_refused_unread() {
+    let (mut flag, mut path) = (1_u8, [1, 2 | CKF_BIP32_HARDENED]);
+    let mut attribute =
+        CK_ATTRIBUTE { type_: CKA_DERIVE, pValue: (&raw mut flag).cast(), ulValueLen: 1 };
+    let template = &raw mut attribute;
+    let none = std::ptr::null_mut();
+    let good = CK_BIP32_CHILD_DERIVE_PARAMS {
+        pPublicKeyTemplate: template,
+        ulPublicKeyAttributeCount: 1,
+        pPrivateKeyTemplate: none,
+        ulPrivateKeyAttributeCount: 7,
+        pulPath: path.as_mut_ptr(),
+        ulPathLen: 2,
+        hPublicKey: 0,
+        hPrivateKey: 0,
+        ulPathErrorIndex: 0,
+    };
+    let derives = Template::from_iter([crate::object::Attribute::flag(CKA_DERIVE, true)]);
+    let wanted =
+        Params::Bip32 { public: Some(derives.clone()), private: None, path: path.to_vec() };
+    let read = |mut params: CK_BIP32_CHILD_DERIVE_PARAMS| {
+        read_as(&given(&mut params, 72), Shape::Bip32Child)
+    };
+    assert_eq!(read(good).unwrap(), wanted);
+    // A template of nothing asks for nothing, wherever it lies.
+    let unasked = CK_BIP32_CHILD_DERIVE_PARAMS {
+        pPrivateKeyTemplate: std::ptr::without_provenance_mut(1),
+        ulPrivateKeyAttributeCount: 0,
+        ..good
+    };
+    assert_eq!(read(unasked).unwrap(), wanted);
+    let refused = |params| read(params).unwrap_err().cause();
+    let far = std::ptr::without_provenance_mut(8);
+    for len in [CKG_BIP32_MAX_PATH_LEN + 1, 1 << 32, CK_ULONG::MAX] {
+        let long = CK_BIP32_CHILD_DERIVE_PARAMS { pulPath: far, ulPathLen: len, ..good };
+        assert_eq!(refused(long), Cause::Bip32InvalidKeyPathLen);
+    }
+    let null = CK_BIP32_CHILD_DERIVE_PARAMS { pulPath: std::ptr::null_mut(), ..good };
+    assert_eq!(refused(null), Cause::MechanismParamInvalid);
+    let many = CK_BIP32_CHILD_DERIVE_PARAMS { ulPublicKeyAttributeCount: CK_ULONG::MAX, ..good };
+    assert_eq!(refused(many), Cause::ArgumentsBad);
+    let mut master = CK_BIP32_MASTER_DERIVE_PARAMS {
+        pPublicKeyTemplate: none,
+        ulPublicKeyAttributeCount: 0,
+        pPrivateKeyTemplate: template,
+        ulPrivateKeyAttributeCount: 1,
+        hPublicKey: 0,
+        hPrivateKey: 0,
+    };
+    let wanted = Params::Bip32 { public: None, private: Some(derives), path: Vec::new() };
+    assert_eq!(read_as(&given(&mut master, 48), Shape::Bip32Master).unwrap(), wanted);
+    for (shape, own) in [(Shape::Bip32Master, 48), (Shape::Bip32Child, 72)] {
+        for len in [0, 8, 47, 49, 71, 73, CK_ULONG::MAX] {
+            assert_refused(&bare(1, len), shape);
+        }
+        assert_refused(&bare(0, own), shape);
+    }
+}

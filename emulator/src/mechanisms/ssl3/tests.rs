@@ -35,7 +35,7 @@ fn material(mac_bits: u64, key_bits: u64, iv_bits: u64) -> Params {
 
 /// Keys and what is told, each joined.
 fn joined(made: &Yield) -> (Vec<u8>, Vec<u8>) {
-    let keys = made.keys.iter().flat_map(|key| key.value.to_vec()).collect();
+    let keys = made.keys.iter().flat_map(|key| key.secret().to_vec()).collect();
     (keys, made.told.concat())
 }
 
