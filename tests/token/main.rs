@@ -50,6 +50,7 @@ mod lattice;
 mod lifetimes;
 mod lockout;
 mod logins;
+mod milenage;
 mod operation_order;
 mod operation_parts;
 mod operation_room;

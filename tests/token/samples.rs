@@ -119,6 +119,14 @@ pub(crate) fn listed(token: &Token, functions: CK_FLAGS) -> Vec<(MechanismType, 
     listed
 }
 
+/// The mechanisms that sign and, by the same token, verify. Those that sign alone, as the vendor has
+/// them for mobile networks, give no signature and have tests of their own.
+pub(crate) fn signing(token: &Token) -> Vec<MechanismType> {
+    let both = CKF_SIGN | CKF_VERIFY;
+    let listed = listed(token, CKF_SIGN).into_iter();
+    listed.filter(|(_, flags)| flags & both == both).map(|(kind, _)| kind).collect()
+}
+
 /// A use of a mechanism as a cipher.
 pub(crate) fn cipher(kind: MechanismType, token: Kind, keys: &Keys) -> Sample {
     let aes = |mechanism, data: &[u8]| Sample {

@@ -146,6 +146,38 @@ pub struct CK_BIP32_CHILD_DERIVE_PARAMS {
 
 const _: () = assert!(size_of::<CK_BIP32_CHILD_DERIVE_PARAMS>() == 72);
 
+/// The parameter of `CKM_MILENAGE`, `CKM_MILENAGE_RESYNC` and `CKM_MILENAGE_AUTS`. Source: thalesdocs,
+/// "3GPP Mechanisms for 5G Mobile Networks" (Documented).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_MILENAGE_SIGN_PARAMS {
+    /// `LUNA_5G_OPC` and so on.
+    pub ulMilenageFlags: CK_ULONG,
+    /// Bytes of the subscriber's key.
+    pub ulEncKiLen: CK_ULONG,
+    /// The subscriber's key, wrapped.
+    pub pEncKi: *mut CK_BYTE,
+    /// Bytes of what the operator adds.
+    pub ulEncOPcLen: CK_ULONG,
+    /// What the operator adds: OP or OPc, plain or wrapped.
+    pub pEncOPc: *mut CK_BYTE,
+    /// An object in its place.
+    pub hSecondaryKey: CK_OBJECT_HANDLE,
+    /// An object with the operator's own rotations and constants.
+    pub hRCKey: CK_OBJECT_HANDLE,
+    /// Sequence number.
+    pub sqn: [CK_BYTE; 6],
+    /// Authentication management field.
+    pub amf: [CK_BYTE; 2],
+}
+
+const _: () = assert!(size_of::<CK_MILENAGE_SIGN_PARAMS>() == 64);
+
+/// What the operator adds is OPc, as against OP. The numbers of the other flags were found in no
+/// source.
+pub const LUNA_5G_OPC: CK_ULONG = 1;
+
 /// What `CA_GetHAState` fills.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

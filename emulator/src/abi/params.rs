@@ -192,6 +192,19 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::Ssl3KeyMaterial => unsafe { key_material(given) },
+        Shape::Milenage => {
+            // SAFETY: passed on.
+            let params: CK_MILENAGE_SIGN_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (subscriber_key, operator) = unsafe {
+                (
+                    piece(params.pEncKi, params.ulEncKiLen)?.to_vec(),
+                    piece(params.pEncOPc, params.ulEncOPcLen)?.to_vec().into(),
+                )
+            };
+            let (flags, sqn, amf) = (params.ulMilenageFlags, params.sqn, params.amf);
+            Ok(Params::Milenage { flags, subscriber_key, operator, sqn, amf })
+        }
         Shape::Bip32Master => {
             // SAFETY: passed on.
             let params: CK_BIP32_MASTER_DERIVE_PARAMS = unsafe { structure(given)? };

@@ -22,6 +22,7 @@
 //! | [`dsa`], [`dh`], [`group`] | aws-lc | not in ring |
 //! | [`curve25519`] | aws-lc | ring has no Ed25519 with a context and no X25519 with a stored key |
 //! | [`lattice`] | aws-lc, ml-dsa | not in ring; ml-dsa has the deterministic signatures aws-lc has no function for |
+//! | [`milenage`] | milenage | over RustCrypto's AES; neither in ring nor in aws-lc |
 //! | [`sm2`] | RustCrypto | neither in ring nor in aws-lc |
 //! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
 //!
@@ -62,6 +63,7 @@ pub mod hash;
 pub mod hmac;
 pub mod kdf;
 pub mod lattice;
+pub mod milenage;
 pub mod pkcs8;
 pub mod random;
 pub mod rsa;

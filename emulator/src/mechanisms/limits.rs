@@ -27,17 +27,8 @@ pub static LIMITS: &[Limit] = &[
         why: "the cipher was never published, and no library has it",
     },
     Limit {
-        kinds: &[
-            CKM_MILENAGE,
-            CKM_MILENAGE_RESYNC,
-            CKM_MILENAGE_AUTS,
-            CKM_TUAK,
-            CKM_TUAK_RESYNC,
-            CKM_TUAK_AUTS,
-            CKM_COMP128,
-        ],
-        why: "not built yet: the algorithms of 3GPP are public, and the vendor's page \"3GPP Mechanisms\" \
-              has the parameters",
+        kinds: &[CKM_TUAK, CKM_TUAK_RESYNC, CKM_TUAK_AUTS, CKM_COMP128],
+        why: "no library has TUAK or COMP128; `CKM_MILENAGE` is served",
     },
     Limit {
         kinds: &[

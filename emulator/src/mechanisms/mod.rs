@@ -37,6 +37,7 @@ mod known_answers;
 pub mod limits;
 pub mod md2;
 pub mod md5;
+pub mod milenage;
 pub mod ml_dsa;
 pub mod ml_kem;
 pub mod offer;
@@ -101,6 +102,7 @@ static REGISTRY: &[&[Row]] = &[
     bip32::ROWS,
     eddsa::ROWS,
     x25519::ROWS,
+    milenage::ROWS,
     ml_dsa::ROWS,
     ml_kem::ROWS,
     aes::ROWS,

@@ -65,6 +65,8 @@ pub enum Shape {
     Ssl3Random,
     /// `CK_SSL3_KEY_MAT_PARAMS`.
     Ssl3KeyMaterial,
+    /// The vendor's `CK_MILENAGE_SIGN_PARAMS`.
+    Milenage,
     /// The vendor's `CK_BIP32_MASTER_DERIVE_PARAMS`: two templates.
     Bip32Master,
     /// The vendor's `CK_BIP32_CHILD_DERIVE_PARAMS`: two templates and a path.
@@ -280,6 +282,19 @@ pub enum Params {
         client: Vec<u8>,
         /// As above.
         server: Vec<u8>,
+    },
+    /// MILENAGE. Objects that the structure can name are left out with the flags that ask for them.
+    Milenage {
+        /// `LUNA_5G_` flags.
+        flags: CK_ULONG,
+        /// The subscriber's key, wrapped.
+        subscriber_key: Vec<u8>,
+        /// OP or OPc.
+        operator: Zeroizing<Vec<u8>>,
+        /// Sequence number.
+        sqn: [u8; 6],
+        /// Authentication management field.
+        amf: [u8; 2],
     },
     /// Keys of BIP 32; handles and the index of the structures are outputs.
     Bip32 {

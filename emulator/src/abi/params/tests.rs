@@ -627,3 +627,38 @@ fn templates_and_paths_are_read_or_refused_unread() {
         assert_refused(&bare(0, own), shape);
     }
 }
+
+#[test]
+fn the_parameter_of_milenage_is_read_whole_or_refused() {
+    let (mut key, mut operator) = ([1_u8; 24], [2_u8; 16]);
+    let good = CK_MILENAGE_SIGN_PARAMS {
+        ulMilenageFlags: LUNA_5G_OPC,
+        ulEncKiLen: 24,
+        pEncKi: key.as_mut_ptr(),
+        ulEncOPcLen: 16,
+        pEncOPc: operator.as_mut_ptr(),
+        hSecondaryKey: 7,
+        hRCKey: 8,
+        sqn: [3; 6],
+        amf: [4; 2],
+    };
+    let wanted = Params::Milenage {
+        flags: 1,
+        subscriber_key: vec![1; 24],
+        operator: vec![2; 16].into(),
+        sqn: [3; 6],
+        amf: [4; 2],
+    };
+    assert_eq!(read_as(&given(&mut good.clone(), 64), Shape::Milenage).unwrap(), wanted);
+    for len in [0, 63, 65, 72, CK_ULONG::MAX] {
+        assert_refused(&bare(1, len), Shape::Milenage);
+    }
+    assert_refused(&bare(0, 64), Shape::Milenage);
+    for len in [1, PIECE_BYTES_MAX + 1, CK_ULONG::MAX] {
+        let null = std::ptr::null_mut();
+        let mut no_key = CK_MILENAGE_SIGN_PARAMS { pEncKi: null, ulEncKiLen: len, ..good };
+        assert_refused(&given(&mut no_key, 64), Shape::Milenage);
+        let mut no_operator = CK_MILENAGE_SIGN_PARAMS { pEncOPc: null, ulEncOPcLen: len, ..good };
+        assert_refused(&given(&mut no_operator, 64), Shape::Milenage);
+    }
+}
