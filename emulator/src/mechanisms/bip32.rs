@@ -72,8 +72,10 @@ struct Node {
     testnet: bool,
 }
 
+type Bytes = Zeroizing<Vec<u8>>;
+
 /// Key and chain code out of 64 bytes.
-fn halves(key: &[u8], data: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)> {
+fn halves(key: &[u8], data: &[u8]) -> Result<(Bytes, Bytes)> {
     let key = HmacKey::new(Hash::Sha512, key).map_err(broken)?;
     let all = Zeroizing::new(key.sign(data).map_err(broken)?);
     let (left, right) = all.split_at_checked(32).unwrap_or_default();
