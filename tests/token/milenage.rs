@@ -66,6 +66,8 @@ fn a_subscriber_is_known_and_comes_into_step_again() {
     assert_eq!(drawn.len(), vector.len());
     assert_ne!(drawn[..16], vector[..16]);
     assert_eq!(signed(CKM_MILENAGE, &[], None).len, vector.len());
+    // A question of length leaves the operation active.
+    assert_eq!(raw::sign(session, &[], Some(256)).bytes.len(), vector.len());
     let mut auts = signed(CKM_MILENAGE_AUTS, &hex(RAND), Some(256)).bytes;
     assert_eq!(auts.len(), 30);
     assert_eq!(signed(CKM_MILENAGE_RESYNC, &auts, Some(6)).bytes, SQN);
