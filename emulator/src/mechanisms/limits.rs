@@ -67,7 +67,10 @@ pub static LIMITS: &[Limit] = &[
         why: "the vendor's header calls them old, and no source says what they did differently from \
               the present ones, which are served",
     },
-    Limit { kinds: &[CKM_HSS_KEY_PAIR_GEN, CKM_HSS], why: "no well-kept library signs by HSS" },
+    Limit {
+        kinds: &[CKM_HSS_KEY_PAIR_GEN, CKM_HSS],
+        why: "the one library that signs by HSS is a pre-release",
+    },
 ];
 
 /// Mechanisms that the vendor's headers name and that no firmware of a built-in profile lists. They
