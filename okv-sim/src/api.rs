@@ -83,8 +83,9 @@ pub struct Answer {
 
 impl Answer {
     fn new(value: &impl Serialize, text: impl Into<String>) -> Result<Self, Error> {
-        let value = serde_json::to_value(value)
-            .map_err(|error| Error::new(Operation::Serve, Cause::ServerFailed).with_detail(error))?;
+        let value = serde_json::to_value(value).map_err(|error| {
+            Error::new(Operation::Serve, Cause::ServerFailed).with_detail(error)
+        })?;
         Ok(Self { value, text: text.into(), well: true })
     }
 
@@ -117,7 +118,8 @@ impl Options {
         service: &Service,
         came: impl IntoIterator<Item = (String, Secret)>,
     ) -> Result<Self, Error> {
-        let refuse = |cause, detail: String| Error::new(Operation::Serve, cause).with_detail(detail);
+        let refuse =
+            |cause, detail: String| Error::new(Operation::Serve, cause).with_detail(detail);
         let mut options = BTreeMap::new();
         for (name, value) in came {
             let spec = service.options.iter().find(|spec| spec.name == name);
@@ -202,7 +204,9 @@ fn usable(spec: &OptionSpec, value: &Secret) -> Result<(), String> {
         Kind::Text(_) if text.chars().any(char::is_control) => Err("a line of text".into()),
         Kind::Flag if text != "true" && text != "false" => Err("true or false".into()),
         Kind::Number if text.parse::<u32>().is_err() => Err("a whole number".into()),
-        Kind::Choice(words) if !words.contains(&text) => Err(format!("one of {}", words.join(", "))),
+        Kind::Choice(words) if !words.contains(&text) => {
+            Err(format!("one of {}", words.join(", ")))
+        }
         Kind::Hex if text.len() > LONGEST_HEX => Err(format!("at most {LONGEST_HEX} digits")),
         _ => Ok(()),
     }
@@ -320,7 +324,8 @@ mod tests {
     fn options_are_looked_at_and_a_refusal_names_the_one() {
         let service = service("hsm", "config", "initialize").unwrap();
         let read = |options: Value| Options::from_json(service, &options).map_err(|it| it.cause);
-        let good = json!({ "hsmCredential": "x", "recoveryPassphrase": "y", "useTokenLabel": true });
+        let good =
+            json!({ "hsmCredential": "x", "recoveryPassphrase": "y", "useTokenLabel": true });
         assert!(read(good).unwrap().flag("useTokenLabel"));
         assert_eq!(read(json!({})).unwrap_err(), Cause::OptionMissing);
         assert_eq!(read(json!({ "other": 1 })).unwrap_err(), Cause::OptionUnknown);

@@ -104,6 +104,6 @@ pub use self::store::{
 pub use self::tablespace::ObjectInfo;
 pub use self::texts::{Cause, Grade};
 pub use self::token::{KEY_NUMBER_LABEL, ROOT_KEY_LABEL};
-pub use self::vault::{State, Status, Vault};
+pub use self::vault::{State, Status, Vault, is_installed};
 pub use self::view::View;
 pub use self::watch::{Event, Watcher};

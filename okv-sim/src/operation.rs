@@ -36,7 +36,7 @@ pub use self::initialize::{InitializeRequest, Initialized, NumberObject};
 pub use self::install::InstallRequest;
 pub use self::open_wallet::OpenWith;
 pub use self::restart::Started;
-pub use self::restore::{RestoreRequest, Restorable, Restored};
+pub use self::restore::{Restorable, RestoreRequest, Restored};
 pub use self::reverse_migrate::ReverseMigrateRequest;
 pub use self::schedule::{BackupStart, ScheduleRequest};
 pub use self::set_credential::{CredentialSet, CredentialUse, SetCredentialRequest};

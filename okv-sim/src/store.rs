@@ -46,7 +46,6 @@ pub use self::backups::{BackupDestination, BackupJob, BackupKind, BackupRun, Bac
 pub(crate) use self::backups::{NewRun, SealedDestination};
 pub use self::journal::Interrupted;
 
-
 /// How long a second process waits for the first to end.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -295,7 +294,9 @@ impl Store {
         let mode = if settings.is_some() { Mode::Enabled } else { Mode::NotEnabled };
         let change = Change(connection.transaction()?);
         let found: String =
-            change.0.query_row("SELECT value FROM config WHERE name = 'mode'", [], |it| it.get(0))?;
+            change
+                .0
+                .query_row("SELECT value FROM config WHERE name = 'mode'", [], |it| it.get(0))?;
         let found = if found == Mode::CredentialSet.word() { "NOT_ENABLED" } else { &found };
         if found != mode.word() {
             return Err(StoreError::Corrupt("the mode of the restored server"));
@@ -444,8 +445,8 @@ impl Store {
     /// The audit trail, oldest first.
     pub(crate) fn audit(&self) -> Result<Vec<AuditRecord>> {
         let connection = self.connection.lock();
-        let mut statement = connection
-            .prepare_cached("SELECT at, operation, outcome FROM audit ORDER BY id")?;
+        let mut statement =
+            connection.prepare_cached("SELECT at, operation, outcome FROM audit ORDER BY id")?;
         let rows = statement.query_map([], |row| {
             Ok(AuditRecord { at: row.get(0)?, operation: row.get(1)?, outcome: row.get(2)? })
         })?;
@@ -588,7 +589,7 @@ mod tests {
     fn a_stopped_commit_leaves_nothing() {
         let (_directory, disk) = disk();
         let watch = Watch::default();
-        let mut store = Store::open(&disk, watch.clone()).unwrap();
+        let store = Store::open(&disk, watch.clone()).unwrap();
         watch.set(Some(Box::new(|event: &Event<'_>| match event {
             Event::Committing => Err("stop".into()),
             _ => Ok(()),
@@ -604,7 +605,7 @@ mod tests {
     #[test]
     fn what_is_deleted_is_gone_from_every_file() {
         let (directory, disk) = disk();
-        let mut store = Store::open(&disk, Watch::default()).unwrap();
+        let store = Store::open(&disk, Watch::default()).unwrap();
         let mut record = RecoveryRecord {
             salt: vec![1; 16],
             iterations: NonZeroU32::MIN,

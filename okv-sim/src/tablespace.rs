@@ -105,12 +105,7 @@ impl Tablespace {
         seal::derive(&both, salt, "backup")
     }
 
-    pub(crate) fn put(
-        &self,
-        store: &Store,
-        name: &str,
-        value: &[u8],
-    ) -> Result<(), ObjectError> {
+    pub(crate) fn put(&self, store: &Store, name: &str, value: &[u8]) -> Result<(), ObjectError> {
         if name.is_empty() || name.len() > LONGEST_NAME {
             return Err(ObjectError::NameUnusable);
         }

@@ -20,11 +20,11 @@ use crate::operation::{
 };
 use crate::release::Release;
 use crate::run::Run;
-use crate::secret::Secret;
 use crate::seal;
+use crate::secret::Secret;
 use crate::store::{
-    Alert, AuditRecord, BackupDestination, BackupJob, HsmDetails, HsmSettings, Interrupted, Mode, Store,
-    StoreError, Verdict,
+    Alert, AuditRecord, BackupDestination, BackupJob, HsmDetails, HsmSettings, Interrupted, Mode,
+    Store, StoreError, Verdict,
 };
 use crate::tablespace::{ObjectInfo, Tablespace};
 use crate::texts::{ALERT_POINTER, ALERT_PREFIX, Cause};
@@ -193,9 +193,7 @@ impl Vault {
         &mut self,
         request: &SetCredentialRequest,
     ) -> Result<CredentialSet, Error> {
-        self.journaled(Operation::SetCredential, |vault| {
-            operation::set_credential(vault, request)
-        })
+        self.journaled(Operation::SetCredential, |vault| operation::set_credential(vault, request))
     }
 
     /// The verification of thirteen steps, asked for. Sets the state as the periodic check does.
@@ -241,6 +239,14 @@ impl Vault {
         self.journaled(Operation::ReverseMigrate, |vault| {
             operation::reverse_migrate(vault, request)
         })
+    }
+
+    /// Whether there is an account to log in with.
+    ///
+    /// # Errors
+    /// [`Cause::StoreFailed`].
+    pub fn has_accounts(&self) -> Result<bool, Error> {
+        Ok(!operation::list_accounts(&self.core.store)?.is_empty())
     }
 
     /// Makes an account of the console.
@@ -534,6 +540,11 @@ impl Vault {
     }
 }
 
+/// Whether a server is installed in the directory.
+pub fn is_installed(data: &Path) -> bool {
+    Disk::new(data, Watch::default()).exists(Place::Store)
+}
+
 /// Settles what an operation left that the process died in: what it was, and whether it counts.
 fn note_interruption(core: &Core) -> Result<(), StoreError> {
     let Some(journal) = core.store.journal()? else { return Ok(()) };
@@ -546,8 +557,7 @@ fn note_interruption(core: &Core) -> Result<(), StoreError> {
         _ => None,
     };
     let done = journal.counts || settings.is_some();
-    let found =
-        Interrupted { operation: journal.operation, begun_at: journal.begun_at, done };
+    let found = Interrupted { operation: journal.operation, begun_at: journal.begun_at, done };
     let outcome = if done { "interrupted, and done" } else { "interrupted, and not done" };
     core.store.change(|change| {
         if settings.is_some() {

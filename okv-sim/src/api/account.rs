@@ -47,7 +47,12 @@ pub(super) const SERVICES: &[Service] = &[
         create,
     ),
     service("list", "all accounts", &[], list),
-    service("set-password", "give an account a new password", &[NAME, PASSWORD, AGAIN], set_password),
+    service(
+        "set-password",
+        "give an account a new password",
+        &[NAME, PASSWORD, AGAIN],
+        set_password,
+    ),
     service("delete", "remove an account", &[NAME], delete),
 ];
 

@@ -80,7 +80,11 @@ pub(super) const SERVICES: &[Service] = &[
         false,
         &[
             NAME,
-            OptionSpec::optional("startTime", Kind::Text(32), "now, or like 25-MAR-2021 19:30 (UTC)"),
+            OptionSpec::optional(
+                "startTime",
+                Kind::Text(32),
+                "now, or like 25-MAR-2021 19:30 (UTC)",
+            ),
             OptionSpec::required("destination", Kind::Text(64), "a destination's name, or LOCAL"),
             OptionSpec::optional(
                 "type",
@@ -100,6 +104,23 @@ pub(super) const SERVICES: &[Service] = &[
     Service {
         extension: true,
         ..service(("schedule", "run"), "make a scheduled backup now", true, &[NAME], run)
+    },
+    Service {
+        extension: true,
+        ..service(
+            ("once", "run"),
+            "make a backup now, without a schedule",
+            true,
+            &[
+                NAME,
+                OptionSpec::optional(
+                    "destination",
+                    Kind::Text(64),
+                    "a destination's name, or LOCAL",
+                ),
+            ],
+            once,
+        )
     },
     service(("history", "list"), "backups that were begun, newest first", false, &[], history),
     service(
@@ -131,16 +152,18 @@ fn create_destination(call: &Call<'_>) -> Result<Answer, Error> {
     let refuse = |cause| Error::new(Operation::Destination, cause);
     let password = match options.text("authenticationMethod") {
         Some("key") => None,
-        Some("password") | None => match (options.secret("password"), options.secret("passwordAgain")) {
-            (Some(first), Some(again)) if first.expose() != again.expose() => {
-                return Err(refuse(Cause::PasswordFieldsDiffer));
+        Some("password") | None => {
+            match (options.secret("password"), options.secret("passwordAgain")) {
+                (Some(first), Some(again)) if first.expose() != again.expose() => {
+                    return Err(refuse(Cause::PasswordFieldsDiffer));
+                }
+                (Some(first), _) => Some(first),
+                (None, _) => {
+                    let detail = "password: for password authentication";
+                    return Err(refuse(Cause::OptionMissing).with_detail(detail));
+                }
             }
-            (Some(first), _) => Some(first),
-            (None, _) => {
-                let detail = "password: for password authentication";
-                return Err(refuse(Cause::OptionMissing).with_detail(detail));
-            }
-        },
+        }
         Some(_) => return Err(refuse(Cause::OptionUnusable)),
     };
     let port = u16::try_from(options.number("port").unwrap_or(22)).unwrap_or(0);
@@ -236,6 +259,22 @@ fn resume(call: &Call<'_>) -> Result<Answer, Error> {
 
 fn run(call: &Call<'_>) -> Result<Answer, Error> {
     let done = call.vault.lock().backup(call.options.word("name"))?;
+    let text = format!("The backup {} is done: {}, {} bytes", done.name, done.file, done.bytes);
+    Answer::new(&done, text)
+}
+
+/// Scheduled and made under one lock: the timer does not come between.
+fn once(call: &Call<'_>) -> Result<Answer, Error> {
+    let request = ScheduleRequest {
+        name: call.options.word("name").to_owned(),
+        start: BackupStart::Now,
+        destination: call.options.text("destination").unwrap_or("LOCAL").to_owned(),
+        kind: BackupKind::OneTime,
+        every_minutes: None,
+    };
+    let mut vault = call.vault.lock();
+    vault.schedule_backup(&request)?;
+    let done = vault.backup(&request.name)?;
     let text = format!("The backup {} is done: {}, {} bytes", done.name, done.file, done.bytes);
     Answer::new(&done, text)
 }

@@ -11,8 +11,11 @@ use crate::secret::Secret;
 use crate::store::HsmSettings;
 use crate::texts::Cause;
 
-const VENDOR: OptionSpec =
-    OptionSpec::optional("vendor", Kind::Text(64), "an entry of the vendor list; Luna's unless said");
+const VENDOR: OptionSpec = OptionSpec::optional(
+    "vendor",
+    Kind::Text(64),
+    "an entry of the vendor list; Luna's unless said",
+);
 const MODULE: OptionSpec = OptionSpec::optional(
     "module",
     Kind::Text(1024),
@@ -24,8 +27,11 @@ const CREDENTIAL_AGAIN: OptionSpec =
     OptionSpec::optional("hsmCredentialAgain", Kind::Secret, "the same once more, to be sure");
 const PASSPHRASE: OptionSpec =
     OptionSpec::required("recoveryPassphrase", Kind::Secret, "set at installation");
-const USE_LABEL: OptionSpec =
-    OptionSpec::optional("useTokenLabel", Kind::Flag, "take the token with the label, not the first");
+const USE_LABEL: OptionSpec = OptionSpec::optional(
+    "useTokenLabel",
+    Kind::Flag,
+    "take the token with the label, not the first",
+);
 const LABEL: OptionSpec =
     OptionSpec::optional("tokenLabel", Kind::Text(32), "label of the partition or HA group");
 
@@ -167,7 +173,9 @@ fn settings(call: &Call<'_>, stored_label: bool) -> Result<HsmSettings, Error> {
         }
         _ if wants_label => {
             let detail = "tokenLabel: which token to use";
-            return Err(Error::new(Operation::SetCredential, Cause::OptionMissing).with_detail(detail));
+            return Err(
+                Error::new(Operation::SetCredential, Cause::OptionMissing).with_detail(detail)
+            );
         }
         (_, Some(stored)) if keep && stored_label => stored.token_label.clone(),
         _ => None,

@@ -44,10 +44,11 @@ pub(super) const SERVICES: &[Service] = &[
 
 fn register(call: &Call<'_>) -> Result<Answer, Error> {
     let name = call.options.word("name");
-    let bytes = HEXLOWER_PERMISSIVE.decode(call.options.word("hex").as_bytes()).map_err(|error| {
-        let detail = format!("hex: {error}");
-        Error::new(Operation::StoreObject, Cause::OptionUnusable).with_detail(detail)
-    })?;
+    let bytes =
+        HEXLOWER_PERMISSIVE.decode(call.options.word("hex").as_bytes()).map_err(|error| {
+            let detail = format!("hex: {error}");
+            Error::new(Operation::StoreObject, Cause::OptionUnusable).with_detail(detail)
+        })?;
     let bytes = Secret::new(bytes);
     call.view.store_object(name, bytes.expose())?;
     let text = format!("Stored {name}, {} bytes", bytes.len());

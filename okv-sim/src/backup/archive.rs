@@ -142,7 +142,11 @@ pub(crate) fn read(file: &[u8]) -> Result<Archive<'_>, Damaged> {
 
 impl Archive<'_> {
     /// The database.
-    pub(crate) fn open(&self, tablespace: &Tablespace, secret: &Secret) -> Result<Vec<u8>, Damaged> {
+    pub(crate) fn open(
+        &self,
+        tablespace: &Tablespace,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, Damaged> {
         let key = tablespace.backup_key(secret, &self.header.salt.0)?;
         Ok(seal::open(&key, self.bound, self.sealed)?.to_vec())
     }

@@ -30,7 +30,10 @@ impl Courier for Local {
 
     fn list(&mut self) -> Result<Vec<String>> {
         let entries = fs::read_dir(&self.0).map_err(|error| CourierError::new("list", error))?;
-        Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+        Ok(entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect())
     }
 
     fn put(&mut self, name: &str, bytes: &[u8], progress: &mut Progress<'_>) -> Result<()> {

@@ -55,7 +55,9 @@ impl client::Handler for Host {
     ) -> std::result::Result<bool, russh::Error> {
         let key = match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => key.clone(),
-            PublicKeyOrCertificate::Certificate(certificate) => certificate.public_key().clone().into(),
+            PublicKeyOrCertificate::Certificate(certificate) => {
+                certificate.public_key().clone().into()
+            }
         };
         let seen = key.fingerprint(HashAlg::Sha256).to_string();
         let known = self.pinned.is_empty() || self.pinned == seen;
@@ -136,9 +138,9 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let goodbye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "en");
-        let _ = self.runtime.block_on(async {
-            tokio::time::timeout(Duration::from_secs(2), goodbye).await
-        });
+        let _ = self
+            .runtime
+            .block_on(async { tokio::time::timeout(Duration::from_secs(2), goodbye).await });
     }
 }
 
@@ -157,7 +159,9 @@ async fn log_in(call: &Call<'_>) -> Result<(Handle<Host>, String)> {
     let shown = seen.lock().clone();
     let mut handle = match connected {
         Ok(Ok(handle)) => handle,
-        Ok(Err(_)) if !shown.is_empty() && !there.host_key.is_empty() && shown != there.host_key => {
+        Ok(Err(_))
+            if !shown.is_empty() && !there.host_key.is_empty() && shown != there.host_key =>
+        {
             return Err(CourierError::HostKey(shown));
         }
         Ok(Err(error)) => return Err(CourierError::new("no connection", error)),

@@ -101,9 +101,8 @@ fn forward(
     let mut courier = reach(vault, Operation::Backup, &job.destination).map_err(|it| run.at(it))?;
 
     run.enter(At::Send)?;
-    let failed = |run: &Run, error| {
-        run.at(explain(Operation::Backup, Cause::DestinationFailed, &error))
-    };
+    let failed =
+        |run: &Run, error| run.at(explain(Operation::Backup, Cause::DestinationFailed, &error));
     let there = courier.list().map_err(|error| failed(run, error))?;
     let file = file_name(job.kind, hsm, &there);
     let part = format!("{file}{PART}");
@@ -187,11 +186,10 @@ fn seal_backup(vault: &Vault, run: &Run, hsm: bool, database: &[u8]) -> Result<V
     let store = |error| run.store(&error);
     let read = |place| core.disk.read(place).map_err(|error| run.disk(Cause::DiskFailed, &error));
     let tablespace: &Tablespace = &*open(&vault.view, Operation::Backup)?;
-    let (sealed, wrapped) = core
-        .store
-        .backup_secret()
-        .map_err(store)?
-        .ok_or_else(|| run.fail(Cause::CryptoFailed).with_detail("there is no backup secret"))?;
+    let (sealed, wrapped) =
+        core.store.backup_secret().map_err(store)?.ok_or_else(|| {
+            run.fail(Cause::CryptoFailed).with_detail("there is no backup secret")
+        })?;
     let secret = tablespace.unseal(BACKUP_SECRET, &sealed).map_err(crypto)?;
     let recovery = core.store.recovery().map_err(store)?;
     let (master_key, tablespace_key) = core.store.tablespace(MANAGED_OBJECTS).map_err(store)?;

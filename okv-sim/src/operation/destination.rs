@@ -62,7 +62,9 @@ fn look_at(request: &DestinationRequest) -> Result<(), Error> {
             && text.chars().all(|letter| letter.is_ascii_alphanumeric() || more.contains(letter))
     };
     if !is_name(&request.name) || request.name.eq_ignore_ascii_case(LOCAL) {
-        return unusable("a destination's name has 1 to 64 letters, digits, _ and -, and is not LOCAL");
+        return unusable(
+            "a destination's name has 1 to 64 letters, digits, _ and -, and is not LOCAL",
+        );
     }
     let remote = |method: &&courier::Method| method.name != "local";
     if !METHODS.iter().filter(remote).any(|method| method.name == request.transfer_method) {
@@ -104,9 +106,8 @@ fn save(vault: &mut Vault, request: &DestinationRequest) -> Result<BackupDestina
     {
         return Err(refuse(Cause::DestinationPathFixed, &old.path));
     }
-    let same_host = |old: &&BackupDestination| {
-        old.host_name == request.host_name && old.port == request.port
-    };
+    let same_host =
+        |old: &&BackupDestination| old.host_name == request.host_name && old.port == request.port;
     let pinned = old.as_ref().filter(same_host).map(|old| old.host_key.clone());
     let wanted = request.host_key.clone().filter(|key| !key.is_empty());
     let mut destination = BackupDestination {
@@ -130,11 +131,13 @@ fn save(vault: &mut Vault, request: &DestinationRequest) -> Result<BackupDestina
         try_out(courier.as_mut())?;
         Ok(courier.host_key().to_owned())
     });
-    destination.host_key = tried.map_err(|error| explain(operation, Cause::DestinationRefused, &error))?;
+    destination.host_key =
+        tried.map_err(|error| explain(operation, Cause::DestinationRefused, &error))?;
     let crypto = |_| Error::new(operation, Cause::CryptoFailed);
-    let password = request.password.as_ref().map(|password| {
-        tablespace.seal(&password_of(&destination.name), password.expose())
-    });
+    let password = request
+        .password
+        .as_ref()
+        .map(|password| tablespace.seal(&password_of(&destination.name), password.expose()));
     let password = password.transpose().map_err(crypto)?;
     let sealed = SealedDestination { destination, password };
     vault.core.store.change(|change| change.destination(&sealed)).map_err(failed)?;
@@ -243,6 +246,5 @@ fn local_destination() -> BackupDestination {
 /// Whether a backup can be sent there at all.
 pub(crate) fn exists(view: &View, name: &str) -> Result<bool, Error> {
     let failed = |error| Error::store(Operation::Schedule, &error);
-    Ok(name.eq_ignore_ascii_case(LOCAL)
-        || view.store.destination(name).map_err(failed)?.is_some())
+    Ok(name.eq_ignore_ascii_case(LOCAL) || view.store.destination(name).map_err(failed)?.is_some())
 }

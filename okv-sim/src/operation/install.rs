@@ -101,8 +101,7 @@ fn make(request: &InstallRequest) -> Result<Made, seal::Sealed> {
         RecoveryRecord::new(&request.passphrase, iterations, &password, &secret)?;
     let tablespace = tablespace::create(&keys)?;
     let (id, key) = &tablespace;
-    let sealed =
-        Tablespace::of_backup(&keys, id, key)?.seal(BACKUP_SECRET, secret.expose())?;
+    let sealed = Tablespace::of_backup(&keys, id, key)?.seal(BACKUP_SECRET, secret.expose())?;
     Ok(Made {
         server_id: format!("{:032x}", u128::from_be_bytes(seal::random()?)),
         wallet: wallet::write(&password, &keys)?,

@@ -19,9 +19,7 @@ pub(crate) fn store_object(view: &View, name: &str, bytes: &[u8]) -> Result<(), 
 
 pub(crate) fn read_object(view: &View, name: &str) -> Result<Secret, Error> {
     let operation = Operation::ReadObject;
-    open(view, operation)?
-        .take(&view.store, name)
-        .map_err(|error| object_failed(operation, error))
+    open(view, operation)?.take(&view.store, name).map_err(|error| object_failed(operation, error))
 }
 
 pub(crate) fn list_objects(view: &View) -> Result<Vec<ObjectInfo>, Error> {

@@ -84,9 +84,8 @@ const WITHOUT_HSM: &[u8] = b"no hsm\n";
 pub(crate) fn list_backups(vault: &mut Vault, source: &str) -> Result<Vec<Restorable>, Error> {
     let operation = Operation::Restore;
     let mut courier = reach(vault, operation, source)?;
-    let names = courier
-        .list()
-        .map_err(|error| explain(operation, Cause::DestinationFailed, &error))?;
+    let names =
+        courier.list().map_err(|error| explain(operation, Cause::DestinationFailed, &error))?;
     let mut found: Vec<_> = names
         .into_iter()
         .filter_map(|file| {
@@ -226,8 +225,7 @@ fn look(
     let keys = open_wallet(run, &password, &wallet)?;
 
     run.enter(At::OpenBackup)?;
-    let (tablespace, database) =
-        decrypt(&archive, &keys, &secret).map_err(|_| damaged(run))?;
+    let (tablespace, database) = decrypt(&archive, &keys, &secret).map_err(|_| damaged(run))?;
     let taken_at = header.taken_at.clone();
     Ok(Found { database, wallet, hsm, tablespace, number, taken_at })
 }
@@ -289,12 +287,7 @@ fn root_of_trust(
 }
 
 /// Step 9.
-fn stage(
-    vault: &Vault,
-    run: &Run,
-    request: &RestoreRequest,
-    found: &Found,
-) -> Result<(), Error> {
+fn stage(vault: &Vault, run: &Run, request: &RestoreRequest, found: &Found) -> Result<(), Error> {
     let disk = &vault.core.disk;
     let mut lay = vec![(Place::StagedStore, &found.database), (Place::StagedWallet, &found.wallet)];
     if let Some((blob, second, _)) = &found.hsm {

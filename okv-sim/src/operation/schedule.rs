@@ -130,8 +130,7 @@ pub(crate) fn unschedule(vault: &mut Vault, name: &str) -> Result<(), Error> {
 
 /// The job of this name.
 pub(super) fn job(vault: &Vault, operation: Operation, name: &str) -> Result<BackupJob, Error> {
-    let jobs =
-        vault.core.store.backup_jobs().map_err(|error| Error::store(operation, &error))?;
+    let jobs = vault.core.store.backup_jobs().map_err(|error| Error::store(operation, &error))?;
     let found = jobs.into_iter().find(|job| job.name.eq_ignore_ascii_case(name));
     found.ok_or_else(|| Error::new(operation, Cause::BackupUnknown).with_detail(name))
 }
@@ -189,9 +188,12 @@ mod tests {
     fn start_times_are_read_as_the_dialog_and_as_a_browser_writes_them() {
         assert_eq!(BackupStart::read("Now").unwrap(), BackupStart::Now);
         let expected = BackupStart::At("2021-03-25T19:30:00Z".parse().unwrap());
-        for text in
-            ["25-MAR-2021 19:30", "25-Mar-2021 19:30:00", "2021-03-25T19:30", "2021-03-25T19:30:00Z"]
-        {
+        for text in [
+            "25-MAR-2021 19:30",
+            "25-Mar-2021 19:30:00",
+            "2021-03-25T19:30",
+            "2021-03-25T19:30:00Z",
+        ] {
             assert_eq!(BackupStart::read(text).unwrap(), expected, "{text}");
         }
         assert_eq!(BackupStart::read("soon").unwrap_err().cause, Cause::OptionUnusable);

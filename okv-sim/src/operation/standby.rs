@@ -48,8 +48,7 @@ fn adopt(vault: &mut Vault, hsm: &HsmSettings) -> Result<State, Error> {
     }
     let failed = |error| Error::disk(operation, Cause::DiskFailed, &error);
     let file = core.disk.read(Place::Blob).map_err(failed)?;
-    let blob =
-        Blob::read(&file).map_err(|_| Error::new(operation, Cause::BlobHeaderDamaged))?;
+    let blob = Blob::read(&file).map_err(|_| Error::new(operation, Cause::BlobHeaderDamaged))?;
     core.disk.link_wallet().map_err(failed)?;
     let changed = core.store.change(|change| {
         change.settings(Some(hsm))?;

@@ -50,7 +50,9 @@ impl Ear {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        bind().map(Self).map_err(|error: io::Error| format!("{}: {error}", Place::Control.relative()))
+        bind()
+            .map(Self)
+            .map_err(|error: io::Error| format!("{}: {error}", Place::Control.relative()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! job how it stands; nothing that only reads waits for one.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -16,8 +17,9 @@ use super::Running;
 use super::sessions::Sessions;
 use crate::api::{Answer, Call, Options, Service};
 use crate::error::Error;
-use crate::operation::{Operation, Step};
+use crate::operation::{self, Account, Operation, Step};
 use crate::release::Release;
+use crate::secret::Secret;
 use crate::texts::Cause;
 use crate::vault::Vault;
 use crate::view::View;
@@ -31,7 +33,7 @@ const WAITING: usize = 64;
 
 /// What faces share.
 pub(super) struct Desk {
-    pub(super) vault: Arc<Mutex<Vault>>,
+    pub(super) vault: Mutex<Vault>,
     pub(super) view: View,
     pub(super) sessions: Mutex<Sessions>,
     pub(super) running: Running,
@@ -95,8 +97,8 @@ impl Desk {
         let view = vault.view();
         let watch = vault.core.watch.clone();
         let desk = Arc::new(Self {
-            vault: Arc::new(Mutex::new(vault)),
-            view: view.clone(),
+            vault: Mutex::new(vault),
+            view,
             sessions: Mutex::default(),
             running,
             started: Instant::now(),
@@ -106,10 +108,11 @@ impl Desk {
             queue: Mutex::new(queue),
             release: Mutex::new(None),
         });
-        let vault = Arc::clone(&desk.vault);
+        let weak = Arc::downgrade(&desk);
         let names = std::thread::Builder::new().name("okv-operations".into());
         names.spawn(move || {
             while let Ok(job) = turns.recv() {
+                let Some(desk) = weak.upgrade() else { return };
                 job.progress.lock().began = Some(Instant::now());
                 let looking = Arc::clone(&job);
                 watch.set(Some(Box::new(move |event: &Event<'_>| {
@@ -122,9 +125,10 @@ impl Desk {
                     Ok(())
                 })));
                 let options = job.options.lock().take().unwrap_or_default();
-                let call = Call { vault: &vault, view: &view, options: &options };
+                let call = Call { vault: &desk.vault, view: &desk.view, options: &options };
                 let outcome = (job.service.run)(&call);
                 watch.set(None);
+                desk.look_after(job.service, &outcome);
                 *job.outcome.lock() = Some(outcome);
                 job.done.send_replace(true);
             }
@@ -207,19 +211,20 @@ impl Desk {
         } else {
             let desk = Arc::clone(self);
             let run = tokio::task::spawn_blocking(move || {
-                let (vault, view) = (&*desk.vault, &desk.view);
-                (service.run)(&Call { vault, view, options: &options })
+                let (vault, view) = (&desk.vault, &desk.view);
+                let answer = (service.run)(&Call { vault, view, options: &options });
+                desk.look_after(service, &answer);
+                answer
             });
             run.await.unwrap_or_else(|error| {
                 Err(Error::new(Operation::Serve, Cause::ServerSilent).with_detail(error))
             })
         };
-        self.look_after(service, &answer);
         answer
     }
 
     /// What an operation does to those who are logged in.
-    pub(super) fn look_after(&self, service: &Service, answer: &Result<Answer, Error>) {
+    fn look_after(&self, service: &Service, answer: &Result<Answer, Error>) {
         let Ok(answer) = answer else { return };
         match (service.category, service.resource, service.action) {
             ("backup", "restore", "start") => self.sessions.lock().end_all(),
@@ -233,5 +238,55 @@ impl Desk {
     /// How long the server has been up.
     pub(super) fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+}
+
+impl Desk {
+    /// The account of this name and password.
+    ///
+    /// # Errors
+    /// [`Cause::LoginsTooMany`], [`Cause::LoginRefused`]; either is in the audit trail.
+    pub(super) async fn log_in(
+        self: &Arc<Self>,
+        name: &str,
+        password: Secret,
+        from: IpAddr,
+    ) -> Result<Account, Error> {
+        let wait = self.sessions.lock().wait(name, from);
+        if let Some(wait) = wait {
+            let detail = format!("wait {} seconds", wait.as_secs() + 1);
+            return Err(Error::new(Operation::Account, Cause::LoginsTooMany).with_detail(detail));
+        }
+        let silent = |error: &dyn std::fmt::Display| {
+            Error::new(Operation::Serve, Cause::ServerSilent).with_detail(error)
+        };
+        let _turn = self.logins.acquire().await.map_err(|error| silent(&error))?;
+        let (desk, asked) = (Arc::clone(self), name.to_owned());
+        let checked = tokio::task::spawn_blocking(move || {
+            let checked = operation::check_password(&desk.view.store, &asked, &password);
+            if checked.is_err() {
+                // One that cannot be written stops nobody.
+                let _ = desk.view.store.change(|change| change.audit("login", "LoginRefused"));
+            }
+            checked
+        });
+        let checked = checked.await.map_err(|error| silent(&error))?;
+        let mut sessions = self.sessions.lock();
+        match &checked {
+            Ok(_) => sessions.forgive(name, from),
+            Err(_) => sessions.count(name, from),
+        }
+        checked
+    }
+}
+
+impl Desk {
+    /// The data directory.
+    pub(super) fn data(&self) -> &std::path::Path {
+        self.running
+            .certificate
+            .parent()
+            .and_then(std::path::Path::parent)
+            .unwrap_or(&self.running.certificate)
     }
 }

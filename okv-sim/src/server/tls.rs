@@ -3,7 +3,6 @@
 //! The name of its owner and two years of validity follow the real node certificates (Observed in the guide's
 //! pictures); the real key is RSA of 4096 bits, this one ECDSA P-256 (Assumed good enough: browsers do not mind).
 
-
 use std::sync::Arc;
 
 use axum_server::tls_rustls::RustlsConfig;
@@ -80,4 +79,3 @@ pub(super) fn server_config(certificate: &Certificate) -> Result<RustlsConfig, S
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(RustlsConfig::from_config(Arc::new(config)))
 }
-

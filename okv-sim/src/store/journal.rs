@@ -93,7 +93,8 @@ impl Change<'_> {
 
     /// A file of this digest is about to be put in its place: if it is found there, the operation counts.
     pub(crate) fn expects(&self, digest: &[u8], settings: &HsmSettings) -> Result<()> {
-        let settings = serde_json::to_string(settings).map_err(|_| StoreError::Corrupt("journal"))?;
+        let settings =
+            serde_json::to_string(settings).map_err(|_| StoreError::Corrupt("journal"))?;
         self.0.execute(
             "UPDATE journal SET expected = ?1, settings = ?2",
             params![digest, settings],

@@ -18,9 +18,7 @@ use luna_client::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{
-    Found, Handle, Labels, Loader, ROOT_KEY_LEN, Result, Token, TokenError,
-};
+use super::{Found, Handle, Labels, Loader, ROOT_KEY_LEN, Result, Token, TokenError};
 use crate::blob::KeyNumber;
 use crate::secret::Secret;
 use crate::store::HsmDetails;
