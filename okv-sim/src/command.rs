@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use data_encoding::HEXLOWER;
 use okv_sim::server::{ServeRequest, serve};
-use okv_sim::{Cause, Error, InstallRequest, Operation, Role, Secret, Vault, release};
+use okv_sim::{Cause, Error, InstallRequest, Operation, Role, Secret, State, Vault, release};
 use serde_json::{Value, json};
 
 mod call;
@@ -190,7 +190,10 @@ struct Hsm {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if let Verb::Okv { words } = &arguments.verb {
+        arguments.json |= okv::is_json(words);
+    }
     match run(&arguments) {
         Ok(Some(answer)) => print(&arguments, &answer),
         Ok(None) => ExitCode::SUCCESS,
@@ -279,6 +282,7 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
                 listen: *listen,
                 library: module.clone(),
                 host_names: host_name.clone(),
+                passphrase: None,
             };
             return run_server(arguments, &request, installation).map(|()| None);
         }
@@ -404,8 +408,15 @@ fn run_server(
     if nobody && installation.administrator.is_some() {
         installation.make_administrator(&mut vault)?;
     }
+    // A server without HSM waits for the passphrase at every start; here it is named, so it need not.
+    let without_hsm = matches!(vault.state(), State::NotEnabled | State::CredentialSet);
+    let variable = installation.passphrase.passphrase_env.as_deref();
+    let passphrase = match variable {
+        Some(variable) if without_hsm => Some(secrets::from_environment(variable)?),
+        _ => None,
+    };
     drop(vault);
-    serve(request, |running| {
+    serve(&ServeRequest { passphrase, ..request.clone() }, |running| {
         let told = if arguments.json {
             json!({ "result": "Success", "value": running }).to_string()
         } else {
@@ -415,7 +426,7 @@ fn run_server(
                 format!("SHA-256      {}", running.fingerprint),
                 format!("State        {}", running.state),
             ];
-            if running.state == okv_sim::State::Sealed {
+            if running.state == State::Sealed {
                 lines.push(
                     "Sealed: the console is not there until the HSM can be reached and \
                      okv-sim open-wallet was run."

@@ -25,7 +25,8 @@ use serde::Serialize;
 
 use crate::disk::{Disk, Place};
 use crate::error::Error;
-use crate::operation::Operation;
+use crate::operation::{OpenWith, Operation};
+use crate::secret::Secret;
 use crate::texts::Cause;
 use crate::vault::{State, Vault};
 use crate::watch::Watch;
@@ -57,6 +58,8 @@ pub struct ServeRequest {
     pub library: Option<PathBuf>,
     /// Names for the certificate, besides `localhost` and the address.
     pub host_names: Vec<String>,
+    /// Opens the wallet at the start while no HSM is enabled; without it the wallet waits for the console.
+    pub passphrase: Option<Secret>,
 }
 
 /// What a running server tells about itself.
@@ -83,7 +86,13 @@ fn failed(why: impl std::fmt::Display) -> Error {
 /// # Errors
 /// Those of [`Vault::open`]; [`Cause::ServerFailed`] when address or socket cannot be had.
 pub fn serve(request: &ServeRequest, ready: impl FnOnce(&Running)) -> Result<(), Error> {
-    let (vault, started) = Vault::start(&request.data)?;
+    let (mut vault, started) = Vault::start(&request.data)?;
+    if let Some(passphrase) = &request.passphrase
+        && !vault.is_wallet_open()
+        && started.state != State::Sealed
+    {
+        vault.open_wallet(OpenWith::Passphrase(passphrase))?;
+    }
     if let Some(library) = &request.library {
         let library = std::path::absolute(library).map_err(failed)?;
         let kept = vault.core.store.change(|change| change.library(&library));

@@ -1,6 +1,7 @@
 //! Sending by SFTP.
 
 use russh_sftp::client::SftpSession;
+use russh_sftp::protocol::{FileAttributes, OpenFlags};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::courier::{Call, Courier, CourierError, Progress, Result};
@@ -44,7 +45,11 @@ impl Courier for Sftp {
     fn put(&mut self, name: &str, bytes: &[u8], progress: &mut Progress<'_>) -> Result<()> {
         let path = self.connection.path(name);
         let mut file = self.connection.wait(name, async {
-            let file = self.session.create(path.as_str()).await;
+            let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE | OpenFlags::WRITE;
+            let private =
+                FileAttributes { permissions: Some(0o600), ..FileAttributes::empty() };
+            let file =
+                self.session.open_with_flags_and_attributes(path.as_str(), flags, private).await;
             file.map_err(|error| CourierError::new(&path, error))
         })?;
         let mut gone = 0;

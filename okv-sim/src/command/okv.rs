@@ -55,7 +55,13 @@ fn list() -> Value {
     json!({ "result": "Success", "value": names, "text": lines.join("\n") })
 }
 
+/// `--json` belongs to the whole command line, but everything after `okv` comes here.
+pub(super) fn is_json(words: &[String]) -> bool {
+    words.iter().any(|word| word == "--json")
+}
+
 pub(super) fn run(data: &Path, words: &[String]) -> Result<Option<Value>> {
+    let words: Vec<_> = words.iter().filter(|word| *word != "--json").cloned().collect();
     let Some((first, rest)) = words.split_first_chunk::<3>() else {
         if words.is_empty() {
             return Ok(Some(list()));

@@ -13,6 +13,8 @@ const PASSPHRASE: &str = "nine-lives-1";
 const CREDENTIAL: &str = "seven-seas-1";
 const OBJECT: &[u8] = b"a customer's key";
 
+mod backups;
+
 fn install(data: &Path, hsm: &Memory) -> Vault {
     let request = InstallRequest::new(PASSPHRASE.into());
     let request = InstallRequest { passphrase_iterations: NonZeroU32::MIN, ..request };

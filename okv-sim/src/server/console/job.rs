@@ -29,6 +29,11 @@ fn steps(taken: &[Step], over: bool, well: bool) -> Vec<StepView> {
             (true, true, false) => "failed",
             (true, false, _) => "now",
         };
+        // Those of a verification inside another operation stand a little aside.
+        let class = match taken.first() {
+            Some(first) if first.sequence() != step.sequence() => format!("{class} within"),
+            _ => class.to_owned(),
+        };
         let (number, of, name) = (step.number(), step.of(), step.name());
         shown.push(StepView { text: format!("{number} of {of}: {name}"), class });
     }

@@ -258,8 +258,8 @@ pub(super) struct JobView {
 /// A step of a job.
 pub(super) struct StepView {
     pub(super) text: String,
-    /// `done`, `now` or `failed`.
-    pub(super) class: &'static str,
+    /// `done`, `now` or `failed`, and `within` for a step of a verification inside another operation.
+    pub(super) class: String,
 }
 
 /// Before anybody is logged in.
