@@ -46,8 +46,7 @@ impl Courier for Sftp {
         let path = self.connection.path(name);
         let mut file = self.connection.wait(name, async {
             let flags = OpenFlags::CREATE | OpenFlags::TRUNCATE | OpenFlags::WRITE;
-            let private =
-                FileAttributes { permissions: Some(0o600), ..FileAttributes::empty() };
+            let private = FileAttributes { permissions: Some(0o600), ..FileAttributes::empty() };
             let file =
                 self.session.open_with_flags_and_attributes(path.as_str(), flags, private).await;
             file.map_err(|error| CourierError::new(&path, error))
