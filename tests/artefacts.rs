@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Programs that tests start, each of the package of its name.
-const PROGRAMS: [&str; 3] = ["luna-emulator", "lunacm", "luna-harness"];
+const PROGRAMS: [&str; 4] = ["luna-emulator", "lunacm", "luna-harness", "okv-sim"];
 
 /// The harness's spy, which its own package's tests have cargo build.
 const SPY: &str = "libluna_spy.so";
