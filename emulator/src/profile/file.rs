@@ -64,6 +64,8 @@ struct MechanismRow {
     fips: Option<FunctionWords>,
     fips_min: Option<u64>,
     fips_legacy_min: Option<u64>,
+    #[serde(default)]
+    former: bool,
     source: Provenance,
 }
 
@@ -111,6 +113,7 @@ impl MechanismRow {
             max_bits: self.max,
             fips_min_bits,
             fips_legacy_min_bits: self.fips_legacy_min.unwrap_or(fips_min_bits),
+            former: self.former,
         })
     }
 }

@@ -159,6 +159,9 @@ fn mechanism(datum: &Datum) -> String {
     };
     let mut value =
         format!("{}, {} to {} bits", words(datum.functions), datum.min_bits, datum.max_bits);
+    if datum.former {
+        value.push_str("; in its former form");
+    }
     match datum.fips_functions {
         None => value.push_str("; not in FIPS mode"),
         Some(left) => {
