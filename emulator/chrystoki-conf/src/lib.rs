@@ -21,7 +21,9 @@
 
 mod edit;
 mod error;
+mod ha;
 mod parse;
+mod save;
 mod typed;
 
 use std::ffi::OsString;
@@ -29,6 +31,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use self::error::Error;
+pub use self::ha::HaGroup;
+pub use self::save::edit;
 
 /// Name of the file in its directory.
 pub const FILE_NAME: &str = "Chrystoki.conf";

@@ -101,6 +101,7 @@ impl Library {
     pub(crate) fn element_description(
         &self,
         slot: CK_SLOT_ID,
+        container: bool,
         capability: bool,
         id: CK_ULONG,
     ) -> Result<([CK_ULONG; 3], Vec<u8>)> {
@@ -111,7 +112,7 @@ impl Library {
             self,
             CA_GetConfigurationElementDescription(
                 slot,
-                1,
+                CK_ULONG::from(container),
                 CK_ULONG::from(capability),
                 id,
                 &raw mut bits,
