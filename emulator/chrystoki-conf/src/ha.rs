@@ -86,29 +86,20 @@ impl Conf {
         Ok(())
     }
 
-    /// Takes a group out; those behind it move up by one number. `false` when there is none of that label.
+    /// Takes a group out; those behind it move up. `false` when there is none of that label.
     ///
     /// # Errors
     ///
     /// As [`Conf::ha_groups`].
     pub fn remove_ha_group(&mut self, label: &str) -> Result<bool, Error> {
         let Some(number) = self.number_of(label) else { return Ok(false) };
-        for key in ["Label", "SN", "Members"].map(|what| key(number, what)) {
-            self.remove(TOKEN, &key);
-        }
+        let is_used = |other: &usize| self.value(TOKEN, &key(*other, "Label")).is_some();
+        let later: Vec<usize> = (number + 1..MOST).filter(is_used).collect();
+        let keys = ["Label", "SN", "Members"].map(|what| move |number| key(number, what));
+        let keys: Vec<&dyn Fn(usize) -> String> = keys.iter().map(|key| key as _).collect();
+        self.close_gap(TOKEN, number, &later, &keys)?;
         self.remove(SYNCHRONIZE, label);
         self.remove(CONFIGURATION, &format!("{label}StandbyMembers"));
-        for behind in number + 1..MOST {
-            if self.value(TOKEN, &key(behind, "Label")).is_none() {
-                continue;
-            }
-            for what in ["Label", "SN", "Members"] {
-                let Some(value) = self.value(TOKEN, &key(behind, what)) else { continue };
-                let value = value.to_owned();
-                self.set(TOKEN, &key(behind - 1, what), &value)?;
-                self.remove(TOKEN, &key(behind, what));
-            }
-        }
         Ok(true)
     }
 
@@ -186,7 +177,8 @@ HAConfiguration = { HAOnly = 1; oneStandbyMembers = 12; }
         assert!(!conf.remove_ha_group("one").unwrap());
         let groups = conf.ha_groups().unwrap();
         assert_eq!(groups.len(), 1);
-        assert_eq!(conf.value(TOKEN, "VirtualToken01Members"), Some("31"));
+        assert_eq!(conf.value(TOKEN, "VirtualToken00Members"), Some("31"));
+        assert!(conf.to_text().contains("VirtualToken00Label = three;   // the first"));
         assert_eq!(conf.value("HAConfiguration", "oneStandbyMembers"), None);
         assert_eq!(conf.value("HAConfiguration", "HAOnly"), Some("1"));
         assert_eq!(conf.value(TOKEN, "VirtualTokenActiveRecovery"), Some("activeBasic"));

@@ -33,7 +33,7 @@ pub(crate) struct Shown {
     pub(crate) token: TokenInfo,
     description: String,
     /// Three numbers from the vendor's function, or the token's two.
-    firmware: Vec<u64>,
+    pub(crate) firmware: Vec<u64>,
     mode: Option<&'static str>,
 }
 
