@@ -5,8 +5,15 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Programs that tests start, each of the package of its name.
-const PROGRAMS: [&str; 3] = ["luna-emulator", "lunacm", "luna-harness"];
+/// Programs that tests start: the package, and the program.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("luna-emulator", "luna-emulator"),
+    ("lunacm", "lunacm"),
+    ("luna-harness", "luna-harness"),
+    ("luna-tools", "vtl"),
+    ("luna-tools", "cmu"),
+    ("luna-tools", "configurator"),
+];
 
 const LIBRARY: &str = "libCryptoki2_64.so";
 
@@ -42,7 +49,7 @@ pub fn program(name: &str) -> PathBuf {
 
 fn build_programs() {
     let directory = directory();
-    let are_there = || PROGRAMS.iter().all(|it| directory.join(it).is_file());
+    let are_there = || PROGRAMS.iter().all(|(_, it)| directory.join(it).is_file());
     if are_there() {
         return;
     }
@@ -58,7 +65,7 @@ fn build_programs() {
     };
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--profile", profile])
-        .args(PROGRAMS.iter().flat_map(|program| ["-p", program]))
+        .args(PROGRAMS.iter().flat_map(|(package, _)| ["-p", package]))
         .arg("--target-dir")
         .arg(directory.parent().expect("a profile lies in the target directory"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -34,6 +34,7 @@ use self::arguments::{Arguments, Source};
 use self::console::Console;
 pub use self::console::Input;
 use self::failure::Failure;
+pub use self::present::banner;
 use self::shell::{Configuration, Shell};
 pub use self::view::{Told, View, enter};
 
@@ -140,7 +141,7 @@ fn start(
 /// Works off the commands, wherever they come from.
 fn work(arguments: &Arguments, shell: &mut Shell, console: &mut Console<'_>) -> Result<u8, Broken> {
     if arguments.wants_banner() {
-        present::banner(console)?;
+        writeln!(console.out, "{}\n", banner("lunacm"))?;
         commands::slot::overview(shell, console)?;
     }
     match arguments.source().map_err(|error| Broken::SetUp(error.to_string()))? {

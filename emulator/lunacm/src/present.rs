@@ -20,11 +20,10 @@ const HA_MODEL: &str = "LunaVirtual";
 /// Firmware from which the FM line is shown (Assumed).
 const FM_SINCE: [u64; 2] = [7, 4];
 
-/// The first line: the shape is the vendor's, the claim is not.
-pub(crate) fn banner(console: &mut Console<'_>) -> io::Result<()> {
+/// The first line of a tool: the shape is the vendor's, the claim is not.
+pub fn banner(tool: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let line = format!("lunacm (64-bit) {CLIENT} (luna-emulator {version}). Not a Thales product.");
-    writeln!(console.out, "{line}\n")
+    format!("{tool} (64-bit) {CLIENT} (luna-emulator {version}). Not a Thales product.")
 }
 
 /// A slot with what is known of its token.

@@ -12,7 +12,7 @@ use crate::shell::Shell;
 use crate::table::{COMMANDS, UNSUPPORTED};
 
 /// One row of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Command {
     pub(crate) object: &'static str,
     pub(crate) verb: &'static str,

@@ -195,7 +195,8 @@ pub(crate) fn init(shell: &mut Shell, request: &Request, console: &mut Console<'
     let domain = domain(shell, request, console)?;
     if !request.has("force") {
         console.proceed(
-            "You are about to initialize the partition. All objects in it will be destroyed.",
+            "You are about to initialize the partition.\n        All contents of the partition will be \
+             destroyed.",
         )?;
     }
     if let Some(domain) = &domain {
@@ -249,8 +250,9 @@ fn read_template(
     slot: SlotId,
     file: &str,
 ) -> std::result::Result<Vec<PolicyValue>, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::misuse(format!("{file}: {error}")))?;
+    let file = template::place(shell, file);
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Failure::misuse(format!("{}: {error}", file.display())))?;
     let own = policy::current(shell, slot)?;
     let mut changes = Vec::new();
     for row in template::read(&text)? {

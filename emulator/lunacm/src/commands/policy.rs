@@ -48,6 +48,7 @@ pub(crate) fn show(shell: &mut Shell, request: &Request, console: &mut Console<'
 
 /// `partition showpolicies -exporttemplate`. A file that is there already is not written over.
 fn export(shell: &Shell, slot: SlotId, file: &str, console: &mut Console<'_>) -> Outcome {
+    let file = template::place(shell, file);
     let rows = current(shell, slot)?;
     let firmware = Shown::of(&shell.context, slot)?.firmware();
     let text = template::written(&firmware, &rows);
@@ -56,11 +57,12 @@ fn export(shell: &Shell, slot: SlotId, file: &str, console: &mut Console<'_>) ->
         &mut new
             .write(true)
             .create_new(true)
-            .open(file)
-            .map_err(|error| Failure::misuse(format!("{file}: {error}")))?,
+            .open(&file)
+            .map_err(|error| Failure::misuse(format!("{}: {error}", file.display())))?,
         text.as_bytes(),
     )?;
-    writeln!(console.out, "        The policies were written to the template {file}.\n")?;
+    let file = file.display();
+    writeln!(console.out, "        The policies were written to the template {file}\n")?;
     Ok(())
 }
 

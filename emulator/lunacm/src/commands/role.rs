@@ -230,10 +230,21 @@ pub(crate) fn recovery_init(
         return Err(Failure::refused(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, text));
     }
     let key = match request.value("keyhandle") {
-        Some(text) => handle(text)?,
-        None => recovery_key(session)?,
+        Some(text) => {
+            let key = handle(text)?;
+            session.ha_init(key)?;
+            key
+        }
+        None => {
+            let (public, private) = recovery_key(session)?;
+            session.ha_init(private).inspect_err(|_| {
+                // What was made for nothing goes again, as far as the module lets it.
+                let _ = session.destroy(private);
+                let _ = session.destroy(public);
+            })?;
+            private
+        }
     };
-    session.ha_init(key)?;
     writeln!(console.out, "        Recovery logins are answered with key {key}.\n")?;
     Ok(())
 }
@@ -243,7 +254,8 @@ fn handle(text: &str) -> Result<ObjectHandle, Failure> {
     number.map_err(|_| Failure::misuse(format!("'{text}' is no object handle")))
 }
 
-fn recovery_key(session: &luna_client::Session) -> Result<ObjectHandle, Failure> {
+/// The public key and the private one.
+fn recovery_key(session: &luna_client::Session) -> Result<(ObjectHandle, ObjectHandle), Failure> {
     let label = Attribute::label("HA recovery key");
     let public = [
         Attribute::token(true),
@@ -262,7 +274,7 @@ fn recovery_key(session: &luna_client::Session) -> Result<ObjectHandle, Failure>
         Attribute::bool(CKA_SIGN, true),
     ];
     let mechanism = Mechanism::Plain(CKM_RSA_PKCS_KEY_PAIR_GEN);
-    Ok(session.generate_key_pair(&mechanism, &public, &private)?.1)
+    Ok(session.generate_key_pair(&mechanism, &public, &private)?)
 }
 
 /// `role recoverylogin`: the other slot's key answers for this one's login, so that nobody types a password.

@@ -12,11 +12,23 @@
 //! published in full, so a template that asks for another one is refused.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 use luna_ck::CK_ULONG;
 use luna_client::PolicyValue;
 
 use crate::failure::Failure;
+use crate::shell::Shell;
+
+/// Where a template is: a name alone stands in the directory that the configuration has for templates (Assumed).
+pub(crate) fn place(shell: &Shell, file: &str) -> PathBuf {
+    let conf = shell.conf().ok();
+    let directory = conf.and_then(|conf| conf.value("Misc", "PartitionPolicyTemplatePath"));
+    match directory.filter(|directory| !directory.is_empty()) {
+        Some(directory) if !file.contains('/') => Path::new(directory).join(file),
+        _ => PathBuf::from(file),
+    }
+}
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
