@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 use luna_tests::{HANG, Instance, artefacts};
+use rustix::termios::LocalModes;
 use vt100::Parser;
 
 /// Rows enough for a whole session, so that nothing scrolls away, and columns enough that nothing wraps.
@@ -63,6 +64,16 @@ impl Terminal {
     }
 }
 
+/// A question stands on the screen a moment before the program takes the keys itself; nobody types as fast.
+#[track_caller]
+fn wait_until_keys_are_not_echoed(pty: &pty_process::blocking::Pty) {
+    let started = Instant::now();
+    while rustix::termios::tcgetattr(pty).unwrap().local_modes.contains(LocalModes::ECHO) {
+        assert!(started.elapsed() < HANG, "the terminal still shows what is typed");
+        std::thread::yield_now();
+    }
+}
+
 /// Runs `lunacm` on a terminal, types, and gives the screen after it has ended, and its exit code.
 #[track_caller]
 pub(crate) fn session(instance: &Instance, words: &[&str], typed: &[Typed]) -> (String, i32) {
@@ -88,6 +99,7 @@ pub(crate) fn session(instance: &Instance, words: &[&str], typed: &[Typed]) -> (
     let mut terminal = Terminal { screen: Parser::new(ROWS, COLUMNS, 0), shown };
     for Typed { before, keys } in typed {
         terminal.wait(before, |terminal| terminal.cursor().0.ends_with(before));
+        wait_until_keys_are_not_echoed(&pty);
         let row = terminal.cursor().1;
         pty.write_all(keys.as_bytes()).unwrap();
         pty.write_all(b"\r").unwrap();

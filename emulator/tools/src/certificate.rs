@@ -145,10 +145,6 @@ impl BuilderProfile for &SelfSigned {
     }
 }
 
-fn failed(error: x509_cert::builder::Error) -> Failure {
-    Failure::refused(error.to_string())
-}
-
 /// A certificate over a key, signed by that key.
 pub(crate) fn self_signed(content: &SelfSigned, key: &dyn Signs) -> Result<Certificate, Failure> {
     let signer = Signer(key);
@@ -157,20 +153,19 @@ pub(crate) fn self_signed(content: &SelfSigned, key: &dyn Signs) -> Result<Certi
         content.serial.clone(),
         content.validity,
         key.public().clone(),
-    )
-    .map_err(failed)?;
-    let message = builder.finalize(&signer).map_err(failed)?;
+    )?;
+    let message = builder.finalize(&signer)?;
     let signature = BitString::from_bytes(&key.sign(&message)?)?;
-    builder.assemble(signature, &signer).map_err(failed)
+    Ok(builder.assemble(signature, &signer)?)
 }
 
 /// A request for a certificate over a key, signed by that key.
 pub(crate) fn request(subject: Name, key: &dyn Signs) -> Result<CertReq, Failure> {
     let signer = Signer(key);
-    let mut builder = RequestBuilder::new(subject).map_err(failed)?;
-    let message = builder.finalize(&signer).map_err(failed)?;
+    let mut builder = RequestBuilder::new(subject)?;
+    let message = builder.finalize(&signer)?;
     let signature = BitString::from_bytes(&key.sign(&message)?)?;
-    builder.assemble(signature, &signer).map_err(failed)
+    Ok(builder.assemble(signature, &signer)?)
 }
 
 /// The parts of a distinguished name in their usual order: the option, the attribute, the string it is.

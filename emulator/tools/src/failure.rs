@@ -23,6 +23,9 @@ pub(crate) enum Failure {
     /// A certificate, request or key cannot be read or made.
     #[error("not of the encoding that is expected: {0}")]
     Encoding(#[from] der::Error),
+    /// A certificate or request cannot be made of what it is to hold.
+    #[error("{0}")]
+    Certificate(#[from] x509_cert::builder::Error),
 }
 
 impl Failure {
@@ -47,7 +50,8 @@ impl Failure {
             Failure::Refused(_)
             | Failure::Module(_)
             | Failure::Stream(_)
-            | Failure::Encoding(_) => 1,
+            | Failure::Encoding(_)
+            | Failure::Certificate(_) => 1,
         }
     }
 }

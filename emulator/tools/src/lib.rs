@@ -18,4 +18,4 @@ mod options;
 mod start;
 pub mod vtl;
 
-pub use self::start::{Surroundings, program};
+pub use self::start::{Shown, Surroundings, program};

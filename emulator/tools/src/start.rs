@@ -29,10 +29,26 @@ pub struct Surroundings<'a> {
     pub view: Option<View>,
 }
 
+/// Which slots a tool is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Those an application sees: with `HAOnly` the groups alone.
+    ToApplications,
+    /// All, as an administrator wants it.
+    All,
+}
+
 /// `main` of a tool: takes what the process has, gives what the tool answers.
-pub fn program(run: impl FnOnce(Surroundings<'_>) -> u8) -> ExitCode {
+pub fn program(shown: Shown, run: impl FnOnce(Surroundings<'_>) -> u8) -> ExitCode {
     #[allow(clippy::disallowed_methods, reason = "the edge where the environment comes in")]
-    let Told { configuration_directory, view } = enter(|name| std::env::var_os(name));
+    let variable = |name: &str| std::env::var_os(name);
+    let Told { configuration_directory, view } = match shown {
+        Shown::All => enter(variable),
+        Shown::ToApplications => Told {
+            configuration_directory: variable(chrystoki_conf::DIRECTORY_VARIABLE),
+            view: None,
+        },
+    };
     let arguments = std::env::args_os().skip(1);
     let arguments = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
     let (mut input, mut out, mut errors) =

@@ -99,7 +99,7 @@ fn certificates(conf: &Conf, of: &str) -> PathBuf {
 }
 
 /// A name that can be part of a file's name.
-fn host<'a>(options: &'a Options) -> Result<&'a str, Failure> {
+fn host(options: &Options) -> Result<&str, Failure> {
     let name = options.needed("n")?;
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
     if name.is_empty() || name.starts_with('.') || !name.bytes().all(sound) {

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    luna_tools::program(luna_tools::cmu::run)
+    luna_tools::program(luna_tools::Shown::ToApplications, luna_tools::cmu::run)
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    luna_tools::program(luna_tools::vtl::run)
+    luna_tools::program(luna_tools::Shown::All, luna_tools::vtl::run)
 }

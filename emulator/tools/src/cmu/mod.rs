@@ -213,7 +213,7 @@ fn slot(
 fn bytes(option: &str, digits: &str) -> Result<Vec<u8>, Failure> {
     let wrong =
         || Failure::misuse(format!("-{option}: '{digits}' is no row of hexadecimal digits"));
-    if digits.is_empty() || digits.len() % 2 != 0 || !digits.is_ascii() {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || !digits.is_ascii() {
         return Err(wrong());
     }
     let pair = |at| u8::from_str_radix(digits.get(at..at + 2).unwrap_or_default(), 16);
