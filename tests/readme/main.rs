@@ -104,6 +104,7 @@ fn the_session_runs_from_top_to_bottom() {
         (artefacts::program("cmu"), "cmu"),
         (artefacts::program("configurator"), "configurator"),
         (artefacts::module(), "libCryptoki2_64.so"),
+        (artefacts::spy(), "libluna_spy.so"),
     ] {
         let to = bin.join(name);
         if std::fs::hard_link(&from, &to).is_err() {
