@@ -68,8 +68,7 @@ fn build_programs() {
     if are_there() {
         return;
     }
-    let packages: Vec<&str> =
-        PROGRAMS.iter().flat_map(|(package, _)| ["-p", *package]).collect();
+    let packages: Vec<&str> = PROGRAMS.iter().flat_map(|(package, _)| ["-p", *package]).collect();
     build(&packages, &are_there);
 }
 

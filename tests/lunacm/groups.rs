@@ -275,6 +275,21 @@ fn policies_go_through_a_template() {
 }
 
 #[test]
+fn an_hsms_roles_are_no_partitions_roles() {
+    let instance = Instance::up(&["--partition", "one"]);
+    let run = typed(&instance, &["-q", "-c", "role login -n so -p nobody-knows"], &[]);
+    refused(
+        &run,
+        1,
+        "0x103 (CKR_USER_TYPE_INVALID)",
+        "'so' is one of an HSM's roles; here there are po",
+    );
+    let run = typed(&instance, &["-q", "-c", "role show -n po"], &[]);
+    let left = run.out.lines().find(|line| line.contains("attempts left")).unwrap();
+    assert!(left.ends_with(" 10"), "no attempt of the Partition SO was taken: {left}");
+}
+
+#[test]
 fn what_a_partition_of_a_network_hsm_does_not_have_is_refused() {
     let instance = Instance::up(&["--partition", "one"]);
     for command in [

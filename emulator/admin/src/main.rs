@@ -7,6 +7,7 @@ mod down;
 mod fault;
 mod instance;
 mod member;
+mod moved;
 mod snapshot;
 mod status;
 mod up;

@@ -128,6 +128,7 @@ impl Up {
         } else {
             Instance::fresh(&directory)
         };
+        crate::moved::follow(&mut instance.conf, &directory)?;
         self.install(&mut instance)?;
         let mut present = Vec::new();
         for entry in instance.config()?.partitions {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrystoki_conf::Conf;
-use luna_ck::{CKR_SLOT_ID_INVALID, CKR_USER_TYPE_INVALID};
+use luna_ck::{CKF_ADMIN_TOKEN, CKR_SLOT_ID_INVALID, CKR_USER_TYPE_INVALID};
 use luna_client::{Access, Context, InitArgs, Session, SlotId, TokenInfo, UserType};
 
 use crate::failure::Failure;
@@ -41,6 +41,23 @@ pub(crate) const ROLES: [Role; 7] = [
 ];
 
 impl Role {
+    /// A role of a token by its short name or its title. An HSM's roles and a partition's share their numbers, so
+    /// that a login by the wrong name would count against another role.
+    pub(crate) fn of(token: &TokenInfo, name: &str) -> Result<Self, Failure> {
+        let role = Self::named(name)?;
+        let admin = token.flags & CKF_ADMIN_TOKEN != 0;
+        if role.admin == admin {
+            return Ok(role);
+        }
+        let (own, here) = if admin {
+            ("a partition's", "so, ad or au")
+        } else {
+            ("an HSM's", "po, co, lco or cu")
+        };
+        let text = format!("'{name}' is one of {own} roles; here there are {here}");
+        Err(Failure::refused(CKR_USER_TYPE_INVALID, text))
+    }
+
     /// A role by its short name or its title.
     pub(crate) fn named(name: &str) -> Result<Self, Failure> {
         let is = |role: &&Role| {

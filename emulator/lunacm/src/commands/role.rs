@@ -36,9 +36,9 @@ pub(crate) fn list(shell: &mut Shell, _: &Request, console: &mut Console<'_>) ->
 
 /// `role show`: of the role named, or of the one logged in.
 pub(crate) fn show(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
-    let slot = shell.slot()?;
+    let (slot, token) = shell.token()?;
     let role = match (request.value("name"), shell.login(slot)) {
-        (Some(name), _) => Role::named(name)?,
+        (Some(name), _) => Role::of(&token, name)?,
         (None, Some((role, _))) => role,
         (None, None) => return Err(Failure::misuse("-name is needed, as nobody is logged in")),
     };
@@ -71,7 +71,7 @@ fn authentication(number: u8) -> &'static str {
 /// `role login`.
 pub(crate) fn login(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
     let (slot, token) = shell.token()?;
-    let role = Role::named(request.needed("name")?)?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let session = shell.session(slot, Access::ReadWrite)?;
     let elsewhere = token.flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0;
     match request.value("password") {
@@ -111,8 +111,8 @@ fn new_password(
 
 /// `role init`: the vendor's function, or for the Crypto Officer the standard's.
 pub(crate) fn init(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
-    let slot = shell.slot()?;
-    let role = Role::named(request.needed("name")?)?;
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let password = new_password(request, "password", console)?;
     in_session(shell, slot, |session| match session.init_role_pin(role.user, &password) {
         Err(Error::Missing { .. }) if role.user.0 == CKU_USER => session.init_pin(&password),
@@ -126,8 +126,8 @@ pub(crate) fn reset_password(
     request: &Request,
     console: &mut Console<'_>,
 ) -> Outcome {
-    let slot = shell.slot()?;
-    let role = Role::named(request.needed("name")?)?;
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let password = new_password(request, "password", console)?;
     in_session(shell, slot, |session| {
         if role.user.0 == CKU_USER {
@@ -156,8 +156,8 @@ pub(crate) fn change_password(
     request: &Request,
     console: &mut Console<'_>,
 ) -> Outcome {
-    let slot = shell.slot()?;
-    let role = Role::named(request.needed("name")?)?;
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let old = match request.value("oldpw") {
         Some(password) => Pin::from(password),
         None => console.secret("        Enter existing password: ", "oldpw")?,
@@ -180,7 +180,7 @@ pub(crate) fn change_password(
 /// A slot and the role a command is about, on a partition that authenticates by PED.
 fn by_ped(shell: &Shell, request: &Request) -> Result<(SlotId, Role), Failure> {
     let (slot, token) = shell.token()?;
-    let role = Role::named(request.needed("name")?)?;
+    let role = Role::of(&token, request.needed("name")?)?;
     if token.flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0 {
         return Ok((slot, role));
     }
@@ -211,8 +211,9 @@ pub(crate) fn deactivate(shell: &mut Shell, request: &Request, _: &mut Console<'
     Ok(shell.context.deactivate(slot, role.user)?)
 }
 
-/// Bits of the key that recovery logins are answered with (Assumed).
-const RECOVERY_KEY_BITS: CK_ULONG = 2048;
+/// Bits of the key that recovery logins are answered with, which is good for nothing else (Documented, the vendor's
+/// sample of HA login).
+const RECOVERY_KEY_BITS: CK_ULONG = 4096;
 
 /// `role recoveryinit`: an RSA key pair, given or made, becomes the one that recovery logins are answered with.
 pub(crate) fn recovery_init(
@@ -220,8 +221,8 @@ pub(crate) fn recovery_init(
     request: &Request,
     console: &mut Console<'_>,
 ) -> Outcome {
-    let slot = shell.slot()?;
-    let role = Role::named(request.needed("name")?)?;
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let Some((logged_in, session)) = shell.login(slot) else {
         return Err(Failure::refused(CKR_USER_NOT_LOGGED_IN, "nobody is logged in"));
     };
@@ -262,16 +263,12 @@ fn recovery_key(session: &luna_client::Session) -> Result<(ObjectHandle, ObjectH
         label.clone(),
         Attribute::ulong(CKA_MODULUS_BITS, RECOVERY_KEY_BITS),
         Attribute::bytes(CKA_PUBLIC_EXPONENT, [1, 0, 1]),
-        Attribute::bool(CKA_ENCRYPT, true),
-        Attribute::bool(CKA_VERIFY, true),
     ];
     let private = [
         Attribute::token(true),
         Attribute::private(true),
         label,
         Attribute::bool(CKA_SENSITIVE, true),
-        Attribute::bool(CKA_DECRYPT, true),
-        Attribute::bool(CKA_SIGN, true),
     ];
     let mechanism = Mechanism::Plain(CKM_RSA_PKCS_KEY_PAIR_GEN);
     Ok(session.generate_key_pair(&mechanism, &public, &private)?)
@@ -279,8 +276,8 @@ fn recovery_key(session: &luna_client::Session) -> Result<(ObjectHandle, ObjectH
 
 /// `role recoverylogin`: the other slot's key answers for this one's login, so that nobody types a password.
 pub(crate) fn recovery_login(shell: &mut Shell, request: &Request, _: &mut Console<'_>) -> Outcome {
-    let to = shell.slot()?;
-    let role = Role::named(request.needed("name")?)?;
+    let (to, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let from = slot::number(shell, request.needed("slot")?)?;
     let key = handle(request.needed("keyhandle")?)?;
     let certificate = shell.context.ha_master_public(from)?;
