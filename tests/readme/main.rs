@@ -100,6 +100,9 @@ fn the_session_runs_from_top_to_bottom() {
         (artefacts::program("luna-emulator"), "luna-emulator"),
         (artefacts::program("lunacm"), "lunacm"),
         (artefacts::program("luna-harness"), "luna-harness"),
+        (artefacts::program("vtl"), "vtl"),
+        (artefacts::program("cmu"), "cmu"),
+        (artefacts::program("configurator"), "configurator"),
         (artefacts::module(), "libCryptoki2_64.so"),
         (artefacts::spy(), "libluna_spy.so"),
     ] {

@@ -8,6 +8,7 @@ mod fault;
 mod instance;
 mod member;
 mod profile;
+mod moved;
 mod snapshot;
 mod status;
 mod up;

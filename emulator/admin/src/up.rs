@@ -129,6 +129,7 @@ impl Up {
         } else {
             Instance::fresh(&directory)
         };
+        crate::moved::follow(&mut instance.conf, &directory)?;
         self.install(&mut instance)?;
         let mut present = Vec::new();
         for entry in instance.config()?.partitions {
@@ -295,7 +296,11 @@ impl Up {
         if !alias.exists() {
             std::os::unix::fs::symlink(LIBRARY, &alias)?;
         }
-        for tool in ["lunacm", "luna-emulator"] {
+        // The vendor's client has these beside bin and lib; certificates are put there by vtl.
+        for part in ["cert/client", "cert/server", "data/partition_policy_templates"] {
+            std::fs::create_dir_all(directory.join(part))?;
+        }
+        for tool in TOOLS {
             if let Some(found) = beside_this_program(tool) {
                 copy(&found, &directory.join("bin").join(tool))?;
             }
@@ -305,6 +310,11 @@ impl Up {
             ("Chrystoki2", "LibUNIX64", path(&library)),
             ("Misc", "ToolsDir", path(&directory.join("bin"))),
             ("Misc", "RSAKeyGenMechRemap", "1".into()),
+            (
+                "Misc",
+                "PartitionPolicyTemplatePath",
+                path(&directory.join("data/partition_policy_templates")),
+            ),
             ("Emulator", "StateDirectory", path(&directory.join("state"))),
             // A CI job is nobody's member of hsmusers.
             ("Emulator", "CheckAccess", "0".into()),
@@ -351,6 +361,9 @@ impl Up {
 }
 
 const LIBRARY: &str = "libCryptoki2_64.so";
+
+/// Programs of the client's `bin`, copied where they lie beside this one.
+const TOOLS: [&str; 5] = ["lunacm", "vtl", "cmu", "configurator", "luna-emulator"];
 
 /// A file of the build: beside this program, or among cargo's dependencies.
 fn beside_this_program(name: &str) -> Option<PathBuf> {

@@ -139,7 +139,18 @@ impl Context {
         capability: bool,
         id: CK_ULONG,
     ) -> Result<ElementDescription> {
-        let (numbers, text) = self.library().element_description(slot.0, capability, id)?;
+        self.element_description_of(slot, true, capability, id)
+    }
+
+    pub(crate) fn element_description_of(
+        &self,
+        slot: SlotId,
+        container: bool,
+        capability: bool,
+        id: CK_ULONG,
+    ) -> Result<ElementDescription> {
+        let (numbers, text) =
+            self.library().element_description(slot.0, container, capability, id)?;
         let [bits, destructive, restricted] = numbers;
         Ok(ElementDescription {
             text: digits(&text),
