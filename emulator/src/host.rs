@@ -15,6 +15,7 @@ use crate::error::{Cause, Error, Result};
 use crate::hsm::store::{CONTROL_FILE, Durability};
 use crate::hsm::{Appliance, Partition, Seated};
 use crate::luna::config::ClientConfig;
+use crate::network::Connected;
 use crate::profile::Profile;
 use crate::wire::{Fault, Link, Presence, Reply, Request, Seat};
 
@@ -94,6 +95,25 @@ impl Host {
             None => profiles.built_in(crate::profile::DEFAULT)?,
         };
         Ok(Self { links, profile, complaints })
+    }
+}
+
+impl Host {
+    /// Puts partitions of appliances before the embedded ones: network partitions come first
+    /// (ha.md section 2, Documented).
+    pub fn join(&mut self, network: Connected) {
+        let embedded = std::mem::replace(&mut self.links, network.links);
+        if embedded.is_empty()
+            && let Some(name) = network.profile
+        {
+            // A profile that this module does not have leaves it with its own.
+            match Profiles::default().built_in(&name) {
+                Ok(profile) => self.profile = profile,
+                Err(error) => self.complaints.push(error.to_string()),
+            }
+        }
+        self.links.extend(embedded);
+        self.complaints.extend(network.complaints);
     }
 }
 

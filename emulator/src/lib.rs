@@ -15,6 +15,7 @@
 //! | [`library`] | the state between `C_Initialize` and `C_Finalize` |
 //! | [`luna`] | what the client library is: configuration, slots, sessions, HA |
 //! | [`host`] | the embedded host: HSMs in this process, behind links |
+//! | [`network`] | appliances: what is said to them, and the links that say it |
 //! | [`hsm`] | what the HSM is: partitions, roles, policies, objects, operations, store |
 //! | [`profile`] | what a firmware and client version does, as data |
 //! | [`mechanisms`] | the registry, one file a family |
@@ -34,6 +35,7 @@ pub mod hsm;
 pub mod library;
 pub mod luna;
 pub mod mechanisms;
+pub mod network;
 pub mod object;
 pub mod output;
 pub mod profile;

@@ -16,6 +16,7 @@ use crate::host::{self, Host};
 use crate::luna::log::Log;
 use crate::luna::{Client, ClientConfig};
 use crate::mechanisms::{Mechanism, current};
+use crate::network;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 use crate::profile::Profile;
@@ -180,7 +181,10 @@ impl Library {
             Some(path) => Log::to(path, Arc::clone(&clock)),
             None => Log::none(Arc::clone(&clock)),
         };
-        let host = Host::open(&config)?;
+        // The identity of an application that names none derives from its process (Documented).
+        let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
+        let mut host = Host::open(&config)?;
+        host.join(network::connect(&config, application, &clock)?);
         for complaint in &host.complaints {
             // Something is wrong with a file: worth a line even where nobody asked for a log.
             if log.is_on() { &log } else { &complain }.line(complaint);
@@ -189,8 +193,6 @@ impl Library {
             Some(directory) => Log::to(&directory.join("haErrorLog.txt"), Arc::clone(&clock)),
             None => log.clone(),
         };
-        // The identity of an application that names none derives from its process (Documented).
-        let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
         let missing =
             |serial: &str| host::broken(serial, format!("no HSM here has partition {serial}"));
         let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log);

@@ -3,9 +3,13 @@
 //! Arguments become a typed request, then run. Exit codes: 0 done, 1 the operation was refused,
 //! 2 misuse or broken set-up. To add a verb: a variant of [`Verb`] and a file that carries it out.
 
+mod appliance;
+mod client_cert;
 mod down;
 mod instance;
 mod member;
+mod network;
+mod serve;
 mod status;
 mod up;
 
@@ -35,6 +39,12 @@ enum Verb {
     Status(Directory),
     /// Cut a member off, or let it back; running applications notice with their next call.
     Member(member::Member),
+    /// Serve the partitions of one HSM on the network, as a Luna Network HSM does, until told to stop.
+    Serve(serve::Serve),
+    /// Administer an appliance, whether it runs or not: partitions, clients, its log.
+    Appliance(appliance::Administer),
+    /// Make the certificate by which appliances know a client, as `vtl createCert` does.
+    ClientCert(client_cert::ClientCert),
 }
 
 /// Which client directory.
@@ -52,6 +62,9 @@ fn main() -> ExitCode {
         Verb::Down(down) => down.run(arguments.json),
         Verb::Status(status) => status::run(&status.directory, arguments.json),
         Verb::Member(member) => member.run(arguments.json),
+        Verb::Serve(serve) => serve.run(arguments.json),
+        Verb::Appliance(appliance) => appliance.run(arguments.json),
+        Verb::ClientCert(certificate) => certificate.run(arguments.json),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,6 +22,7 @@ mod records;
 mod role;
 mod saved;
 mod session;
+mod size;
 pub mod store;
 mod transport;
 mod usage;

@@ -526,7 +526,7 @@ impl Partition {
             .iter()
             .map(|record| (record.attributes.len() + record.secret.len()) as u64)
             .sum();
-        let total = self.profile.limits.partition_bytes;
+        let total = self.current()?.bytes;
         if used.saturating_add(wanted) > total {
             return Err(Error::new(
                 Cause::ContainerObjectStorageFull,

@@ -15,6 +15,7 @@ use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
 use crate::hsm::session::{Session, Sessions};
+use crate::hsm::size;
 use crate::hsm::store::{Changes, PartitionRecord, RoleRecord, Step, Store};
 use crate::hsm::verified::Verified;
 use crate::mechanisms::{self, Offer, broken};
@@ -78,6 +79,8 @@ pub(super) struct State {
     roles: [Option<RoleRecord>; Role::ALL.len()],
     /// Policy 17: keys that came from outside may sign. Asked at every signature.
     pub(super) foreign_keys_sign: bool,
+    /// Bytes for objects.
+    pub(super) bytes: u64,
 }
 
 impl State {
@@ -110,7 +113,8 @@ impl State {
             }
         }
         let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
-        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, foreign_keys_sign })
+        let bytes = size::read(&record.extra)?.unwrap_or(profile.limits.partition_bytes);
+        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, foreign_keys_sign, bytes })
     }
 
     /// The value of a partition policy; 0 for one that does not show.
@@ -229,7 +233,7 @@ impl Partition {
     }
 
     /// What was found out while this was the number is true while it still is.
-    pub(super) fn changes(&self) -> u64 {
+    pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
@@ -411,7 +415,7 @@ impl Partition {
         let state = self.current()?;
         let firmware = self.profile.versions.firmware.map(u64::from);
         let usage = self.store.count(&self.serial)?;
-        let total = self.profile.limits.partition_bytes;
+        let total = state.bytes;
         let shown = self.profile.partition_policies.iter().filter(|row| row.capability != 0);
         Ok(Description {
             label: state.record.label.clone(),
