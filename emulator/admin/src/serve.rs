@@ -39,6 +39,9 @@ pub(crate) struct Serve {
     /// Writes reach the disk itself before a call is answered.
     #[arg(long)]
     durable: bool,
+    /// Stop when standard input ends, so that it does not outlive a script that started it.
+    #[arg(long)]
+    until_eof: bool,
     /// Connections in all.
     #[arg(long, default_value_t = Limits::default().connections)]
     max_connections: usize,
@@ -56,10 +59,18 @@ impl Serve {
             self.manufacture()?;
         }
         let (stop, stopped) = std::sync::mpsc::channel();
+        let on_signal = stop.clone();
         ctrlc::set_handler(move || {
             // A second signal finds nobody who listens, and changes nothing.
-            let _ = stop.send(());
+            let _ = on_signal.send(());
         })?;
+        if self.until_eof {
+            std::thread::spawn(move || {
+                // An error is as good as an end.
+                let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+                let _ = stop.send(());
+            });
+        }
         let server = Server::start(&Options {
             directory: &self.directory,
             listen,

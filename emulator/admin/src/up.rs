@@ -138,7 +138,8 @@ impl Up {
             let label = instance.look_at(&entry).map(|(label, _)| label).unwrap_or_default();
             present.push(Present { serial: entry.serial, label });
         }
-        for label in self.missing(&present) {
+        let alone = instance.config()?.network.is_none();
+        for label in self.missing(&present, alone) {
             let serial = self.manufacture(&mut instance, &profile, &label)?;
             present.push(Present { serial, label });
         }
@@ -180,8 +181,9 @@ impl Up {
         Ok(())
     }
 
-    /// Labels that were asked for and are not there, as often as they are lacking.
-    fn missing(&self, present: &[Present]) -> Vec<String> {
+    /// Labels that were asked for and are not there, as often as they are lacking; one where nothing
+    /// was asked for and the client stands `alone`, with no appliance to reach.
+    fn missing(&self, present: &[Present], alone: bool) -> Vec<String> {
         let mut wanted: Vec<String> = self.partition.clone();
         for group in &self.ha {
             for label in &group.members {
@@ -192,7 +194,7 @@ impl Up {
             }
         }
         wanted.retain(|label| !is_serial(label));
-        if wanted.is_empty() && present.is_empty() && self.server.is_empty() {
+        if wanted.is_empty() && present.is_empty() && alone {
             wanted.push("par1".into());
         }
         let mut there: Vec<&str> = present.iter().map(|it| it.label.as_str()).collect();
