@@ -110,7 +110,8 @@ impl Appliance {
     }
 
     fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
         assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
     }
 
@@ -158,7 +159,11 @@ pub fn order(directory: &Path, words: &[&str]) -> Result<Value, String> {
     Ok(serde_json::from_slice(&done.stdout).expect("luna-emulator appliance --json prints JSON"))
 }
 
-fn start(directory: &Path, listen: &str, options: &[String]) -> Result<(Child, SocketAddr), String> {
+fn start(
+    directory: &Path,
+    listen: &str,
+    options: &[String],
+) -> Result<(Child, SocketAddr), String> {
     let mut process = Command::new(artefacts::program("luna-emulator"))
         .arg("serve")
         .arg(directory)

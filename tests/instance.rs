@@ -77,7 +77,8 @@ impl Instance {
     #[track_caller]
     fn serve(&mut self) {
         let text = std::fs::read_to_string(self.configuration()).expect("a configuration");
-        std::fs::write(self.directory.join(EMBEDDED), &text).expect("a file in our scratch directory");
+        std::fs::write(self.directory.join(EMBEDDED), &text)
+            .expect("a file in our scratch directory");
         let mut appliances = self.appliances.lock();
         for partition in self.partitions.iter().skip(appliances.len()) {
             let hsm = self.directory.join("state").join(&partition.hsm);
@@ -108,7 +109,8 @@ impl Instance {
     #[track_caller]
     pub fn up_again(&mut self, options: &[&str]) {
         if is_networked() {
-            std::fs::copy(self.directory.join(EMBEDDED), self.configuration()).expect("it was kept");
+            std::fs::copy(self.directory.join(EMBEDDED), self.configuration())
+                .expect("it was kept");
         }
         self.partitions = up(&self.directory, options).partitions;
         if is_networked() {

@@ -16,6 +16,7 @@
 //! | [`luna`] | what the client library is: configuration, slots, sessions, HA |
 //! | [`host`] | the embedded host: HSMs in this process, behind links |
 //! | [`network`] | appliances: what is said to them, and the links that say it |
+//! | [`fault`] | what goes wrong, planned: the door between a link and a partition |
 //! | [`hsm`] | what the HSM is: partitions, roles, policies, objects, operations, store |
 //! | [`profile`] | what a firmware and client version does, as data |
 //! | [`mechanisms`] | the registry, one file a family |
@@ -30,6 +31,7 @@ pub mod ck;
 pub mod crypto;
 pub mod env;
 pub mod error;
+pub mod fault;
 pub mod host;
 pub mod hsm;
 pub mod library;

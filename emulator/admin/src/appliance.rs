@@ -188,7 +188,9 @@ impl Administer {
             (Some(server), _) => server.clone(),
             (None, Some(address)) => network::server(&address).map_err(anyhow::Error::msg)?,
             (None, None) => {
-                bail!(Refused("the appliance does not run: --server HOST:PORT says where it will".into()))
+                bail!(Refused(
+                    "the appliance does not run: --server HOST:PORT says where it will".into()
+                ))
             }
         };
         let certificate = desk::server_certificate(&self.directory);
@@ -270,7 +272,9 @@ fn show(outcome: &Outcome, as_json: bool) {
             anstream::println!("HSM {hsm} ({profile}), {address}");
             anstream::println!("{}", partition_table(partitions));
         }
-        Outcome::Partition(row) => anstream::println!("{}", partition_table(std::slice::from_ref(row))),
+        Outcome::Partition(row) => {
+            anstream::println!("{}", partition_table(std::slice::from_ref(row)))
+        }
         Outcome::Clients(rows) => anstream::println!("{}", client_table(rows)),
         Outcome::Lines(lines) => lines.iter().for_each(|line| anstream::println!("{line}")),
         Outcome::Done => {}

@@ -6,10 +6,13 @@
 mod appliance;
 mod client_cert;
 mod down;
+mod fault;
 mod instance;
 mod member;
 mod network;
+
 mod serve;
+mod snapshot;
 mod status;
 mod up;
 
@@ -45,6 +48,12 @@ enum Verb {
     Appliance(appliance::Administer),
     /// Make the certificate by which appliances know a client, as `vtl createCert` does.
     ClientCert(client_cert::ClientCert),
+    /// Plan what goes wrong, while applications run: refusals, delays, lost answers, cuts, full disks.
+    Fault(fault::Fault),
+    /// Keep the HSMs of a client directory as they are, while applications run.
+    Snapshot(snapshot::Snapshot),
+    /// Make a client directory of what `snapshot` kept.
+    Restore(snapshot::Restore),
 }
 
 /// Which client directory.
@@ -65,6 +74,9 @@ fn main() -> ExitCode {
         Verb::Serve(serve) => serve.run(arguments.json),
         Verb::Appliance(appliance) => appliance.run(arguments.json),
         Verb::ClientCert(certificate) => certificate.run(arguments.json),
+        Verb::Fault(fault) => fault.run(arguments.json),
+        Verb::Snapshot(snapshot) => snapshot.run(arguments.json),
+        Verb::Restore(restore) => restore.run(arguments.json),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -172,15 +172,22 @@ impl Association {
     }
 
     /// Asks a partition on behalf of the process: the count of changes, and what came of it.
-    pub fn ask(&self, partition: u64, session: u64, request: &Request<'_>) -> (u64, Result<Reply, Error>) {
+    pub fn ask(
+        &self,
+        partition: u64,
+        session: u64,
+        request: &Request<'_>,
+    ) -> (u64, Result<Reply, Error>) {
         let Some(partition) = self.client.partitions.get(&partition) else {
-            let why = format!("partition {partition} is not assigned to client {}", self.client.name);
+            let why =
+                format!("partition {partition} is not assigned to client {}", self.client.name);
             return (0, Err(Error::new(Cause::TokenNotPresent, why)));
         };
         // What may begin is true as of before; what has changed is true as of after.
         let before = partition.changes();
         let outcome = self.serve(partition, session, request);
-        let changes = if matches!(request, Request::Check(_)) { before } else { partition.changes() };
+        let changes =
+            if matches!(request, Request::Check(_)) { before } else { partition.changes() };
         (changes, outcome)
     }
 
@@ -247,9 +254,10 @@ impl Association {
             digest.update(&self.epoch.to_le_bytes());
         }
         let digest = digest.finish();
-        let mut words = digest.as_ref().chunks_exact(8).map(|word| {
-            word.try_into().map_or(0, u64::from_le_bytes)
-        });
+        let mut words = digest
+            .as_ref()
+            .chunks_exact(8)
+            .map(|word| word.try_into().map_or(0, u64::from_le_bytes));
         ApplicationId {
             major: words.next().unwrap_or_default(),
             minor: words.next().unwrap_or_default(),

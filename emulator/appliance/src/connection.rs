@@ -112,10 +112,9 @@ impl Hall {
         channel: &Channel,
         hello: &Hello,
     ) -> Result<(Arc<Association>, Vec<u8>), Refusal> {
-        let client = self.who(channel).ok_or_else(|| Refusal {
-            busy: false,
-            reason: "the client was revoked".into(),
-        })?;
+        let client = self
+            .who(channel)
+            .ok_or_else(|| Refusal { busy: false, reason: "the client was revoked".into() })?;
         let mut partitions: Vec<u64> = client.partitions.keys().copied().collect();
         partitions.sort_unstable();
         let (association, older) = self.associations.enter(client, hello, &self.limits)?;

@@ -210,10 +210,7 @@ impl Desk {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let hsm = Appliance::open(directory, durability, |name| {
             Profile::built_in(name).map(Arc::new).map_err(|error| {
-                emulator::error::Error::new(
-                    emulator::error::Cause::DeviceError,
-                    error.to_string(),
-                )
+                emulator::error::Error::new(emulator::error::Cause::DeviceError, error.to_string())
             })
         })?;
         let mut partitions = FxHashMap::default();

@@ -13,7 +13,12 @@ use zeroize::Zeroizing;
 use crate::crowd::{Crowd, Member};
 
 /// One round.
-pub(crate) fn round(crowd: &Crowd, now_ms: u64, interval: Duration, message: &mut Zeroizing<Vec<u8>>) {
+pub(crate) fn round(
+    crowd: &Crowd,
+    now_ms: u64,
+    interval: Duration,
+    message: &mut Zeroizing<Vec<u8>>,
+) {
     let interval_ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
     for member in crowd.members() {
         let since = member.busy_since_ms.load(Ordering::Acquire);

@@ -114,7 +114,16 @@ impl State {
         }
         let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
         let bytes = size::read(&record.extra)?.unwrap_or(profile.limits.partition_bytes);
-        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, foreign_keys_sign, bytes })
+        Ok(Self {
+            record,
+            policies,
+            hsm_policies,
+            offers,
+            by_kind,
+            roles,
+            foreign_keys_sign,
+            bytes,
+        })
     }
 
     /// The value of a partition policy; 0 for one that does not show.

@@ -193,7 +193,8 @@ fn network(conf: &Conf) -> Result<Option<NetworkEntry>, chrystoki_conf::Error> {
         return Ok(None);
     }
     let file = |key: &str| {
-        let missing = || conf.wrong(CLIENT, key, "missing", "the file (PEM), since ServerName00 is there");
+        let missing =
+            || conf.wrong(CLIENT, key, "missing", "the file (PEM), since ServerName00 is there");
         conf.value(CLIENT, key).map(PathBuf::from).ok_or_else(missing)
     };
     Ok(Some(NetworkEntry {

@@ -100,15 +100,11 @@ impl Link for NetworkLink {
 
     fn call(&self, request: &Request<'_>) -> Result<Reply, Fault> {
         let session = match request.session() {
-            Some(session) => {
-                Some(known(session, self.0.remote.epoch()).ok_or_else(session_gone)?)
-            }
+            Some(session) => Some(known(session, self.0.remote.epoch()).ok_or_else(session_gone)?),
             None => None,
         };
         match self.0.ask(session, request)? {
-            (Reply::Session(handle), heard) => {
-                Ok(Reply::Session(numbered(heard.epoch, handle)))
-            }
+            (Reply::Session(handle), heard) => Ok(Reply::Session(numbered(heard.epoch, handle))),
             (reply, _) => Ok(reply),
         }
     }
@@ -198,6 +194,9 @@ mod tests {
         let session = numbered(3, SessionHandle(17));
         assert_eq!(known(session, 3), Some((3, SessionHandle(17))));
         assert_eq!(known(session, 4), None);
-        assert_eq!(known(numbered(1 << 16, SessionHandle(1)), 1 << 16).map(|it| it.0), Some(1 << 16));
+        assert_eq!(
+            known(numbered(1 << 16, SessionHandle(1)), 1 << 16).map(|it| it.0),
+            Some(1 << 16)
+        );
     }
 }

@@ -106,7 +106,9 @@ pub enum Misunderstood {
     #[error("the peer does not speak the protocol of luna-emulator appliances")]
     Stranger,
     /// Another version.
-    #[error("the peer speaks version {0} of the protocol, this side version {VERSION}; use the same release on both")]
+    #[error(
+        "the peer speaks version {0} of the protocol, this side version {VERSION}; use the same release on both"
+    )]
     Version(u16),
     /// The version is right and what follows is not.
     #[error("the peer's first message is damaged")]

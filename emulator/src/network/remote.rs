@@ -282,7 +282,9 @@ impl Remote {
             self.give_back(connection);
             return Err(Fault::Refused(Error::new(
                 Cause::DataLenRange,
-                format!("{MAX_FRAME_BYTES} bytes in one call are the most that goes over the network"),
+                format!(
+                    "{MAX_FRAME_BYTES} bytes in one call are the most that goes over the network"
+                ),
             )));
         }
         match connection.ask() {
@@ -294,7 +296,9 @@ impl Remote {
                 self.lose(connection.epoch);
                 let name = self.number.name();
                 Err(match fault {
-                    Fault::Unreachable(why) => Fault::Unreachable(format!("appliance {name}: {why}")),
+                    Fault::Unreachable(why) => {
+                        Fault::Unreachable(format!("appliance {name}: {why}"))
+                    }
                     Fault::Lost(why) => Fault::Lost(format!("appliance {name}: {why}")),
                     refused @ Fault::Refused(_) => refused,
                 })
@@ -346,8 +350,7 @@ impl Remote {
         pool.founding = true;
         pool.look = None;
         drop(pool);
-        let called =
-            self.dial(false).and_then(|dial| dial.finish(&self.number, &*self.clock));
+        let called = self.dial(false).and_then(|dial| dial.finish(&self.number, &*self.clock));
         let mut pool = self.pool.lock();
         pool.founding = false;
         self.news.notify_all();
@@ -466,7 +469,9 @@ impl Connection {
                 }
                 Ok(Message::Working) => {}
                 Ok(Message::Bye { served }) if served < self.asked => {
-                    return Err(Fault::Unreachable("it stops, and did not take the request".into()));
+                    return Err(Fault::Unreachable(
+                        "it stops, and did not take the request".into(),
+                    ));
                 }
                 Ok(Message::Bye { .. }) => return Err(Fault::Lost("it stopped".into())),
                 Err(_) => return Err(Fault::Lost("its answer is damaged".into())),

@@ -60,7 +60,10 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 ///
 /// # Errors
 /// `Expired`, `NotValidYet`, and for what is no certificate.
-pub fn is_valid_at(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
+pub fn is_valid_at(
+    certificate: &CertificateDer<'_>,
+    now: UnixTime,
+) -> Result<(), CertificateError> {
     let wrong = |_| CertificateError::BadEncoding;
     let parsed = webpki::EndEntityCert::try_from(certificate).map_err(wrong)?;
     let anchor = [webpki::anchor_from_trusted_cert(certificate).map_err(wrong)?];
@@ -104,9 +107,10 @@ pub fn client(identity: &Identity<'_>) -> Result<Arc<ClientConfig>, String> {
     let provider = provider();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(known.iter().cloned());
-    let signed = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .ok();
+    let signed =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .ok();
     let verifier = Servers {
         known,
         signed,
@@ -161,13 +165,8 @@ impl ServerCertVerifier for Servers {
             return Ok(ServerCertVerified::assertion());
         }
         let signed = self.signed.as_ref().ok_or(CertificateError::UnknownIssuer)?;
-        let verified = signed.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        let verified =
+            signed.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verified {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -213,7 +212,9 @@ pub fn explain(error: &io::Error) -> String {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => "its certificate is for another host (ValidateHost = 1)".into(),
         Some(Error::AlertReceived(alert)) => {
-            format!("it refused the certificate of ClientCertFile ({alert:?}): is it registered, and still valid?")
+            format!(
+                "it refused the certificate of ClientCertFile ({alert:?}): is it registered, and still valid?"
+            )
         }
         _ if error.kind() == io::ErrorKind::UnexpectedEof => "it closed the connection".into(),
         _ => error.to_string(),
