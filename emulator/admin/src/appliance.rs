@@ -267,9 +267,11 @@ fn show(outcome: &Outcome, as_json: bool) {
         return;
     }
     match outcome {
-        Outcome::Appliance { hsm, profile, address, partitions } => {
-            let address = address.as_ref().map_or("not served".into(), |it| format!("on {it}"));
-            anstream::println!("HSM {hsm} ({profile}), {address}");
+        Outcome::Appliance { hsm, profile, address, processes, sessions, partitions } => {
+            let state = address.as_ref().map_or("not served".into(), |address| {
+                format!("on {address}; {processes} client processes, {sessions} sessions")
+            });
+            anstream::println!("HSM {hsm} ({profile}), {state}");
             anstream::println!("{}", partition_table(partitions));
         }
         Outcome::Partition(row) => {
@@ -283,9 +285,14 @@ fn show(outcome: &Outcome, as_json: bool) {
 
 fn in_json(outcome: &Outcome) -> Value {
     match outcome {
-        Outcome::Appliance { hsm, profile, address, partitions } => {
-            json!({ "hsm": hsm, "profile": profile, "address": address, "partitions": partitions })
-        }
+        Outcome::Appliance { hsm, profile, address, processes, sessions, partitions } => json!({
+            "hsm": hsm,
+            "profile": profile,
+            "address": address,
+            "processes": processes,
+            "sessions": sessions,
+            "partitions": partitions,
+        }),
         Outcome::Partition(row) => json!(row),
         Outcome::Clients(rows) => json!({ "clients": rows }),
         Outcome::Lines(lines) => json!({ "log": lines }),

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use emulator::ck::SessionHandle;
 use emulator::error::{Cause, Error};
+use emulator::fault::Gate;
 use emulator::hsm::{Partition, Seated};
 use emulator::network::protocol::{Hello, Refusal};
-use emulator::wire::{ApplicationId, Reply, Request};
+use emulator::wire::{ApplicationId, Fault, Reply, Request};
 use parking_lot::{Mutex, RwLock};
 use ring::digest::{Context, SHA256};
 use rustc_hash::FxHashMap;
@@ -172,23 +173,36 @@ impl Association {
     }
 
     /// Asks a partition on behalf of the process: the count of changes, and what came of it.
+    ///
+    /// # Errors
+    /// Those that a fault plan of the HSM provokes: the connection is to end with them.
     pub fn ask(
         &self,
+        gate: &Gate,
         partition: u64,
         session: u64,
         request: &Request<'_>,
-    ) -> (u64, Result<Reply, Error>) {
+    ) -> Result<(u64, Result<Reply, Error>), Fault> {
         let Some(partition) = self.client.partitions.get(&partition) else {
-            let why =
-                format!("partition {partition} is not assigned to client {}", self.client.name);
-            return (0, Err(Error::new(Cause::TokenNotPresent, why)));
+            let client = &self.client.name;
+            let why = format!("partition {partition} is not assigned to client {client}");
+            return Ok((NOT_KEPT, Err(Error::new(Cause::TokenNotPresent, why))));
         };
-        // What may begin is true as of before; what has changed is true as of after.
         let before = partition.changes();
-        let outcome = self.serve(partition, session, request);
-        let changes =
-            if matches!(request, Request::Check(_)) { before } else { partition.changes() };
-        (changes, outcome)
+        let serve = || self.serve(partition, session, request);
+        let outcome = match gate.pass(partition.serial(), request, serve) {
+            Ok(reply) => Ok(reply),
+            Err(Fault::Refused(error)) => Err(error),
+            Err(lost) => return Err(lost),
+        };
+        // What may begin is true as of before; what has changed is true as of after. While a plan
+        // is in force every call is to meet it, so that nothing is kept.
+        let changes = match request {
+            Request::Check(_) if !gate.is_open() => NOT_KEPT,
+            Request::Check(_) => before.saturating_add(1),
+            _ => partition.changes().saturating_add(1),
+        };
+        Ok((changes, outcome))
     }
 
     fn serve(
@@ -264,6 +278,9 @@ impl Association {
         }
     }
 }
+
+/// A count of changes that no answer is true for any longer.
+const NOT_KEPT: u64 = 0;
 
 fn number(partition: &Partition) -> u64 {
     partition.serial().parse().unwrap_or(0)

@@ -10,12 +10,13 @@ use std::time::Duration;
 use emulator::error::{Cause, Error};
 use emulator::network::channel::{Arrival, Channel};
 use emulator::network::protocol::{Ask, Hello, Message, Misunderstood, Refusal, Welcome};
+use emulator::wire::Fault;
 use zeroize::Zeroizing;
 
 use crate::association::{Association, Associations, Known};
-use crate::certificate::fingerprint;
+use crate::certificate::{Fingerprint, fingerprint};
 use crate::crowd::{Crowd, Member};
-use crate::desk::Desk;
+use crate::desk::{self, Desk};
 use crate::limits::Limits;
 
 /// What connections share.
@@ -34,6 +35,16 @@ enum End {
     Gone,
     /// It did what clients do not do.
     Misbehaved(String),
+}
+
+impl desk::Hall for Hall {
+    fn disconnect(&self, client: &Fingerprint) {
+        self.crowd.end(|association| association.client().fingerprint == *client);
+    }
+
+    fn count(&self) -> (usize, usize) {
+        self.associations.count()
+    }
 }
 
 impl Hall {
@@ -112,6 +123,9 @@ impl Hall {
         channel: &Channel,
         hello: &Hello,
     ) -> Result<(Arc<Association>, Vec<u8>), Refusal> {
+        if !self.desk.gate.presence().reachable {
+            return Err(Refusal { busy: false, reason: "the HSM is cut off, on purpose".into() });
+        }
         let client = self
             .who(channel)
             .ok_or_else(|| Refusal { busy: false, reason: "the client was revoked".into() })?;
@@ -166,9 +180,19 @@ impl Hall {
             let Ok(ask) = Ask::read(&frame) else {
                 return End::Misbehaved("a request that cannot be understood".into());
             };
-            served += 1;
-            let (changes, outcome) = association.ask(ask.partition, ask.session, &ask.request);
+            let asked = association.ask(&self.desk.gate, ask.partition, ask.session, &ask.request);
             drop(ask);
+            let (changes, outcome) = match asked {
+                Ok(answered) => answered,
+                Err(fault) => {
+                    member.set_busy(None);
+                    if matches!(fault, Fault::Unreachable(_)) {
+                        goodbye(&mut member.channel.lock(), served);
+                    }
+                    return End::Gone;
+                }
+            };
+            served += 1;
             Message::Answer { changes, outcome }.write(&mut answer);
             member.set_busy(None);
             let mut channel = member.channel.lock();
@@ -193,10 +217,7 @@ impl Hall {
         let mut deadline: Option<Duration> = None;
         loop {
             if self.closing.load(Ordering::Acquire) {
-                let mut bye = Zeroizing::default();
-                Message::Bye { served }.write(&mut bye);
-                let _ = channel.send(&mut bye);
-                channel.close();
+                goodbye(channel, served);
                 return Err(End::Gone);
             }
             match channel.receive() {
@@ -229,6 +250,14 @@ fn refused(error: &io::Error) -> End {
         ErrorKind::WouldBlock => End::Misbehaved("it was too slow to introduce itself".into()),
         _ => End::Gone,
     }
+}
+
+/// Tells how many requests were served, so that the client knows which was not.
+fn goodbye(channel: &mut Channel, served: u64) {
+    let mut bye = Zeroizing::default();
+    Message::Bye { served }.write(&mut bye);
+    let _ = channel.send(&mut bye);
+    channel.close();
 }
 
 fn refusal(why: &Misunderstood) -> Refusal {

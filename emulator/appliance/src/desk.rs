@@ -8,8 +8,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use emulator::crypto::random;
-use emulator::env::{Clock, SystemClock};
-use emulator::hsm::store::Durability;
+use emulator::env::{Clock, ControlPage, SystemClock};
+use emulator::fault::Gate;
+use emulator::hsm::store::{CONTROL_FILE, Durability};
 use emulator::hsm::{Appliance, Partition, PartitionBlueprint, Roles};
 use emulator::profile::Profile;
 use emulator::wire::Pin;
@@ -115,6 +116,10 @@ pub enum Outcome {
         profile: String,
         /// Where it listens, while it runs.
         address: Option<String>,
+        /// Client processes that are connected.
+        processes: usize,
+        /// Their sessions.
+        sessions: usize,
         /// Its partitions.
         partitions: Vec<PartitionRow>,
     },
@@ -126,6 +131,26 @@ pub enum Outcome {
     Lines(Vec<String>),
     /// Nothing to show.
     Done,
+}
+
+/// Where the clients of an appliance are.
+pub(crate) trait Hall {
+    /// Ends the connections of a certificate.
+    fn disconnect(&self, client: &Fingerprint);
+
+    /// Client processes and their sessions.
+    fn count(&self) -> (usize, usize);
+}
+
+/// That of an appliance that does not run.
+pub(crate) struct Nobody;
+
+impl Hall for Nobody {
+    fn disconnect(&self, _client: &Fingerprint) {}
+
+    fn count(&self) -> (usize, usize) {
+        (0, 0)
+    }
 }
 
 /// Files of an appliance.
@@ -174,6 +199,8 @@ pub(crate) struct Desk {
     pub(crate) partitions: RwLock<FxHashMap<u64, Arc<Partition>>>,
     pub(crate) register: Arc<RwLock<Register>>,
     pub(crate) journal: Journal,
+    /// Where a fault plan acts.
+    pub(crate) gate: Gate,
     pub(crate) clock: Arc<dyn Clock>,
     /// Where it listens.
     pub(crate) address: OnceLock<SocketAddr>,
@@ -217,8 +244,10 @@ impl Desk {
         for partition in hsm.partitions() {
             partitions.insert(number(partition.serial())?, Arc::clone(partition));
         }
+        let page = ControlPage::open(&directory.join(CONTROL_FILE))?;
         Ok(Self {
             hsm,
+            gate: Gate::new(directory, Arc::new(page)),
             partitions: RwLock::new(partitions),
             register: Arc::new(RwLock::new(Register::open(&files.register())?)),
             journal: Journal::at(files.journal(), Arc::clone(&clock)),
@@ -233,16 +262,12 @@ impl Desk {
         self.clock.wall().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
     }
 
-    /// Carries an order out. `disconnect` ends the connections of a certificate.
+    /// Carries an order out. `hall` is where its clients are.
     ///
     /// # Errors
     /// What the order was refused for; nothing has then changed.
-    pub(crate) fn carry_out(
-        &self,
-        order: &Order,
-        disconnect: &dyn Fn(&Fingerprint),
-    ) -> Result<Outcome> {
-        let outcome = self.decide(order, disconnect);
+    pub(crate) fn carry_out(&self, order: &Order, hall: &dyn Hall) -> Result<Outcome> {
+        let outcome = self.decide(order, hall);
         if let Some(text) = described(order) {
             match &outcome {
                 Ok(_) => self.journal.line(&format!("administrator: {text}")),
@@ -254,16 +279,18 @@ impl Desk {
         outcome
     }
 
-    fn decide(&self, order: &Order, disconnect: &dyn Fn(&Fingerprint)) -> Result<Outcome> {
+    fn decide(&self, order: &Order, hall: &dyn Hall) -> Result<Outcome> {
         match order {
             Order::Show => Ok(Outcome::Appliance {
                 hsm: self.hsm.serial().to_owned(),
                 profile: self.hsm.profile().name.clone(),
                 address: self.address.get().map(|address| reachable(*address).to_string()),
+                processes: hall.count().0,
+                sessions: hall.count().1,
                 partitions: self.rows()?,
             }),
             Order::CreatePartition(new) => self.create(new).map(Outcome::Partition),
-            Order::DeletePartition(serial) => self.delete(*serial, disconnect),
+            Order::DeletePartition(serial) => self.delete(*serial, hall),
             Order::ResizePartition(serial, bytes) => {
                 self.known(*serial)?;
                 self.hsm.resize_partition(&serial.to_string(), *bytes)?;
@@ -276,7 +303,7 @@ impl Desk {
             }
             Order::RevokeClient(name) => {
                 let gone = self.register.write().remove(name)?;
-                disconnect(gone.fingerprint());
+                hall.disconnect(gone.fingerprint());
                 Ok(Outcome::Done)
             }
             Order::ListClients => self.clients(None),
@@ -287,7 +314,7 @@ impl Desk {
             }
             Order::Unassign(name, serial) => {
                 let client = self.register.write().assign(name, *serial, false)?;
-                disconnect(client.fingerprint());
+                hall.disconnect(client.fingerprint());
                 self.clients(Some(name))
             }
             Order::Log(count) => Ok(Outcome::Lines(self.journal.last(*count)?)),
@@ -336,7 +363,7 @@ impl Desk {
         }
     }
 
-    fn delete(&self, serial: u64, disconnect: &dyn Fn(&Fingerprint)) -> Result<Outcome> {
+    fn delete(&self, serial: u64, hall: &dyn Hall) -> Result<Outcome> {
         let partition = self.known(serial)?;
         let seen_by: Vec<Fingerprint> = {
             let register = self.register.read();
@@ -348,7 +375,7 @@ impl Desk {
         };
         self.register.write().hide_from_all(serial)?;
         self.partitions.write().remove(&serial);
-        seen_by.iter().for_each(disconnect);
+        seen_by.iter().for_each(|client| hall.disconnect(client));
         partition.forget_sessions();
         self.hsm.remove_partition(&serial.to_string())?;
         Ok(Outcome::Done)

@@ -19,7 +19,7 @@ use rustls::{ServerConfig, ServerConnection};
 use zeroize::Zeroizing;
 
 use crate::association::Associations;
-use crate::certificate::{self, Fingerprint};
+use crate::certificate;
 use crate::connection::Hall;
 use crate::crowd::{Crowd, Member};
 use crate::desk::{Desk, Files};
@@ -163,12 +163,9 @@ fn accept(
     tls: &Arc<ServerConfig>,
     stop: &Mutex<bool>,
 ) {
-    let disconnect = |client: &Fingerprint| {
-        hall.crowd.end(|association| association.client().fingerprint == *client);
-    };
     while !*stop.lock() {
         wait_for_either(listener, window);
-        window.serve(&|order| hall.desk.carry_out(order, &disconnect));
+        window.serve(&|order| hall.desk.carry_out(order, &**hall));
         // A few at a time, so that a flood does not keep the administrator out.
         for _ in 0..64 {
             match listener.accept() {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use emulator::hsm::store::Durability;
 use serde::{Deserialize, Serialize};
 
-use crate::desk::{Desk, Files, Order, Outcome, Taken};
+use crate::desk::{Desk, Files, Nobody, Order, Outcome, Taken};
 
 /// The longest line, in bytes.
 const MOST_BYTES: u64 = 4 << 20;
@@ -36,7 +36,7 @@ enum Line {
 /// What it was refused for; when the appliance cannot be reached.
 pub fn order(directory: &Path, order: &Order) -> Result<Outcome> {
     match Desk::take(directory, Durability::Process) {
-        Ok(desk) => desk.carry_out(order, &|_| {}),
+        Ok(desk) => desk.carry_out(order, &Nobody),
         Err(error) if error.is::<Taken>() => hand_in(directory, order),
         Err(error) => Err(error),
     }
