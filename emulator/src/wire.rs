@@ -510,6 +510,11 @@ pub trait Link: Send + Sync {
         true
     }
 
+    /// Whether the member can be reached, found out now where that is not known.
+    fn is_there(&self) -> bool {
+        self.presence().reachable
+    }
+
     /// Asks. Never sleeps; a deadline is the link's own matter.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use luna_ck::{CKM_SHA256_HMAC, CKR_OK};
+use luna_ck::{CKM_AES_CMAC, CKR_OK};
 use luna_client::{Attribute, Context, Mechanism, ObjectHandle, Session, SlotId};
 use luna_tests::officer;
 
@@ -42,7 +42,7 @@ impl<'a> Load<'a> {
 
     fn sign_on(&self, key: ObjectHandle) {
         let session = officer(self.context, self.slot);
-        let mechanism = Mechanism::Plain(CKM_SHA256_HMAC);
+        let mechanism = Mechanism::Plain(CKM_AES_CMAC);
         let expected = session.sign(&mechanism, key, b"data").unwrap();
         let mut last = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
@@ -89,7 +89,7 @@ impl<'a> Load<'a> {
         self.pause_ms.store(0, Ordering::Release);
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| self.sign_on(key))).collect();
-            let maker = scope.spawn(|| self.make_keys(&session, what));
+            let maker = scope.spawn(move || self.make_keys(&session, what));
             self.run_for_signatures(100);
             let before = self.pause_ms.swap(0, Ordering::AcqRel);
             harm();

@@ -40,6 +40,8 @@ pub struct Association {
     /// The application that is this process's own; see [`Association::application`].
     own: ApplicationId,
     most_sessions: usize,
+    /// The HSM's restarts when it began: a later one has closed its sessions.
+    restarts: u64,
     sessions: RwLock<FxHashMap<(u64, u64), Arc<Seat>>>,
     over: AtomicBool,
 }
@@ -76,6 +78,7 @@ impl Associations {
         client: Known,
         hello: &Hello,
         limits: &Limits,
+        restarts: u64,
     ) -> Result<(Arc<Association>, Option<Arc<Association>>), Refusal> {
         let refused = |busy, reason: String| Err(Refusal { busy, reason });
         let mut state = self.0.lock();
@@ -85,7 +88,7 @@ impl Associations {
             return refused(true, format!("client {} has {connections} connections", client.name));
         }
         let mut older = None;
-        let fresh = |client| Arc::new(Association::new(client, hello, limits));
+        let fresh = |client| Arc::new(Association::new(client, hello, limits, restarts));
         let association = match by_process.entry((client.fingerprint, hello.instance)) {
             Entry::Occupied(mut there) => {
                 let group = there.get_mut();
@@ -146,13 +149,14 @@ impl Associations {
 }
 
 impl Association {
-    fn new(client: Known, hello: &Hello, limits: &Limits) -> Self {
+    fn new(client: Known, hello: &Hello, limits: &Limits, restarts: u64) -> Self {
         Self {
             client,
             instance: hello.instance,
             epoch: hello.epoch,
             own: hello.application,
             most_sessions: limits.sessions_of_process,
+            restarts,
             sessions: RwLock::default(),
             over: AtomicBool::new(false),
         }
@@ -175,7 +179,7 @@ impl Association {
     /// Asks a partition on behalf of the process: the count of changes, and what came of it.
     ///
     /// # Errors
-    /// Those that a fault plan of the HSM provokes: the connection is to end with them.
+    /// While the HSM is cut off, and what a fault plan provokes: the connection is to end with it.
     pub fn ask(
         &self,
         gate: &Gate,
@@ -188,6 +192,10 @@ impl Association {
             let why = format!("partition {partition} is not assigned to client {client}");
             return Ok((NOT_KEPT, Err(Error::new(Cause::TokenNotPresent, why))));
         };
+        let presence = gate.presence();
+        if !presence.reachable || presence.epoch != self.restarts {
+            return Err(Fault::Unreachable("the HSM is cut off, or was".into()));
+        }
         let before = partition.changes();
         let serve = || self.serve(partition, session, request);
         let outcome = match gate.pass(partition.serial(), request, serve) {

@@ -18,6 +18,7 @@ use crate::certificate::{Fingerprint, fingerprint};
 use crate::crowd::{Crowd, Member};
 use crate::desk::{self, Desk};
 use crate::limits::Limits;
+use crate::trust;
 
 /// What connections share.
 pub(crate) struct Hall {
@@ -123,7 +124,8 @@ impl Hall {
         channel: &Channel,
         hello: &Hello,
     ) -> Result<(Arc<Association>, Vec<u8>), Refusal> {
-        if !self.desk.gate.presence().reachable {
+        let presence = self.desk.gate.presence();
+        if !presence.reachable {
             return Err(Refusal { busy: false, reason: "the HSM is cut off, on purpose".into() });
         }
         let client = self
@@ -131,7 +133,8 @@ impl Hall {
             .ok_or_else(|| Refusal { busy: false, reason: "the client was revoked".into() })?;
         let mut partitions: Vec<u64> = client.partitions.keys().copied().collect();
         partitions.sort_unstable();
-        let (association, older) = self.associations.enter(client, hello, &self.limits)?;
+        let (association, older) =
+            self.associations.enter(client, hello, &self.limits, presence.epoch)?;
         if let Some(older) = older {
             self.crowd.end(|other| Arc::ptr_eq(other, &older));
             older.end();
@@ -246,7 +249,7 @@ impl Hall {
 
 fn refused(error: &io::Error) -> End {
     match error.kind() {
-        ErrorKind::InvalidData => End::Misbehaved(error.to_string()),
+        ErrorKind::InvalidData => End::Misbehaved(trust::explain(error)),
         ErrorKind::WouldBlock => End::Misbehaved("it was too slow to introduce itself".into()),
         _ => End::Gone,
     }

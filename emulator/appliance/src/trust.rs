@@ -1,5 +1,6 @@
 //! TLS at the appliance: only clients that are registered, by the certificate as a whole.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,5 +100,21 @@ impl ClientCertVerifier for Registered {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// Why a handshake failed, for the journal.
+pub(crate) fn explain(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
+            why.to_string()
+        }
+        Some(Error::NoCertificatesPresented) => "it has no certificate".into(),
+        Some(Error::AlertReceived(alert)) => {
+            format!("it does not believe this appliance's certificate ({alert:?})")
+        }
+        Some(other) => other.to_string(),
+        None => error.to_string(),
     }
 }

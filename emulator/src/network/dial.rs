@@ -145,19 +145,24 @@ impl Dial {
         }
     }
 
-    /// Waits until it stands, but not longer than the appliance is given.
+    /// Waits until it stands, but not longer than `patience`.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub(super) fn finish(mut self, number: &Number, clock: &dyn Clock) -> Result<Called, Failure> {
-        let deadline = clock.now().saturating_add(number.patience);
+    pub(super) fn finish(
+        mut self,
+        number: &Number,
+        clock: &dyn Clock,
+        patience: Duration,
+    ) -> Result<Called, Failure> {
+        let deadline = clock.now().saturating_add(patience);
         loop {
             if let Some(called) = self.step(number)? {
                 return Ok(called);
             }
             let left = deadline.saturating_sub(clock.now());
             if left.is_zero() {
-                return Err(Failure::Away(format!("no answer in {:?}", number.patience)));
+                return Err(Failure::Away(format!("no answer in {patience:?}")));
             }
             self.wait(left);
         }

@@ -98,6 +98,10 @@ impl Link for NetworkLink {
         self.0.remote.tells_at_once
     }
 
+    fn is_there(&self) -> bool {
+        self.0.remote.is_there()
+    }
+
     fn call(&self, request: &Request<'_>) -> Result<Reply, Fault> {
         let session = match request.session() {
             Some(session) => Some(known(session, self.0.remote.epoch()).ok_or_else(session_gone)?),

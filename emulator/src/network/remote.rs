@@ -41,6 +41,9 @@ const MOST_CONNECTIONS: usize = 32;
 /// How often an appliance that was lost is looked for.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long a list of slots waits for an appliance that was lost.
+const LIST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How often somebody who asks all the time is answered from memory meanwhile.
 const GLANCE_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -141,7 +144,8 @@ pub fn connect(
     for (remote, dial) in remotes.into_iter().zip(dials) {
         // The others go on meanwhile as far as the system takes them; each has its own patience,
         // counted from here, which the first to be silent uses up for all.
-        let called = dial.and_then(|dial| dial.finish(&remote.number, &**clock));
+        let called =
+            dial.and_then(|dial| dial.finish(&remote.number, &**clock, remote.number.patience));
         match called {
             Ok(Called { channel, welcome }) => {
                 connected.profile.get_or_insert_with(|| welcome.profile.clone());
@@ -226,6 +230,19 @@ impl Remote {
             self.glance();
         }
         Presence { reachable: self.reachable.load(Ordering::Acquire), epoch: self.epoch() }
+    }
+
+    /// See [`Link::is_there`]. Does not wait as long as a call would: who asks for a list of slots
+    /// wants to know what there is now.
+    pub(super) fn is_there(&self) -> bool {
+        if !self.presence().reachable {
+            let pool = self.pool.lock();
+            if !pool.founded {
+                // Whoever founds it meanwhile has the answer too.
+                drop(self.found_anew(pool, LIST_PATIENCE.min(self.number.patience)));
+            }
+        }
+        self.presence().reachable
     }
 
     /// Goes on with the search for an appliance that was lost, without waiting for anything.
@@ -325,7 +342,7 @@ impl Remote {
                 }
                 pool = self.pool.lock();
             } else if !pool.founded {
-                pool = self.found_anew(pool)?;
+                pool = self.found_anew(pool, self.number.patience)?;
             } else if pool.open < pool.most {
                 pool = match self.add(pool, epoch)? {
                     Added::Here(connection) => return Ok(*connection),
@@ -342,6 +359,7 @@ impl Remote {
     fn found_anew<'a>(
         &'a self,
         mut pool: MutexGuard<'a, Pool>,
+        patience: Duration,
     ) -> Result<MutexGuard<'a, Pool>, Fault> {
         if pool.founding {
             self.news.wait(&mut pool);
@@ -350,7 +368,8 @@ impl Remote {
         pool.founding = true;
         pool.look = None;
         drop(pool);
-        let called = self.dial(false).and_then(|dial| dial.finish(&self.number, &*self.clock));
+        let called =
+            self.dial(false).and_then(|dial| dial.finish(&self.number, &*self.clock, patience));
         let mut pool = self.pool.lock();
         pool.founding = false;
         self.news.notify_all();
@@ -374,7 +393,9 @@ impl Remote {
     fn add<'a>(&'a self, mut pool: MutexGuard<'a, Pool>, epoch: u64) -> Result<Added<'a>, Fault> {
         pool.open += 1;
         drop(pool);
-        let called = self.dial(true).and_then(|dial| dial.finish(&self.number, &*self.clock));
+        let patience = self.number.patience;
+        let called =
+            self.dial(true).and_then(|dial| dial.finish(&self.number, &*self.clock, patience));
         match called {
             Ok(called) => Ok(Added::Here(Box::new(Connection::new(called.channel, epoch)))),
             Err(Failure::Busy(why)) => {

@@ -59,7 +59,7 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 /// Whether a certificate that is known as a whole may be used at a time.
 ///
 /// # Errors
-/// `Expired`, `NotValidYet`, and for what is no certificate.
+/// `ExpiredContext`, `NotValidYetContext`, and `BadEncoding` for what is no certificate.
 pub fn is_valid_at(
     certificate: &CertificateDer<'_>,
     now: UnixTime,
@@ -73,8 +73,12 @@ pub fn is_valid_at(
     // Its dates are looked at before anything that a certificate that is known as a whole need
     // not fulfil: to be no authority, to have signed itself, to name its use.
     match verified {
-        Err(webpki::Error::CertExpired { .. }) => Err(CertificateError::Expired),
-        Err(webpki::Error::CertNotValidYet { .. }) => Err(CertificateError::NotValidYet),
+        Err(webpki::Error::CertExpired { time, not_after }) => {
+            Err(CertificateError::ExpiredContext { time, not_after })
+        }
+        Err(webpki::Error::CertNotValidYet { time, not_before }) => {
+            Err(CertificateError::NotValidYetContext { time, not_before })
+        }
         Err(webpki::Error::BadDer | webpki::Error::BadDerTime) => {
             Err(CertificateError::BadEncoding)
         }
