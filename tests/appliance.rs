@@ -42,6 +42,16 @@ impl Appliance {
         Self { directory: directory.to_owned(), address, options, process }
     }
 
+    /// The same in a network namespace.
+    #[track_caller]
+    pub fn serve_in(namespace: &str, directory: &Path, listen: &str) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(artefacts::program("luna-emulator"));
+        let (process, address) = begin(&mut command, directory, listen, &[])
+            .unwrap_or_else(|error| panic!("luna-emulator serve in {namespace}: {error}"));
+        Self { directory: directory.to_owned(), address, options: Vec::new(), process }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -164,7 +174,17 @@ fn start(
     listen: &str,
     options: &[String],
 ) -> Result<(Child, SocketAddr), String> {
-    let mut process = Command::new(artefacts::program("luna-emulator"))
+    let mut command = Command::new(artefacts::program("luna-emulator"));
+    begin(&mut command, directory, listen, options)
+}
+
+fn begin(
+    command: &mut Command,
+    directory: &Path,
+    listen: &str,
+    options: &[String],
+) -> Result<(Child, SocketAddr), String> {
+    let mut process = command
         .arg("serve")
         .arg(directory)
         .args(["--json", "--until-eof", "--listen", listen])

@@ -23,6 +23,9 @@ pub(crate) struct Load<'a> {
     slot: SlotId,
     stop: AtomicBool,
     signed: AtomicU64,
+    /// Threads that have logged in. A login whose answer is lost is an error that the application hears of, for
+    /// a wrong PIN must not be counted twice; this is about what it does not hear of.
+    begun: AtomicU64,
     /// Longest time between two signatures of one thread.
     pause_ms: AtomicU64,
     acknowledged: Mutex<Vec<String>>,
@@ -35,6 +38,7 @@ impl<'a> Load<'a> {
             slot,
             stop: AtomicBool::new(false),
             signed: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
             pause_ms: AtomicU64::new(0),
             acknowledged: Mutex::default(),
         }
@@ -44,6 +48,7 @@ impl<'a> Load<'a> {
         let session = officer(self.context, self.slot);
         let mechanism = Mechanism::Plain(CKM_AES_CMAC);
         let expected = session.sign(&mechanism, key, b"data").unwrap();
+        self.begun.fetch_add(1, Ordering::AcqRel);
         let mut last = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
             let signature =
@@ -87,9 +92,12 @@ impl<'a> Load<'a> {
         self.acknowledged.lock().unwrap().push(format!("{what}-signing"));
         self.stop.store(false, Ordering::Release);
         self.pause_ms.store(0, Ordering::Release);
+        self.begun.store(0, Ordering::Release);
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| self.sign_on(key))).collect();
             let maker = scope.spawn(move || self.make_keys(&session, what));
+            let all = THREADS as u64;
+            eventually("all begin", || self.begun.load(Ordering::Acquire) == all);
             self.run_for_signatures(100);
             let before = self.pause_ms.swap(0, Ordering::AcqRel);
             harm();
