@@ -5,8 +5,8 @@
 //! [`host`] connects to it; a partition holds its store, its sessions and its objects.
 //!
 //! Lock order: library, slot, session, HA member, HA handles, partition sessions, partition
-//! objects, store. No lock is held across a callback; none but the HA group's creation and login
-//! locks is held across a [`wire::Link`] call.
+//! objects, store; of an appliance's link: its pool. No lock is held across a callback; none but
+//! the HA group's locks for creation, login and recovery is held across a [`wire::Link`] call.
 //!
 //! | room | what it is for |
 //! |---|---|
