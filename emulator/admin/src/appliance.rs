@@ -275,7 +275,7 @@ fn show(outcome: &Outcome, as_json: bool) {
             anstream::println!("{}", partition_table(partitions));
         }
         Outcome::Partition(row) => {
-            anstream::println!("{}", partition_table(std::slice::from_ref(row)))
+            anstream::println!("{}", partition_table(std::slice::from_ref(row)));
         }
         Outcome::Clients(rows) => anstream::println!("{}", client_table(rows)),
         Outcome::Lines(lines) => lines.iter().for_each(|line| anstream::println!("{line}")),

@@ -75,7 +75,7 @@ impl Associations {
     /// When the client has too many connections, or names an association that is over.
     pub fn enter(
         &self,
-        client: Known,
+        client: &Known,
         hello: &Hello,
         limits: &Limits,
         restarts: u64,
@@ -88,7 +88,7 @@ impl Associations {
             return refused(true, format!("client {} has {connections} connections", client.name));
         }
         let mut older = None;
-        let fresh = |client| Arc::new(Association::new(client, hello, limits, restarts));
+        let fresh = || Arc::new(Association::new(client.clone(), hello, limits, restarts));
         let association = match by_process.entry((client.fingerprint, hello.instance)) {
             Entry::Occupied(mut there) => {
                 let group = there.get_mut();
@@ -100,7 +100,7 @@ impl Associations {
                 } else if group.association.epoch > hello.epoch {
                     return refused(false, "the process has connected anew since".into());
                 } else {
-                    let new = Group { association: fresh(client.clone()), connections: 1 };
+                    let new = Group { association: fresh(), connections: 1 };
                     older = Some(std::mem::replace(group, new).association);
                 }
                 Arc::clone(&group.association)
@@ -109,7 +109,7 @@ impl Associations {
                 return refused(false, "the connections of that process were lost".into());
             }
             Entry::Vacant(place) => {
-                let new = Group { association: fresh(client.clone()), connections: 1 };
+                let new = Group { association: fresh(), connections: 1 };
                 Arc::clone(&place.insert(new).association)
             }
         };

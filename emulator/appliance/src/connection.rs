@@ -134,7 +134,7 @@ impl Hall {
         let mut partitions: Vec<u64> = client.partitions.keys().copied().collect();
         partitions.sort_unstable();
         let (association, older) =
-            self.associations.enter(client, hello, &self.limits, presence.epoch)?;
+            self.associations.enter(&client, hello, &self.limits, presence.epoch)?;
         if let Some(older) = older {
             self.crowd.end(|other| Arc::ptr_eq(other, &older));
             older.end();
