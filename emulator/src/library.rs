@@ -3,11 +3,13 @@
 //! Wires the rooms: reads the configuration, opens the HSMs, puts links to them under a client.
 //! Everything else is handed on.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrystoki_conf::Conf;
+use parking_lot::Mutex;
 
 use crate::ck::*;
 use crate::env::{Clock, SystemClock, process};
@@ -24,6 +26,9 @@ use crate::wire::{ApplicationId, Counting, Description, Pin, PolicyState};
 /// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
 const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
 
+/// What is said of a function that is only exported.
+pub const UNSERVED: &str = "this module does not serve the function";
+
 /// How `C_Initialize` was called.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -39,6 +44,8 @@ pub struct Library {
     profile: Arc<Profile>,
     log: Log,
     stopped: AtomicBool,
+    /// Functions that were called and are not served: each is told of once.
+    unserved: Mutex<BTreeSet<&'static str>>,
 }
 
 /// `CK_INFO`, but for the Cryptoki version, which the function tables decide.
@@ -190,11 +197,17 @@ impl Library {
             None => log.clone(),
         };
         // The identity of an application that names none derives from its process (Documented).
-        let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
+        let application = ApplicationId::of_process(process::pid());
         let missing =
             |serial: &str| host::broken(serial, format!("no HSM here has partition {serial}"));
         let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log);
-        Ok(Self { client, profile: host.profile, log, stopped: AtomicBool::new(false) })
+        Ok(Self {
+            client,
+            profile: host.profile,
+            log,
+            stopped: AtomicBool::new(false),
+            unserved: Mutex::default(),
+        })
     }
 
     /// `C_Finalize`: closes every session. Calls still under way end on their own.
@@ -214,9 +227,14 @@ impl Library {
 
     /// One line in the call log: which function, which code, why.
     pub fn log_failure(&self, function: &'static str, error: &Error) {
-        if self.log.is_on() {
-            self.log.line(&format!("{function}: {error}"));
+        if !self.log.is_on() {
+            return;
         }
+        let unserved = error.rule() == UNSERVED;
+        if unserved && !self.unserved.lock().insert(function) {
+            return;
+        }
+        self.log.line(&format!("{function}: {error}"));
     }
 
     /// `C_GetInfo`.
@@ -500,15 +518,6 @@ impl Library {
         Ok(())
     }
 
-    /// `CA_SetApplicationID`.
-    ///
-    /// # Errors
-    /// `CryptokiNotInitialized`.
-    pub fn set_application_id(&self, major: CK_ULONG, minor: CK_ULONG) -> Result<()> {
-        self.running()?.set_application_id(ApplicationId { major, minor });
-        Ok(())
-    }
-
     /// `CA_ModifyUsageCount`: command 1 adds, 2 sets (Documented: pycryptoki's `defines.py`).
     ///
     /// # Errors
@@ -619,6 +628,11 @@ macro_rules! handed_on {
         }
     };
 }
+
+pub mod curves;
+mod extensions;
+
+pub use self::extensions::SessionBelonging;
 
 handed_on! {
     /// `C_OpenSession`.

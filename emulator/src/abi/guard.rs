@@ -38,7 +38,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::ck::CK_RV;
 use crate::error::{Cause, Error, Result};
-use crate::library::Library;
+use crate::library::{Library, UNSERVED};
 
 /// The library of this process.
 static GUARD: Guard<Library> = Guard::new();
@@ -63,9 +63,7 @@ pub(super) fn enter(function: &'static str, call: impl FnOnce(&Library) -> Resul
 /// The answer of a function that is exported and not served, given where any other would be.
 #[inline(never)]
 pub(super) fn unserved(function: &'static str) -> CK_RV {
-    GUARD.enter(function, |_| {
-        Err(Error::new(Cause::FunctionNotSupported, "this module does not serve the function"))
-    })
+    GUARD.enter(function, |_| Err(Error::new(Cause::FunctionNotSupported, UNSERVED)))
 }
 
 /// The answer of a function that the vendor's library has but refuses.

@@ -8,12 +8,14 @@
 //!
 //! The only `unsafe` of the room is in `ffi`, which maps one file into memory.
 
+pub mod attendance;
 pub mod clock;
 pub mod disk;
 mod ffi;
 pub mod page;
 pub mod process;
 
+pub use attendance::Attendance;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::DiskError;
 pub use page::{ControlPage, PageError, Word};

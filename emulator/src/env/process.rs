@@ -1,6 +1,9 @@
 //! What the process knows about itself: its environment, number and name.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use super::disk;
 
 /// The environment variable `name`, or `None` when it is not set.
 #[must_use]
@@ -13,6 +16,13 @@ pub fn var_os(name: impl AsRef<OsStr>) -> Option<OsString> {
 #[must_use]
 pub fn pid() -> u32 {
     std::process::id()
+}
+
+/// What the kernel drew at random when the machine was started, and keeps in memory alone. `None` where
+/// it does not say.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    disk::read_text(Path::new("/proc/sys/kernel/random/boot_id"), 64).ok()
 }
 
 /// The file name of the running program, without its folder, or `None` where the system does not
