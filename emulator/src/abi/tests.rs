@@ -1,6 +1,8 @@
 //! The exported functions, called as C calls them. What they answer on a slot that works is for
 //! the tests of the whole module; here is what must hold whatever the library says.
 
+mod readme;
+
 use std::ffi::CString;
 
 use parking_lot::{Mutex, MutexGuard};

@@ -290,10 +290,17 @@ impl Partition {
 
     /// None where the kernel tells nothing that is lost with the machine's power.
     fn memory(&self) -> Result<Option<Memory>> {
-        let Some(boot) = process::boot_id() else { return Ok(None) };
-        let mut secret = Zeroizing::new(self.device_key.expose().to_vec());
+        process::boot_id()
+            .map(|boot| Memory::of(self.device_key.expose(), &boot, self.store.restarts()))
+            .transpose()
+    }
+}
+
+impl Memory {
+    fn of(device_key: &[u8], boot: &str, restarts: u64) -> Result<Self> {
+        let mut secret = Zeroizing::new(device_key.to_vec());
         secret.extend_from_slice(boot.trim().as_bytes());
-        secret.extend_from_slice(&self.store.restarts().to_be_bytes());
+        secret.extend_from_slice(&restarts.to_be_bytes());
         let derived =
             |purpose: &[u8]| kdf::hkdf_sha256(&secret, b"luna emulator", purpose).map_err(broken);
         let long = derived(b"memory: its mark")?;
@@ -301,7 +308,7 @@ impl Partition {
         for (to, from) in mark.iter_mut().zip(long.iter()) {
             *to = *from;
         }
-        Ok(Some(Memory { mark, key: SealKey::new(derived(b"memory: logins")?) }))
+        Ok(Self { mark, key: SealKey::new(derived(b"memory: logins")?) })
     }
 }
 
@@ -312,3 +319,26 @@ impl SharedApplication {
 }
 
 const SEAL: &[u8] = b"shared login";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_memory_knows_nothing_of_a_login() {
+        let now = Memory::of(&[7; 32], "a boot", 3).unwrap();
+        let sealed = now.key.seal(SEAL, &[9; 32]).unwrap();
+        let again = Memory::of(&[7; 32], "a boot\n", 3).unwrap();
+        assert_eq!(again.mark, now.mark);
+        assert_eq!(*again.key.open(SEAL, &sealed).unwrap(), [9; 32]);
+        for other in [
+            Memory::of(&[7; 32], "another boot", 3),
+            Memory::of(&[7; 32], "a boot", 4),
+            Memory::of(&[8; 32], "a boot", 3),
+        ] {
+            let other = other.unwrap();
+            assert_ne!(other.mark, now.mark);
+            assert!(other.key.open(SEAL, &sealed).is_err());
+        }
+    }
+}

@@ -194,5 +194,5 @@ vendor_functions! {
     /// The key in a ciphertext.
     CA_DecapsulateKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, private: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, ciphertext: *mut CK_BYTE, ciphertext_len: CK_ULONG, key: *mut CK_OBJECT_HANDLE);
     /// Copies an object from one token to another.
-    CA_CloneObject(source: CK_SESSION_HANDLE, target: CK_SESSION_HANDLE, kind: CK_ULONG, handle: CK_OBJECT_HANDLE, clone: *mut CK_OBJECT_HANDLE);
+    CA_CloneObject(target: CK_SESSION_HANDLE, source: CK_SESSION_HANDLE, kind: CK_ULONG, handle: CK_OBJECT_HANDLE, clone: *mut CK_OBJECT_HANDLE);
 }

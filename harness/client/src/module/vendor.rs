@@ -301,7 +301,8 @@ impl Library {
         handle: CK_OBJECT_HANDLE,
     ) -> Result<CK_OBJECT_HANDLE> {
         let mut clone = 0;
-        call!(self, CA_CloneObject(source, target, 0, handle, &raw mut clone))?;
+        // The target comes first in the vendor's header.
+        call!(self, CA_CloneObject(target, source, 0, handle, &raw mut clone))?;
         Ok(clone)
     }
 }
