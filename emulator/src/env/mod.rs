@@ -14,8 +14,10 @@ pub mod disk;
 mod ffi;
 pub mod page;
 pub mod process;
+mod tally;
 
 pub use attendance::Attendance;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::DiskError;
 pub use page::{ControlPage, PageError, Word};
+pub use tally::Tally;

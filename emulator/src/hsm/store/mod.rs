@@ -48,6 +48,7 @@ mod error;
 mod files;
 mod journal;
 mod objects;
+mod provoked;
 mod record;
 mod requests;
 mod schema;
@@ -60,6 +61,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 pub use error::StoreError;
+pub use provoked::{Provoked, provoke};
 pub use record::{
     ChangeSet, Changes, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
     RoleRecord, Step, Usage,
