@@ -43,7 +43,7 @@ pub(crate) fn refused(context: &Context, name: &str, words: &[usize], code: CK_R
 
 /// The address of bytes that are read.
 pub(crate) fn at(bytes: &[u8]) -> usize {
-    bytes.as_ptr().addr()
+    bytes.as_ptr().expose_provenance()
 }
 
 /// The address of something that is written.

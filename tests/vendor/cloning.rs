@@ -36,7 +36,7 @@ impl Two {
         context.init_token(slot_id, Some(&so), "other").unwrap();
         let owner = context.open_session(slot_id, luna_client::Access::ReadWrite).unwrap();
         owner.login(luna_client::UserType::SO, &so).unwrap();
-        owner.init_pin(Some(&luna_client::Pin::from("first-password"))).unwrap();
+        owner.init_pin(&luna_client::Pin::from("first-password")).unwrap();
         owner.logout().unwrap();
         owner
             .login(luna_client::UserType::CRYPTO_OFFICER, &luna_client::Pin::from("first-password"))

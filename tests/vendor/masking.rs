@@ -371,6 +371,7 @@ fn the_mechanism_forms_mask_too_and_only_to_the_host() {
     refused(&one.context, "CA_Extract", &words, CKR_PED_UNPLUGGED);
     params.ulStorage = 0;
     mechanism.pParameter = std::ptr::from_mut(&mut params).cast();
+    let words = [session(&one.session), cell(&mut mechanism)];
     ok(&one.context, "CA_Extract", &words);
     assert!(one.session.find(&[]).unwrap().is_empty());
 

@@ -238,7 +238,8 @@ fn a_key_is_derived_and_leaves_wrapped_without_a_handle() {
     template[3].type_ = CKA_SENSITIVE;
     let mut out = [0_u8; 2048];
     let mut room = 2048_u64;
-    let words = [&words[..], &[cell(&mut out), cell(&mut room)]].concat();
+    let mut words = [&words[..], &[cell(&mut out), cell(&mut room)]].concat();
+    words[3] = cell(&mut template);
     refused(&context, "CA_DeriveKeyAndWrap", &words, CKR_KEY_UNEXTRACTABLE);
     let _ = context.open_session(own.info().unwrap().slot, Access::ReadOnly).unwrap();
 }
