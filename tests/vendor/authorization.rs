@@ -8,7 +8,7 @@ use luna_client::{
 use luna_tests::child::{Child, say};
 use luna_tests::{CRYPTO_OFFICER, Instance};
 
-use crate::call::{aes, at, ca, encrypts, made_aes, object, officer, ok, refused, session, two};
+use crate::call::{aes, at, ca, encrypts, made_aes, logged_in, object, officer, ok, refused, session, two};
 
 /// A partition of version 1.
 const V1: &[&str] = &["--profile", "luna-7.8.4", "--policy", "41=1"];
@@ -276,7 +276,7 @@ fn a_group_asks_for_the_secret_once_and_counts_a_wrong_one_everywhere() {
     let key = aes(&group, "guarded", &with_secret(SECRET));
     assert_eq!(give(&context, &group, key, OTHER), Rv(CKR_AUTH_DATA_INCORRECT));
     for number in 0..2 {
-        let member = officer(&context, number);
+        let member = logged_in(&context, number);
         let own = member.find(&[Attribute::label("guarded")]).unwrap()[0];
         let count = member.attributes(own, &[CKA_FAILED_KEY_AUTH_COUNT]).unwrap().remove(0);
         assert_eq!(count.unwrap(), 1_u64.to_ne_bytes(), "member {number}");

@@ -100,10 +100,26 @@ pub(crate) fn slot(slot: SlotId) -> usize {
 /// A session of a Crypto Officer on the n-th slot.
 #[track_caller]
 pub(crate) fn officer(context: &Context, number: usize) -> Session {
-    let slot = context.slots(true).unwrap()[number];
-    let session = context.open_session(slot, Access::ReadWrite).unwrap();
+    let session = opened(context, number);
     session.login(UserType::CRYPTO_OFFICER, &Pin::from(CRYPTO_OFFICER)).unwrap();
     session
+}
+
+/// As [`officer`], where the process may be logged in there through a group or a member.
+#[track_caller]
+pub(crate) fn logged_in(context: &Context, number: usize) -> Session {
+    let session = opened(context, number);
+    match session.login(UserType::CRYPTO_OFFICER, &Pin::from(CRYPTO_OFFICER)) {
+        Ok(()) => {}
+        Err(error) => assert_eq!(error.rv(), Some(Rv(CKR_USER_ALREADY_LOGGED_IN))),
+    }
+    session
+}
+
+#[track_caller]
+fn opened(context: &Context, number: usize) -> Session {
+    let slot = context.slots(true).unwrap()[number];
+    context.open_session(slot, Access::ReadWrite).unwrap()
 }
 
 /// Two partitions of one domain on HSMs of their own.

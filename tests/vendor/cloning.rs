@@ -5,7 +5,7 @@ use luna_client::{Attribute, Context, ObjectHandle, Rv, Session};
 use luna_tests::Instance;
 
 use crate::call::{
-    Order, PARTITION_SO, aes, at, bytes, ca, cell, encrypts, object, officer, ok, ouid, refused,
+    Order, PARTITION_SO, aes, at, bytes, ca, cell, encrypts, logged_in, object, officer, ok, ouid, refused,
     session, slot, two,
 };
 
@@ -437,12 +437,12 @@ fn one_object_is_pushed_to_every_member_of_a_group() {
     let instance = two(&[]);
     let context = instance.context();
     let member = officer(&context, 0);
-    let group = officer(&context, 2);
+    let group = logged_in(&context, 2);
     // Made on the member's own slot, so that the other lacks it.
     aes(&member, "pushed", &[]);
     let found = group.find(&[Attribute::label("pushed")]).unwrap()[0];
     ok(&context, "CA_CloneObjectToAllSessions", &[session(&group), object(found)]);
-    let other = officer(&context, 1);
+    let other = logged_in(&context, 1);
     assert_eq!(other.find(&[Attribute::label("pushed")]).unwrap().len(), 1);
     let words = [session(&group), 4_711];
     refused(&context, "CA_CloneObjectToAllSessions", &words, CKR_OBJECT_HANDLE_INVALID);
