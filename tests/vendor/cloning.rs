@@ -436,8 +436,8 @@ fn everything_of_a_slot_is_cloned_to_a_session() {
 fn one_object_is_pushed_to_every_member_of_a_group() {
     let instance = two(&[]);
     let context = instance.context();
-    let member = officer(&context, 0);
-    let group = logged_in(&context, 2);
+    let group = officer(&context, 2);
+    let member = logged_in(&context, 0);
     // Made on the member's own slot, so that the other lacks it.
     aes(&member, "pushed", &[]);
     let found = group.find(&[Attribute::label("pushed")]).unwrap()[0];

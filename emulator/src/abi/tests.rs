@@ -247,12 +247,13 @@ fn what_is_not_served_says_so() {
         }
         // SAFETY: nothing but nulls and zeroes.
         let rv = unsafe { probe.call([0; 20]) };
-        let expected = if parallel.contains(&probe.name) {
-            CKR_FUNCTION_NOT_PARALLEL
+        if parallel.contains(&probe.name) {
+            assert_eq!(rv, CKR_FUNCTION_NOT_PARALLEL, "{}", probe.name);
+        } else if function.service == Service::Unserved {
+            assert_eq!(rv, CKR_FUNCTION_NOT_SUPPORTED, "{}", probe.name);
         } else {
-            CKR_FUNCTION_NOT_SUPPORTED
-        };
-        assert_eq!(rv, expected, "{}", probe.name);
+            assert_ne!(rv, CKR_OK, "{}", probe.name);
+        }
     }
 }
 
@@ -316,7 +317,13 @@ fn a_forked_child_is_told_so() {
 /// Lengths, counts, handles, flags and types that have broken modules before.
 const NUMBERS: [usize; 6] = [0, 1, 4096, 1 << 32, isize::MAX as usize, usize::MAX];
 
-/// Every served function with every combination of null, good and unaligned pointers and of
+/// How many combinations of arguments a function is called with at most.
+const MOST_COMBINATIONS: usize = 4_000;
+
+/// A prime that no number of choices has; its product with a step is below the size of a word.
+const STRIDE: usize = 1_000_003;
+
+/// Every served function with every combination (or many) of null, good and unaligned pointers and of
 /// numbers up to the largest. The memory behind good pointers is zeroes, whichever structure it is
 /// taken for, and longer than every length that is believed. Zeroes are also a template of many
 /// attributes, a mechanism, and handles nobody gave out.
@@ -337,8 +344,9 @@ fn no_argument_brings_a_function_down() {
             })
             .collect();
         let combinations: usize = choices.iter().map(|choice| choice.len()).product();
-        for combination in 0..combinations {
-            let mut left = combination;
+        for step in 0..combinations.min(MOST_COMBINATIONS) {
+            // All of them, or as many spread over all: the stride is prime to every count of choices.
+            let mut left = step * STRIDE % combinations;
             let mut words = [0; 20];
             for ((word, choice), kind) in words.iter_mut().zip(&choices).zip(&probe.arguments) {
                 let value = choice[left % choice.len()];
