@@ -63,6 +63,11 @@ causes! {
     AuthDataNotAllowed => CKR_AUTH_DATA_NOT_ALLOWED, Caller;
     AuthDataTooLarge => CKR_AUTH_DATA_TOO_LARGE, Caller;
     AuthDataTooSmall => CKR_AUTH_DATA_TOO_SMALL, Caller;
+    Bip32ChildIndexInvalid => CKR_BIP32_CHILD_INDEX_INVALID, Caller;
+    Bip32InvalidHardenedDerivation => CKR_BIP32_INVALID_HARDENED_DERIVATION, Caller;
+    Bip32InvalidKeyPathLen => CKR_BIP32_INVALID_KEY_PATH_LEN, Caller;
+    Bip32MasterSeedInvalid => CKR_BIP32_MASTER_SEED_INVALID, Caller;
+    Bip32MasterSeedLenInvalid => CKR_BIP32_MASTER_SEED_LEN_INVALID, Caller;
     BufferTooSmall => CKR_BUFFER_TOO_SMALL, Caller;
     CantLock => CKR_CANT_LOCK, Caller;
     CertificateDataInvalid => CKR_CERTIFICATE_DATA_INVALID, Caller;

@@ -15,6 +15,7 @@
 //! | [`hmac`] | aws-lc, RustCrypto | one keyed context for every hash of aws-lc, SM3 beside them; level with ring where ring has the hash |
 //! | [`block`] | RustCrypto | DES, 3DES, RC2, RC4, RC5, CAST5, ARIA and SM4 with every mode of theirs; aws-lc has not all of them, and none in parts with such modes |
 //! | [`aes`] | aws-lc | ring has no CBC, CTR, ECB, key wrap, AES-192, other IV or tag sizes |
+//! | [`aes::xts`] | RustCrypto, xts-mode | aws-lc has XTS with keys of 256 bits only |
 //! | [`cmac`] | aws-lc | not in ring |
 //! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
 //! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |
@@ -24,6 +25,7 @@
 //! | [`shares`] | blahaj | a secret of which some shares are enough is in none of the others |
 //! | [`curve_parameters`] | our DER | explicit parameters are parsed and written by nobody any more |
 //! | [`x509`] | our DER over Ed25519 | one shape of certificate, signed by aws-lc; a library for all shapes would be more code in the module than it saves |
+//! | [`milenage`] | milenage | over RustCrypto's AES; neither in ring nor in aws-lc |
 //! | [`sm2`] | RustCrypto | neither in ring nor in aws-lc |
 //! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
 //!
@@ -65,6 +67,7 @@ pub mod hash;
 pub mod hmac;
 pub mod kdf;
 pub mod lattice;
+pub mod milenage;
 pub mod pkcs8;
 pub mod random;
 pub mod rsa;
