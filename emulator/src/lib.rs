@@ -4,7 +4,7 @@
 //! ([`luna`]: slots, application sessions, HA groups) and the emulated HSMs ([`hsm`]) that
 //! [`host`] connects to it; a partition holds its store, its sessions and its objects.
 //!
-//! Lock order: library, slot, session, HA member, HA handles, partition sessions, partition
+//! Lock order: library, slot, session, HA member, HA handles, shared logins, partition sessions, partition
 //! objects, store. No lock is held across a callback; none but the HA group's creation and login
 //! locks is held across a [`wire::Link`] call.
 //!

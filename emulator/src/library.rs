@@ -630,6 +630,7 @@ macro_rules! handed_on {
 }
 
 pub mod curves;
+mod extended_keys;
 mod extensions;
 
 pub use self::extensions::SessionBelonging;

@@ -201,11 +201,11 @@ fn identities_of_sixteen_bytes_say_what_two_words_say() {
 
     for (open, close, more) in [
         ("CA_OpenApplicationIDForContainer", "CA_CloseApplicationIDForContainer", [3, 4, 1]),
-        ("CA_OpenApplicationIDForContainerV2", "CA_CloseApplicationIDForContainerV2", [
-            cell(&mut long),
-            1,
-            0,
-        ]),
+        (
+            "CA_OpenApplicationIDForContainerV2",
+            "CA_CloseApplicationIDForContainerV2",
+            [cell(&mut long), 1, 0],
+        ),
     ] {
         let words = [&[slot(first)][..], &more].concat();
         ok(&context, open, &words);
@@ -255,7 +255,12 @@ fn a_session_is_opened_for_an_identity_and_tells_it() {
     let told = tell(third);
     let own = u64::from(std::process::id());
     assert_eq!((told.1, told.2, told.4), (0, own, LUNA_SACCESS_PUBLIC), "the process's identity");
-    refused(&context, "CA_OpenSession", &[first, 1, 0, 0, 0, cell(&mut third)], CKR_SESSION_PARALLEL_NOT_SUPPORTED);
+    refused(
+        &context,
+        "CA_OpenSession",
+        &[first, 1, 0, 0, 0, cell(&mut third)],
+        CKR_SESSION_PARALLEL_NOT_SUPPORTED,
+    );
 }
 
 #[test]

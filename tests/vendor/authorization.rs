@@ -8,7 +8,9 @@ use luna_client::{
 use luna_tests::child::{Child, say};
 use luna_tests::{CRYPTO_OFFICER, Instance};
 
-use crate::call::{aes, at, ca, encrypts, made_aes, logged_in, object, officer, ok, refused, session, two};
+use crate::call::{
+    aes, at, ca, encrypts, logged_in, made_aes, object, officer, ok, refused, session, two,
+};
 
 /// A partition of version 1.
 const V1: &[&str] = &["--profile", "luna-7.8.4", "--policy", "41=1"];
@@ -91,7 +93,8 @@ fn a_key_is_used_in_sessions_that_gave_its_secret() {
     assert_eq!(code(encrypts(&one.session, key)), CKR_KEY_NOT_AUTHORIZED);
     assert_eq!(one.give(key, SECRET), Rv(CKR_OK));
     encrypts(&one.session, key).unwrap();
-    let other = one.context.open_session(one.session.info().unwrap().slot, Access::ReadOnly).unwrap();
+    let other =
+        one.context.open_session(one.session.info().unwrap().slot, Access::ReadOnly).unwrap();
     assert_eq!(code(encrypts(&other, key)), CKR_KEY_NOT_AUTHORIZED);
     // A null secret withdraws.
     ok(&one.context, "CA_AuthorizeKey", &[session(&one.session), object(key), 0, 0]);
@@ -115,7 +118,11 @@ fn a_key_is_used_in_sessions_that_gave_its_secret() {
 fn the_attributes_say_what_is_and_never_the_secret() {
     let one = One::up(V1);
     let key = aes(&one.session, "guarded", &with_secret(SECRET));
-    let free = aes(&one.session, "free", &[Attribute::bool(CKA_SENSITIVE, false), Attribute::bool(CKA_EXTRACTABLE, true)]);
+    let free = aes(
+        &one.session,
+        "free",
+        &[Attribute::bool(CKA_SENSITIVE, false), Attribute::bool(CKA_EXTRACTABLE, true)],
+    );
     assert_eq!(one.value(key, CKA_KEY_STATUS), [1, 10, 0, 0]);
     assert_eq!(one.value(free, CKA_KEY_STATUS), [0, 10, 0, 0]);
     assert_eq!(one.value(key, CKA_ASSIGNED), [0]);

@@ -3,15 +3,16 @@
 #![allow(unsafe_code, reason = "functions are called by name, with the words their signature has")]
 
 use luna_ck::*;
-use luna_client::{Access, Attribute, Context, Mechanism, ObjectHandle, Pin, Rv, Session, SlotId, UserType};
+use luna_client::{
+    Access, Attribute, Context, Mechanism, ObjectHandle, Pin, Rv, Session, SlotId, UserType,
+};
 use luna_tests::{CRYPTO_OFFICER, Instance};
 
 pub(crate) const PARTITION_SO: &str = "partition-so";
 
 type W = usize;
-type Any = unsafe extern "C" fn(
-    W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W,
-) -> CK_RV;
+type Any =
+    unsafe extern "C" fn(W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W) -> CK_RV;
 
 /// Calls a vendor function. Pointers among the words are of memory that outlives the call and is as
 /// large as the function wants: see [`at`], [`cell`].

@@ -5,8 +5,8 @@ use luna_client::{Attribute, Context, ObjectHandle, Rv, Session};
 use luna_tests::Instance;
 
 use crate::call::{
-    Order, PARTITION_SO, aes, at, bytes, ca, cell, encrypts, logged_in, object, officer, ok, ouid, refused,
-    session, slot, two,
+    Order, PARTITION_SO, aes, at, bytes, ca, cell, encrypts, logged_in, object, officer, ok, ouid,
+    refused, session, slot, two,
 };
 
 /// A world of two partitions: slots 0 and 1, and a session of a Crypto Officer on each.
@@ -49,8 +49,7 @@ impl Two {
 
     fn clone(&self, key: ObjectHandle) -> (Rv, u64) {
         let mut copy: CK_OBJECT_HANDLE = 0;
-        let words =
-            [session(&self.target), session(&self.source), 0, object(key), cell(&mut copy)];
+        let words = [session(&self.target), session(&self.source), 0, object(key), cell(&mut copy)];
         (ca(&self.context, "CA_CloneObject", &words), copy)
     }
 }
@@ -118,8 +117,7 @@ fn private_keys_have_a_call_of_their_own() {
         )
         .unwrap();
     let mut copy: CK_OBJECT_HANDLE = 0;
-    let mut words =
-        [session(&two.target), session(&two.source), object(private), cell(&mut copy)];
+    let mut words = [session(&two.target), session(&two.source), object(private), cell(&mut copy)];
     ok(&two.context, "CA_ClonePrivateKey", &words);
     let signs = luna_client::Mechanism::Plain(CKM_ECDSA);
     two.target.sign(&signs, ObjectHandle(copy), &[1; 32]).unwrap();
@@ -163,17 +161,8 @@ fn walk(two: &Two, key: ObjectHandle, with_vector: bool) -> (Rv, u64) {
         return (rv, 0);
     }
     let mut copy: CK_OBJECT_HANDLE = 0;
-    let words = [
-        target,
-        at(&vector),
-        vector.len(),
-        at(&answer),
-        len as usize,
-        0,
-        0,
-        0,
-        cell(&mut copy),
-    ];
+    let words =
+        [target, at(&vector), vector.len(), at(&answer), len as usize, 0, 0, 0, cell(&mut copy)];
     // What was changed on the way is refused.
     answer[len as usize - 1] ^= 1;
     refused(context, "CA_CloneAsTarget", &words, CKR_FAILED_TO_CLONE_AN_OBJECT);
@@ -457,7 +446,12 @@ fn a_password_hsm_has_no_m_of_n() {
     let words = [own, session(&two.target), 0];
     refused(&two.context, "CA_CloneMofN", &words, CKR_OPERATION_NOT_ALLOWED);
     refused(&two.context, "CA_DuplicateMofN", &[own], CKR_PED_UNPLUGGED);
-    refused(&two.context, "CA_HAAnswerMofNChallenge", &[own, 0, 0, 0, 0], CKR_OPERATION_NOT_ALLOWED);
+    refused(
+        &two.context,
+        "CA_HAAnswerMofNChallenge",
+        &[own, 0, 0, 0, 0],
+        CKR_OPERATION_NOT_ALLOWED,
+    );
     refused(&two.context, "CA_HAActivateMofN", &[own, 0, 0], CKR_OPERATION_NOT_ALLOWED);
     let mut status = CA_MOFN_STATUS { ulN: 7, ..CA_MOFN_STATUS::default() };
     ok(&two.context, "CA_GetMofNStatus", &[0, cell(&mut status)]);

@@ -17,6 +17,7 @@ mod call;
 mod applications;
 mod authorization;
 mod cloning;
+mod extended_keys;
 mod masking;
 mod names;
 mod places;

@@ -284,11 +284,14 @@ fn a_key_signs_from_within_its_blob() {
     let own = (&one.context, &one.session);
     let key = one
         .session
-        .generate_key(&Mechanism::Plain(CKM_GENERIC_SECRET_KEY_GEN), &[
-            Attribute::token(true),
-            Attribute::ulong(CKA_VALUE_LEN, 32),
-            Attribute::bool(CKA_SIGN, true),
-        ])
+        .generate_key(
+            &Mechanism::Plain(CKM_GENERIC_SECRET_KEY_GEN),
+            &[
+                Attribute::token(true),
+                Attribute::ulong(CKA_VALUE_LEN, 32),
+                Attribute::bool(CKA_SIGN, true),
+            ],
+        )
         .unwrap();
     let hmac = Mechanism::Plain(CKM_SHA256_HMAC);
     let expected: Vec<_> =

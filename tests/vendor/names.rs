@@ -139,8 +139,6 @@ const LEFT: &[&str] = &[
     "CA_InitToken",
     "CA_ConnectRemotePED",
     "CA_DisconnectRemotePED",
-    "CA_Bip32ExportPublicKey",
-    "CA_Bip32ImportPublicKey",
 ];
 
 /// What the table calls not served says so when it is called, and nothing else does.

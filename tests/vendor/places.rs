@@ -191,13 +191,15 @@ fn there_is_no_cluster_no_channel_and_no_backup_hsm() {
 
 /// secp256r1 as explicit parameters; its numbers are the standard's (SEC 2 section 2.4.2).
 mod p256 {
-    pub(super) const PRIME: &str = "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff";
+    pub(super) const PRIME: &str =
+        "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff";
     pub(super) const A: &str = "ffffffff00000001000000000000000000000000fffffffffffffffffffffffc";
     pub(super) const B: &str = "5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604b";
     pub(super) const SEED: &str = "c49d360886e704936a6678e1139d26b7819f7e90";
     pub(super) const X: &str = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
     pub(super) const Y: &str = "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
-    pub(super) const ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    pub(super) const ORDER: &str =
+        "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 }
 
 fn hex(digits: &str) -> Vec<u8> {
@@ -205,17 +207,8 @@ fn hex(digits: &str) -> Vec<u8> {
 }
 
 fn prime_curve(context: &Context) -> Vec<u8> {
-    let parts = [
-        p256::PRIME,
-        p256::A,
-        p256::B,
-        p256::SEED,
-        p256::X,
-        p256::Y,
-        p256::ORDER,
-        "01",
-    ]
-    .map(hex);
+    let parts =
+        [p256::PRIME, p256::A, p256::B, p256::SEED, p256::X, p256::Y, p256::ORDER, "01"].map(hex);
     let mut der = vec![0_u8; 1024];
     let mut len = 1024_u64;
     let mut words = vec![der.as_mut_ptr().expose_provenance(), cell(&mut len)];
@@ -250,7 +243,13 @@ fn curves_are_encoded_from_arguments_and_from_a_file() {
     let file = instance.directory().join("curve.txt");
     let text = format!(
         "prime = {}\na = {}\nb = {}\nseed = {}\nx = {}\ny = {}\norder = {}\ncofactor = 1\n",
-        p256::PRIME, p256::A, p256::B, p256::SEED, p256::X, p256::Y, p256::ORDER
+        p256::PRIME,
+        p256::A,
+        p256::B,
+        p256::SEED,
+        p256::X,
+        p256::Y,
+        p256::ORDER
     );
     std::fs::write(&file, text).unwrap();
     let name = [file.to_str().unwrap().as_bytes(), b"\0"].concat();
@@ -263,7 +262,9 @@ fn curves_are_encoded_from_arguments_and_from_a_file() {
 
     // K-163's field, with made-up numbers: a trinomial and a pentanomial.
     let element = [1_u8];
-    for (k, code) in [([3, 6, 7], CKR_OK), ([7, 0, 0], CKR_OK), ([7, 6, 3], CKR_DOMAIN_PARAMS_INVALID)] {
+    for (k, code) in
+        [([3, 6, 7], CKR_OK), ([7, 0, 0], CKR_OK), ([7, 6, 3], CKR_DOMAIN_PARAMS_INVALID)]
+    {
         len = 1024;
         let mut words = vec![buffer, cell(&mut len), 163];
         words.extend(k);

@@ -1,7 +1,9 @@
 //! Logins by another HSM, and keys derived and wrapped in one step.
 
 use luna_ck::*;
-use luna_client::{Access, Attribute, Context, Mechanism, ObjectHandle, Pin, Rv, Session, UserType};
+use luna_client::{
+    Access, Attribute, Context, Mechanism, ObjectHandle, Pin, Rv, Session, UserType,
+};
 
 use crate::call::{
     Order, PARTITION_SO, aes, at, bytes, ca, cell, object, officer, ok, refused, session, slot, two,

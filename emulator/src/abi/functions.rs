@@ -677,8 +677,14 @@ macro_rules! with_functions {
                     sub_minor: CK_ULONG_PTR
                 ) => guarded(vendor::firmware_version);
                 CA_GetPartitionPolicyTemplate() => unserved();
-                CA_Bip32ExportPublicKey() => unserved();
-                CA_Bip32ImportPublicKey() => unserved();
+                CA_Bip32ExportPublicKey(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, text: CK_BYTE_PTR,
+                    len: CK_ULONG_PTR
+                ) => guarded(vendor::extended_keys::export);
+                CA_Bip32ImportPublicKey(
+                    session: CK_SESSION_HANDLE, text: CK_BYTE_PTR, len: CK_ULONG, template:
+                    CK_ATTRIBUTE_PTR, count: CK_ULONG, key: CK_OBJECT_HANDLE_PTR
+                ) => guarded(vendor::extended_keys::import);
                 CA_TamperClear() => unserved();
                 CA_CreateContainerWithPolicy() => unserved();
                 CA_DeriveKeyAndWrap(

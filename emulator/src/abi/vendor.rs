@@ -5,6 +5,7 @@
 
 pub(super) mod applications;
 pub(super) mod curves;
+pub(super) mod extended_keys;
 pub(super) mod items;
 pub(super) mod journeys;
 pub(super) mod keys;

@@ -240,7 +240,11 @@ impl Sessions {
 
     /// Whether an application has a session open.
     pub(super) fn has_any(&self, id: ApplicationId) -> bool {
-        self.table.read().applications.get(&id).is_some_and(|it| it.open.load(Ordering::Relaxed) > 0)
+        self.table
+            .read()
+            .applications
+            .get(&id)
+            .is_some_and(|it| it.open.load(Ordering::Relaxed) > 0)
     }
 
     /// Applications that named their identity, so that other processes may share it.

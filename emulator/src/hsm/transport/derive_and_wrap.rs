@@ -26,7 +26,8 @@ impl Partition {
         let row = self.current()?.offer(both.derive.kind)?.row;
         // A mechanism of several keys has none to wrap.
         let derive = row.derive.ok_or_else(|| not_for(&both.derive))?;
-        let key = self.derivable(session, &base, row, keys::derived_class(&template)?, &template)?;
+        let key =
+            self.derivable(session, &base, row, keys::derived_class(&template)?, &template)?;
         let value = derive(&using, keys::wanted_len(key.0, &template)?)?;
         let parts = keys::from_derived(key.0, &value, &template)?;
         let (class, attributes) = whole(key, parts, &template)?;
