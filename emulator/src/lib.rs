@@ -4,9 +4,10 @@
 //! ([`luna`]: slots, application sessions, HA groups) and the emulated HSMs ([`hsm`]) that
 //! [`host`] connects to it; a partition holds its store, its sessions and its objects.
 //!
-//! Lock order: library, slot, session, HA member, HA handles, partition sessions, partition
-//! objects, store; of an appliance's link: its pool. No lock is held across a callback; none but
-//! the HA group's locks for creation, login and recovery is held across a [`wire::Link`] call.
+//! Lock order: library, slot, session, HA member, HA handles, shared logins, partition sessions,
+//! partition objects, store; of an appliance's link: its pool. No lock is held across a callback;
+//! none but the HA group's locks for creation, login and recovery is held across a [`wire::Link`]
+//! call.
 //!
 //! | room | what it is for |
 //! |---|---|

@@ -3,11 +3,13 @@
 //! Wires the rooms: reads the configuration, opens the HSMs, puts links to them under a client.
 //! Everything else is handed on.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrystoki_conf::Conf;
+use parking_lot::Mutex;
 
 use crate::ck::*;
 use crate::env::{Clock, SystemClock, process};
@@ -27,6 +29,9 @@ use crate::wire::{ApplicationId, Counting, Description, Pin, PolicyState};
 /// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
 const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
 
+/// What is said of a function that is only exported.
+pub const UNSERVED: &str = "this module does not serve the function";
+
 /// How `C_Initialize` was called.
 #[derive(Clone, Debug)]
 pub struct Start {
@@ -43,6 +48,8 @@ pub struct Library {
     log: Log,
     call_log: Option<CallLog>,
     stopped: AtomicBool,
+    /// Functions that were called and are not served: each is told of once.
+    unserved: Mutex<BTreeSet<&'static str>>,
 }
 
 /// Who belongs to it may use the vendor's client; its installer makes it. Source: roles.md section 9
@@ -200,7 +207,7 @@ impl Library {
             config.groups.clear();
         }
         // The identity of an application that names none derives from its process (Documented).
-        let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
+        let application = ApplicationId::of_process(process::pid());
         let mut host = Host::open(&config)?;
         host.join(network::connect(&config, application, &clock)?);
         for complaint in &host.complaints {
@@ -221,7 +228,8 @@ impl Library {
             |serial: &str| host::broken(serial, format!("no HSM here has partition {serial}"));
         let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log);
         let stopped = AtomicBool::new(false);
-        let library = Self { client, profile: host.profile, log, call_log, stopped };
+        let unserved = Mutex::default();
+        let library = Self { client, profile: host.profile, log, call_log, stopped, unserved };
         library.note("C_Initialize", Ok(()));
         Ok(library)
     }
@@ -273,9 +281,14 @@ impl Library {
 
     /// One line in the call log: which function, which code, why.
     pub fn log_failure(&self, function: &'static str, error: &Error) {
-        if self.log.is_on() {
-            self.log.line(&format!("{function}: {error}"));
+        if !self.log.is_on() {
+            return;
         }
+        let unserved = error.rule() == UNSERVED;
+        if unserved && !self.unserved.lock().insert(function) {
+            return;
+        }
+        self.log.line(&format!("{function}: {error}"));
     }
 
     /// `C_GetInfo`.
@@ -592,15 +605,6 @@ impl Library {
         Ok(())
     }
 
-    /// `CA_SetApplicationID`.
-    ///
-    /// # Errors
-    /// `CryptokiNotInitialized`.
-    pub fn set_application_id(&self, major: CK_ULONG, minor: CK_ULONG) -> Result<()> {
-        self.running()?.set_application_id(ApplicationId { major, minor });
-        Ok(())
-    }
-
     /// `CA_ModifyUsageCount`: command 1 adds, 2 sets (Documented: pycryptoki's `defines.py`).
     ///
     /// # Errors
@@ -711,6 +715,12 @@ macro_rules! handed_on {
         }
     };
 }
+
+pub mod curves;
+mod extended_keys;
+mod extensions;
+
+pub use self::extensions::SessionBelonging;
 
 handed_on! {
     /// `C_OpenSession`.

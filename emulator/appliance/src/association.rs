@@ -13,7 +13,7 @@ use emulator::error::{Cause, Error};
 use emulator::fault::Gate;
 use emulator::hsm::{Partition, Seated};
 use emulator::network::protocol::{Hello, Refusal};
-use emulator::wire::{ApplicationId, Fault, Reply, Request};
+use emulator::wire::{ApplicationId, Belonging, Fault, Reply, Request, Sharing};
 use parking_lot::{Mutex, RwLock};
 use ring::digest::{Context, SHA256};
 use rustc_hash::FxHashMap;
@@ -49,6 +49,8 @@ pub struct Association {
 struct Seat {
     partition: Arc<Partition>,
     seated: Seated,
+    /// The application, as its client names it.
+    named: ApplicationId,
 }
 
 /// Every client process that is connected.
@@ -228,10 +230,22 @@ impl Association {
                 self.sessions.write().remove(&key).ok_or_else(no_session)?;
                 partition.handle(&Request::CloseSession(SessionHandle(session)))
             }
+            Request::Sharing(Sharing::Open(id)) => {
+                partition.handle(&Request::Sharing(Sharing::Open(self.application(*id))))
+            }
+            Request::Sharing(Sharing::Close(id)) => {
+                partition.handle(&Request::Sharing(Sharing::Close(self.application(*id))))
+            }
             request if request.session().is_some() => {
                 let key = (number(partition), session);
                 let seat = self.sessions.read().get(&key).cloned().ok_or_else(no_session)?;
-                seat.seated.handle(request, None)
+                match seat.seated.handle(request, None)? {
+                    // The client knows its applications by its own names.
+                    Reply::Belonging(belonging) => {
+                        Ok(Reply::Belonging(Belonging { application: seat.named, ..belonging }))
+                    }
+                    reply => Ok(reply),
+                }
             }
             request => partition.handle(request),
         }
@@ -249,11 +263,12 @@ impl Association {
                 format!("the process has {} sessions on the appliance", self.most_sessions),
             ));
         }
-        let application = self.application(application);
+        let named = application;
+        let application = self.application(named);
         let reply = partition.handle(&Request::OpenSession { application, read_write })?;
         if let Reply::Session(handle) = &reply {
             let seated = partition.seat(*handle)?;
-            let seat = Arc::new(Seat { partition: Arc::clone(partition), seated });
+            let seat = Arc::new(Seat { partition: Arc::clone(partition), seated, named });
             self.sessions.write().insert((number(partition), handle.0), seat);
             if self.over.load(Ordering::SeqCst) {
                 self.end();
@@ -271,6 +286,7 @@ impl Association {
         digest.update(&self.client.fingerprint);
         digest.update(&named.major.to_le_bytes());
         digest.update(&named.minor.to_le_bytes());
+        digest.update(&[u8::from(named.named)]);
         if named == self.own {
             digest.update(&self.instance);
             digest.update(&self.epoch.to_le_bytes());
@@ -283,6 +299,7 @@ impl Association {
         ApplicationId {
             major: words.next().unwrap_or_default(),
             minor: words.next().unwrap_or_default(),
+            named: named.named,
         }
     }
 }

@@ -38,7 +38,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::ck::CK_RV;
 use crate::error::{Cause, Error, Result};
-use crate::library::Library;
+use crate::library::{Library, UNSERVED};
 
 /// The library of this process.
 static GUARD: Guard<Library> = Guard::new();
@@ -64,8 +64,7 @@ pub(super) fn enter(function: &'static str, call: impl FnOnce(&Library) -> Resul
 #[inline(never)]
 pub(super) fn unserved(function: &'static str) -> CK_RV {
     GUARD.enter(function, |library| {
-        let rule = "this module does not serve the function";
-        library.refuse(function, Error::new(Cause::FunctionNotSupported, rule))
+        library.refuse(function, Error::new(Cause::FunctionNotSupported, UNSERVED))
     })
 }
 

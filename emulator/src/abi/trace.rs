@@ -84,7 +84,8 @@ macro_rules! pointers {
 
 pointers! {
     std::ffi::c_void, CK_BYTE, CK_INFO, CK_SLOT_INFO, CK_TOKEN_INFO, CK_SESSION_INFO,
-    CK_MECHANISM_INFO, CK_HA_STATUS, CA_ROLE_STATE,
+    CK_MECHANISM_INFO, CK_HA_STATUS, CA_ROLE_STATE, CA_MOFN_STATUS, CK_OBJECT_MIGRATION_DATA,
+    CK_APPLICATION_ID, *mut CK_BYTE,
 }
 
 /// A call under way that will be logged.

@@ -3,6 +3,15 @@
 //! Source: signatures from `ThalesGroup/pycryptoki:pycryptoki/cryptoki/func_defs.py` (Documented),
 //! behaviour as marked.
 
+pub(super) mod applications;
+pub(super) mod curves;
+pub(super) mod extended_keys;
+pub(super) mod items;
+pub(super) mod journeys;
+pub(super) mod keys;
+pub(super) mod masking;
+pub(super) mod places;
+
 use crate::abi::ptr::{self, Buffer, List, Place};
 use crate::abi::text;
 use crate::ck::*;
@@ -284,16 +293,6 @@ pub(super) unsafe fn set_cloning_domain(
     // SAFETY: passed on.
     let domain = unsafe { ptr::bytes(domain, len)? };
     library.set_cloning_domain(domain)
-}
-
-/// # Safety
-/// None of its own.
-pub(super) unsafe fn set_application_id(
-    library: &Library,
-    major: CK_ULONG,
-    minor: CK_ULONG,
-) -> Result<()> {
-    library.set_application_id(major, minor)
 }
 
 /// # Safety

@@ -18,6 +18,13 @@ pub fn pid() -> u32 {
     std::process::id()
 }
 
+/// What the kernel drew at random when the machine was started, and keeps in memory alone. `None` where
+/// it does not say.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    disk::read_text(Path::new("/proc/sys/kernel/random/boot_id"), 64).ok()
+}
+
 /// The file name of the running program, without its folder, or `None` where the system does not
 /// say. Bytes that are not UTF-8 are replaced.
 #[must_use]

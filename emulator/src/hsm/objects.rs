@@ -11,6 +11,7 @@ use crate::ck::*;
 use crate::crypto::random;
 use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
+use crate::hsm::authorization;
 use crate::hsm::partition::{Partition, State, done};
 use crate::hsm::policies;
 use crate::hsm::records;
@@ -62,6 +63,11 @@ impl Held {
             asks: Asks::of(class, &attributes),
             object: Arc::new(Object::new(class, attributes)),
         }
+    }
+
+    /// A key that is nobody's: made, used and forgotten within a request.
+    pub(super) fn passing(class: Class, attributes: Template) -> Self {
+        Self::new((ObjectHandle(0), Ouid::default()), None, 0, class, attributes)
     }
 
     fn found(&self) -> Found {
@@ -233,7 +239,11 @@ impl Partition {
         Ok(held)
     }
 
-    fn held(&self, application: &Application, handle: ObjectHandle) -> Result<Arc<Held>> {
+    pub(super) fn held(
+        &self,
+        application: &Application,
+        handle: ObjectHandle,
+    ) -> Result<Arc<Held>> {
         let (table, in_store) = if handle.0 >= SESSION_OBJECTS {
             (&self.objects.session, false)
         } else {
@@ -287,7 +297,11 @@ impl Partition {
         Ok(found)
     }
 
-    fn search(&self, application: &Application, wanted: &Template) -> Result<Vec<Arc<Held>>> {
+    pub(super) fn search(
+        &self,
+        application: &Application,
+        wanted: &Template,
+    ) -> Result<Vec<Arc<Held>>> {
         let token = wanted.flag(CKA_TOKEN);
         let private = application.sees_private();
         let mut found = Vec::new();
@@ -357,7 +371,8 @@ impl Partition {
             return Err(Error::new(Cause::TemplateInconsistent, "a private object stays private")
                 .about(CKA_PRIVATE));
         }
-        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+        self.need_authorized(session, &held)?;
+        self.add_whole(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
     }
 
     fn generate_key(
@@ -469,8 +484,16 @@ impl Partition {
     pub(super) fn add_all(
         &self,
         session: &Session,
-        objects: Vec<(Class, Template)>,
+        mut objects: Vec<(Class, Template)>,
     ) -> Result<Vec<Found>> {
+        for (class, attributes) in &mut objects {
+            self.guard_key(session, *class, attributes)?;
+        }
+        self.add_whole(session, objects)
+    }
+
+    /// As [`Partition::add_all`], for objects that have all that is theirs.
+    fn add_whole(&self, session: &Session, objects: Vec<(Class, Template)>) -> Result<Vec<Found>> {
         let mut records = Vec::new();
         for (class, attributes) in &objects {
             self.may_add(session, *class, attributes)?;
@@ -585,7 +608,7 @@ impl Partition {
         self.need_state_for(session, held.object.class(), held.private)
     }
 
-    fn destroy(&self, session: &Session, handle: ObjectHandle) -> Result<()> {
+    pub(super) fn destroy(&self, session: &Session, handle: ObjectHandle) -> Result<()> {
         let held = self.seen_by(&session.application, handle)?;
         self.may_change(session, &held)?;
         if !held.object.is(CKA_DESTROYABLE) {
@@ -620,6 +643,7 @@ impl Partition {
                 return Err(Error::new(Cause::ActionProhibited, "the object is not to be changed")
                     .about(CKA_MODIFIABLE));
             }
+            authorization::check_modifiable(held)?;
             let (class, state) = (held.object.class(), self.current()?);
             policies::check_change(&state, class, template)?;
             let changed = build::change(held.object.attributes(), class, template, false, so)?;
@@ -701,6 +725,11 @@ fn answer(object: &Object, kind: CK_ATTRIBUTE_TYPE) -> Answer {
     }
     match object.attributes().find(kind) {
         Some(attribute) => Answer::Value(attribute.value.clone()),
+        None if kind == CKA_KEY_STATUS
+            && let Some(status) = authorization::status(object) =>
+        {
+            Answer::Value(status)
+        }
         None if let Some(attribute) = seen::attribute(object, kind) => {
             Answer::Value(attribute.value)
         }

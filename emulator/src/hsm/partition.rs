@@ -10,9 +10,10 @@ use rustc_hash::FxHashMap;
 use crate::ck::*;
 use crate::crypto::seal::SealKey;
 use crate::crypto::{kdf, random};
-use crate::env::{Clock, SystemClock};
+use crate::env::{Attendance, Clock, SystemClock};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::chosen;
+use crate::hsm::journeys::Routes;
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
 use crate::hsm::session::{Session, Sessions};
@@ -50,6 +51,12 @@ pub struct Partition {
     refreshing: Mutex<()>,
     pub(super) clock: Arc<dyn Clock>,
     changes: AtomicU64,
+    /// Sessions of applications that share their identity come and go one after the other.
+    pub(super) sharing: Mutex<()>,
+    /// This process as others know it, once it shares an identity.
+    pub(super) attendance: Mutex<Option<Attendance>>,
+    /// Sessions negotiated with other partitions.
+    pub(super) routes: Routes,
 }
 
 /// A session of a partition, and the way to it.
@@ -227,6 +234,9 @@ impl Partition {
             refreshing: Mutex::new(()),
             clock: Arc::new(SystemClock::new()),
             changes: AtomicU64::new(0),
+            sharing: Mutex::new(()),
+            attendance: Mutex::new(None),
+            routes: Routes::default(),
         })
     }
 
@@ -259,6 +269,7 @@ impl Partition {
         self.sessions.clear();
         self.objects.clear_session_objects();
         self.objects.forget_token_objects();
+        self.routes.clear();
         self.touch();
     }
 
@@ -293,6 +304,7 @@ impl Partition {
             if old.record.domain != domain {
                 self.forget_sessions();
             }
+            self.follow_all(&self.state.load())?;
         }
         match changes.objects {
             Changes::Everything => self.objects.forget_token_objects(),
@@ -339,6 +351,9 @@ impl Partition {
             }
             Request::OpenSession { application, read_write } => {
                 let most = self.profile.limits.max_sessions;
+                if application.named {
+                    return self.open_shared(*application, *read_write, most).map(Reply::Session);
+                }
                 self.sessions.open(*application, *read_write, most).map(Reply::Session)
             }
             Request::CloseSession(session) => self.close_session(*session).map(done),
@@ -404,6 +419,18 @@ impl Partition {
             | Request::Insert(..)
             | Request::Bury(..)
             | Request::Inventory(_) => self.handle_object(request, seat),
+            Request::Sharing(sharing) => self.handle_sharing(*sharing, seat),
+            Request::Cloning(session, cloning) => {
+                self.handle_cloning(&*self.sessions.present(seat, *session)?, cloning)
+            }
+            Request::AuthorizeKey(session, key, said) => {
+                self.authorize_key(&*self.sessions.present(seat, *session)?, *key, said).map(done)
+            }
+            Request::DeriveAndWrap(session, both) => {
+                self.derive_and_wrap(&*self.sessions.present(seat, *session)?, both)
+            }
+            Request::Recovery(session, recovery) => self.handle_recovery(*session, seat, recovery),
+            Request::Certificate(kind) => self.certificate(*kind).map(Reply::Bytes),
         }
     }
 
@@ -429,6 +456,12 @@ impl Partition {
         if last {
             self.touch();
             self.forget_private(session.application.id);
+            if session.application.id.named {
+                let _one_at_a_time = self.sharing.lock();
+                if !self.sessions.has_any(session.application.id) {
+                    self.leave(session.application.id)?;
+                }
+            }
         }
         if session.made_objects.load(Ordering::Acquire) {
             self.touch();
@@ -500,11 +533,13 @@ impl Partition {
         let opened = partition_key
             .open(b"domain", &state.record.domain)
             .map_err(|_| Error::new(Cause::DeviceError, "the store holds a damaged domain"))?;
-        let domain = opened.get(DOMAIN_NONCE..).unwrap_or_default();
-        kdf::hkdf_sha256(domain, b"luna emulator", b"cloning domain")
-            .map(SealKey::new)
-            .map_err(broken)
+        domain_key_of(opened.get(DOMAIN_NONCE..).unwrap_or_default())
     }
+}
+
+/// The key of a domain.
+pub(super) fn domain_key_of(domain: &[u8]) -> Result<SealKey> {
+    kdf::hkdf_sha256(domain, b"luna emulator", b"cloning domain").map(SealKey::new).map_err(broken)
 }
 
 /// Random bytes before the domain, so that each life of a partition has another blob.

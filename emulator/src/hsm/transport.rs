@@ -3,6 +3,8 @@
 //! Source: PKCS#11 v2.40 sections 5.13.2 to 5.13.4 and table 10 of section 4.2; partition policies
 //! 1, 2, 5 and 6 from policies.md (numbers Documented, codes Assumed where it says so).
 
+mod derive_and_wrap;
+
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -96,6 +98,7 @@ impl Partition {
             .seen_by(&session.application, key)
             .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))?;
         self.may_wrap(&held, &carrier)?;
+        self.need_authorized(session, &held)?;
         let plain = keys::to_bytes(&held.object)?;
         let class = held.object.class().class;
         self.wrap_bytes(session, (mechanism, &using), &carrier, (&plain, class), room)

@@ -1,4 +1,5 @@
-//! What a key asks of each use beyond its usage flags: uses left, a date, the PIN once more.
+//! What a key asks of each use beyond its usage flags: uses left, a date, the PIN once more, a secret
+//! of its own (`authorization`).
 //!
 //! Sources: `CKA_USAGE_LIMIT` and `CKA_USAGE_COUNT` from the vendor's functional tests
 //! (test_usage_limit_and_count.py; Documented) and larskanis/pkcs11 on a device (Observed);
@@ -30,6 +31,7 @@ pub(super) struct Asks {
     limited: bool,
     dated: bool,
     pin: bool,
+    secret: bool,
 }
 
 impl Asks {
@@ -42,6 +44,7 @@ impl Asks {
             limited: attributes.find(CKA_USAGE_LIMIT).is_some(),
             dated: filled(CKA_START_DATE) || filled(CKA_END_DATE),
             pin: attributes.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true),
+            secret: attributes.find(CKA_AUTH_DATA).is_some(),
         }
     }
 
@@ -82,6 +85,9 @@ impl Partition {
         let attributes = held.object.attributes();
         if held.asks.limited {
             self.left(attributes)?;
+        }
+        if held.asks.secret {
+            self.need_authorized(session, held)?;
         }
         if held.asks.dated && self.current()?.policy(POLICY_DATES) != 0 {
             self.check_dates(attributes)?;

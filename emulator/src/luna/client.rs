@@ -1,5 +1,12 @@
 //! The client: everything an application asks, put to the tokens behind its slots.
 
+mod applications;
+mod journeys;
+mod keys;
+mod places;
+
+pub use self::journeys::Migration;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 

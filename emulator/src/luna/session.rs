@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
-use crate::luna::ha::GroupSession;
+use crate::luna::ha::{Group, GroupSession};
 use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
 use crate::wire::{ApplicationId, Pin, Reply, Request, Seat};
@@ -112,6 +112,14 @@ impl AppSession {
             }
             (Token::Group(group), Peer::Group(own)) => group.call_into(own, request, out),
             _ => Err(Error::new(Cause::GeneralError, "a session and its slot do not fit")),
+        }
+    }
+
+    /// The group behind it, and the group's session.
+    pub(super) fn group(&self) -> Option<(&Arc<Group>, &Arc<GroupSession>)> {
+        match (&self.slot.token, &self.peer) {
+            (Token::Group(group), Peer::Group(own)) => Some((group, own)),
+            _ => None,
         }
     }
 

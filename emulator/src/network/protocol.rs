@@ -245,7 +245,7 @@ mod tests {
             instance: [7; 16],
             epoch: 3,
             join: true,
-            application: ApplicationId { major: 1, minor: 2 },
+            application: ApplicationId { major: 1, minor: 2, named: true },
         };
         assert_eq!(Hello::read(body(&hello.to_frame())), Ok(hello));
         let welcome =

@@ -410,7 +410,7 @@ impl Group {
         Ok((handle, seat))
     }
 
-    fn send(
+    pub(super) fn send(
         &self,
         session: &GroupSession,
         place: usize,
@@ -443,7 +443,7 @@ impl Group {
 
     /// What a member calls an object of the group, asked of it by the object's permanent identity
     /// where that is not known yet.
-    fn on_member(
+    pub(super) fn on_member(
         &self,
         session: SessionHandle,
         place: usize,
@@ -590,6 +590,7 @@ impl Group {
                 Err(Fault::Refused(error))
                     if answer.is_none() && error.class() != Class::Member =>
                 {
+                    self.count_failed_secret(session, place, request, &error);
                     // A recovered member had its login already when the application asks again.
                     return Err(error);
                 }
