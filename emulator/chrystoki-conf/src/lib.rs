@@ -17,7 +17,8 @@
 //! at `;` (Observed in the files that the vendor's and others' tools write). `//` begins a comment, a TAB is
 //! refused wherever it stands (Documented, *Configuration File Summary*). Where no source says anything:
 //! sections of the same name are one, the last value of a key counts, `#` begins a comment where a name could
-//! stand, a `;` too many is overlooked, a value may not run over the end of its line (Assumed).
+//! stand, a `;` too many is overlooked, a value may not run over the end of its line, and one that stands whole
+//! between quotation marks is what is between them, `;` and braces included (Assumed).
 
 mod edit;
 mod error;
@@ -71,8 +72,10 @@ struct Pair {
     key: String,
     /// From the first byte of the key to past the `;`.
     span: Range<usize>,
-    /// The value without the blanks around it.
+    /// The value without the blanks and the quotation marks around it.
     value: Range<usize>,
+    /// The value with its quotation marks.
+    written: Range<usize>,
     line: usize,
 }
 

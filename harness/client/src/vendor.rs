@@ -108,6 +108,11 @@ impl Context {
         self.library().firmware_version(slot.0)
     }
 
+    /// `CA_GetCVFirmwareVersion` of a cloud HSM: major, minor, sub-minor.
+    pub fn cryptovisor_version(&self, slot: SlotId) -> Result<[CK_ULONG; 3]> {
+        self.library().cryptovisor_version(slot.0)
+    }
+
     /// `CA_GetTokenCapabilities`.
     pub fn token_capabilities(&self, slot: SlotId) -> Result<Vec<PolicyValue>> {
         Ok(values(self.library().token_capabilities(slot.0)?))

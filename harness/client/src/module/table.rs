@@ -159,6 +159,8 @@ vendor_functions! {
     CA_GetHAState(slot: CK_SLOT_ID, state: *mut CK_HA_STATUS);
     /// Major, minor and sub-minor firmware numbers.
     CA_GetFirmwareVersion(slot: CK_SLOT_ID, major: *mut CK_ULONG, minor: *mut CK_ULONG, sub: *mut CK_ULONG);
+    /// The same of the firmware of a cloud HSM.
+    CA_GetCVFirmwareVersion(slot: CK_SLOT_ID, major: *mut CK_ULONG, minor: *mut CK_ULONG, sub: *mut CK_ULONG);
     /// Capability numbers and values of a slot's partition, two passes.
     CA_GetTokenCapabilities(slot: CK_SLOT_ID, ids: *mut CK_ULONG, n_ids: *mut CK_ULONG, values: *mut CK_ULONG, n_values: *mut CK_ULONG);
     /// Policy numbers and values of a slot's partition, two passes.

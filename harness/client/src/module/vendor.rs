@@ -42,6 +42,12 @@ impl Library {
         Ok([major, minor, sub])
     }
 
+    pub(crate) fn cryptovisor_version(&self, slot: CK_SLOT_ID) -> Result<[CK_ULONG; 3]> {
+        let (mut major, mut minor, mut sub) = (0, 0, 0);
+        call!(self, CA_GetCVFirmwareVersion(slot, &raw mut major, &raw mut minor, &raw mut sub))?;
+        Ok([major, minor, sub])
+    }
+
     pub(crate) fn token_capabilities(&self, slot: CK_SLOT_ID) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
         let (mut n_ids, mut n_values) = (0, 0);
         let null = std::ptr::null_mut;
