@@ -16,6 +16,7 @@ use crate::fault::Gate;
 use crate::hsm::store::{CONTROL_FILE, Durability};
 use crate::hsm::{Appliance, Partition, Seated};
 use crate::luna::config::ClientConfig;
+use crate::network::Connected;
 use crate::profile::Profile;
 use crate::wire::{Fault, Link, Presence, Reply, Request, Seat};
 
@@ -95,6 +96,25 @@ impl Host {
             None => profiles.of_record(crate::profile::DEFAULT)?,
         };
         Ok(Self { links, profile, complaints })
+    }
+}
+
+impl Host {
+    /// Puts partitions of appliances before the embedded ones: network partitions come first
+    /// (ha.md section 2, Documented).
+    pub fn join(&mut self, network: Connected) {
+        let embedded = std::mem::replace(&mut self.links, network.links);
+        if embedded.is_empty()
+            && let Some(name) = network.profile
+        {
+            // A profile that this module does not have leaves it with its own.
+            match Profiles::default().of_record(&name) {
+                Ok(profile) => self.profile = profile,
+                Err(error) => self.complaints.push(error.to_string()),
+            }
+        }
+        self.links.extend(embedded);
+        self.complaints.extend(network.complaints);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::luna::config::{LogFormat, ProtectedPath};
 use crate::luna::log::Log;
 use crate::luna::{Client, ClientConfig};
 use crate::mechanisms::{Mechanism, current};
+use crate::network;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 use crate::profile::{Authentication, Profile};
@@ -195,9 +196,13 @@ impl Library {
             let what = format!("no HSM is shown: {who} {CLIENT_GROUP} (Emulator/CheckAccess)");
             if log.is_on() { &log } else { &complain }.line(&what);
             config.partitions.clear();
+            config.network = None;
             config.groups.clear();
         }
-        let host = Host::open(&config)?;
+        // The identity of an application that names none derives from its process (Documented).
+        let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
+        let mut host = Host::open(&config)?;
+        host.join(network::connect(&config, application, &clock)?);
         for complaint in &host.complaints {
             // Something is wrong with a file: worth a line even where nobody asked for a log.
             if log.is_on() { &log } else { &complain }.line(complaint);
@@ -212,8 +217,6 @@ impl Library {
             LogFormat::Text => log,
             LogFormat::Json => Log::none(Arc::clone(&clock)),
         };
-        // The identity of an application that names none derives from its process (Documented).
-        let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
         let missing =
             |serial: &str| host::broken(serial, format!("no HSM here has partition {serial}"));
         let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log);

@@ -23,6 +23,7 @@ mod records;
 mod role;
 mod saved;
 mod session;
+mod size;
 pub mod store;
 mod transport;
 mod usage;

@@ -527,7 +527,7 @@ impl Partition {
             .iter()
             .map(|record| (record.attributes.len() + record.secret.len()) as u64)
             .sum();
-        let total = self.profile.limits.partition_bytes;
+        let total = self.current()?.bytes;
         if used.saturating_add(wanted) > total {
             let what = format!("{used} of {total} bytes are used, {wanted} more are wanted");
             return Err(self.profile.codes.storage_full.error(what));

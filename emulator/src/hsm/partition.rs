@@ -16,6 +16,7 @@ use crate::hsm::chosen;
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
 use crate::hsm::session::{Session, Sessions};
+use crate::hsm::size;
 use crate::hsm::store::{Changes, PartitionRecord, RoleRecord, Step, Store};
 use crate::hsm::verified::Verified;
 use crate::mechanisms::{self, Offer, broken};
@@ -82,6 +83,8 @@ pub(super) struct State {
     pub(super) foreign_keys_sign: bool,
     /// The codes of refusals that the profile chooses.
     pub(super) codes: Codes,
+    /// Bytes for objects.
+    pub(super) bytes: u64,
 }
 
 impl State {
@@ -115,6 +118,7 @@ impl State {
         }
         let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
         let codes = profile.codes.clone();
+        let bytes = size::read(&record.extra)?.unwrap_or(profile.limits.partition_bytes);
         Ok(Self {
             record,
             policies,
@@ -124,6 +128,7 @@ impl State {
             roles,
             foreign_keys_sign,
             codes,
+            bytes,
         })
     }
 
@@ -245,7 +250,7 @@ impl Partition {
     }
 
     /// What was found out while this was the number is true while it still is.
-    pub(super) fn changes(&self) -> u64 {
+    pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
@@ -436,7 +441,7 @@ impl Partition {
         let state = self.current()?;
         let firmware = self.profile.versions.firmware.map(u64::from);
         let usage = self.store.count(&self.serial)?;
-        let total = self.profile.limits.partition_bytes;
+        let total = state.bytes;
         let shown = self.profile.partition_policies.iter().filter(|row| row.capability != 0);
         Ok(Description {
             label: state.record.label.clone(),

@@ -12,12 +12,15 @@ use chrystoki_conf::Conf;
 
 pub use self::log::{CallLogEntry, HaLog, LogFormat, LoggingMask};
 pub use self::presentation::{Presentation, ProtectedPath};
+use crate::network::protocol::PORT;
 
 /// What the client side of the library needs to know.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// Partitions of emulated HSMs, in the order of their slots.
     pub partitions: Vec<PartitionEntry>,
+    /// Appliances on the network; none without any.
+    pub network: Option<NetworkEntry>,
     /// HA groups, in the order of their numbers.
     pub groups: Vec<GroupEntry>,
     /// Only HA groups are listed.
@@ -54,6 +57,37 @@ pub struct PartitionEntry {
     pub serial: String,
     /// The directory of its HSM, below the state directory.
     pub hsm: String,
+}
+
+/// The section `LunaSA Client`, where it names an appliance.
+#[derive(Clone, Debug)]
+pub struct NetworkEntry {
+    /// Appliances, in the order of their slots.
+    pub servers: Vec<ServerEntry>,
+    /// The client's certificate (PEM).
+    pub certificate: PathBuf,
+    /// Its private key (PEM).
+    pub key: PathBuf,
+    /// The certificates of the appliances (PEM), one after the other.
+    pub server_certificates: PathBuf,
+    /// How long a silent appliance is waited for.
+    pub receive_timeout: Duration,
+    /// The system looks after connections at rest.
+    pub keep_alive: bool,
+    /// The certificate of an appliance has to name its host.
+    pub validate_host: bool,
+    /// A member of a group is brought back when its appliance can be reached again, and not at the
+    /// next `AutoReconnectInterval`. Ours: a test cannot wait for a minute.
+    pub recover_at_once: bool,
+}
+
+/// One appliance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerEntry {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
 }
 
 /// One HA group.
@@ -141,6 +175,7 @@ impl ClientConfig {
         let path = |section, key| conf.value(section, key).map(PathBuf::from);
         Ok(Self {
             partitions: partitions(conf)?,
+            network: network(conf)?,
             groups: groups(conf)?,
             ha_only: conf.flag(HA, "HAOnly")?.unwrap_or(false),
             // A network client never sees an admin partition unless it says so (recalled).
@@ -217,6 +252,44 @@ fn partitions(conf: &Conf) -> Result<Vec<PartitionEntry>, chrystoki_conf::Error>
         partitions.push(PartitionEntry { serial: serial.to_owned(), hsm: hsm.to_owned() });
     }
     Ok(partitions)
+}
+
+const CLIENT: &str = "LunaSA Client";
+
+/// Source: chrystoki-conf.md section 3 (Documented but where said).
+fn network(conf: &Conf) -> Result<Option<NetworkEntry>, chrystoki_conf::Error> {
+    let mut servers = Vec::new();
+    for number in 0..MOST_NUMBERED {
+        let key = format!("ServerName{number:02}");
+        let Some(host) = conf.value(CLIENT, &key).filter(|host| !host.is_empty()) else { continue };
+        let port = conf.number(CLIENT, &format!("ServerPort{number:02}"), 1..=65_535)?;
+        let port = port.and_then(|port| u16::try_from(port).ok());
+        servers.push(ServerEntry { host: host.to_owned(), port: port.unwrap_or(PORT) });
+    }
+    let wanted = conf.flag(CLIENT, "NetClient")?.unwrap_or(true);
+    // Bounds of ours: the vendor names none.
+    let patience = conf.number(CLIENT, "ReceiveTimeout", 100..=3_600_000)?.unwrap_or(20_000);
+    let keep_alive = conf.flag(CLIENT, "TCPKeepAlive")?.unwrap_or(true);
+    let validate_host = conf.flag("Misc", "ValidateHost")?.unwrap_or(false);
+    let recover_at_once = conf.flag(EMULATOR, "RecoverAtOnce")?.unwrap_or(false);
+    if servers.is_empty() || !wanted {
+        return Ok(None);
+    }
+    let file = |key: &str| {
+        let missing =
+            || conf.wrong(CLIENT, key, "missing", "the file (PEM), since ServerName00 is there");
+        conf.value(CLIENT, key).map(PathBuf::from).ok_or_else(missing)
+    };
+    Ok(Some(NetworkEntry {
+        servers,
+        certificate: file("ClientCertFile")?,
+        key: file("ClientPrivKeyFile")?,
+        server_certificates: file("ServerCAFile")?,
+        receive_timeout: Duration::from_millis(u64::try_from(patience).unwrap_or(20_000)),
+        keep_alive,
+        validate_host,
+        recover_at_once,
+    }))
 }
 
 fn groups(conf: &Conf) -> Result<Vec<GroupEntry>, chrystoki_conf::Error> {

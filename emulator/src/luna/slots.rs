@@ -80,7 +80,7 @@ impl Slot {
     /// are down, so that numbers do not move (Assumed from ha.md section 13).
     pub fn is_present(&self) -> bool {
         match &self.token {
-            Token::Partition(link) => link.presence().reachable,
+            Token::Partition(link) => link.is_there(),
             Token::Group(_) => true,
             Token::Usb => false,
         }
