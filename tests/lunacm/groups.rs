@@ -134,6 +134,20 @@ fn fips_and_other_members_do_not_mix_with_this_client() {
 }
 
 #[test]
+fn another_cloning_domain_is_refused() {
+    let mut instance = Instance::up(&["--partition", "one", "--domain", "one-domain"]);
+    instance.up_again(&["--partition", "one", "--partition", "two", "--domain", "another"]);
+    let run = typed(&instance, &["-q"], &[CREATE, ADD]);
+    let added = conf(&instance).contains(&format!(",{}", instance.partitions[1].serial));
+    if run.out.contains("was not compared: this library clones no objects") {
+        assert!(added, "{}", run.out);
+    } else {
+        refused(&run, 1, "0x", "the partitions are not of the same cloning domain");
+        assert!(!added, "{}", run.out);
+    }
+}
+
+#[test]
 fn what_a_new_member_holds_is_asked_about() {
     let instance = two();
     {

@@ -74,6 +74,6 @@ fn a_value_is_set_shown_and_taken_out() {
     succeeds(with("deleteValue", &[]));
     refused(&with("deleteValue", &[]), 1, "there is no entry");
     refused(&with("setValue", &[]), 2, "-v is needed");
-    refused(&with("setValue", &["-v", "a;b"]), 2, "expected a value of one line");
+    refused(&with("setValue", &["-v", "a\nb"]), 2, "expected a value of one line");
     refused(&tool(&instance, "configurator", &[]), 2, "Usage: configurator");
 }

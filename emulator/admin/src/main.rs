@@ -9,10 +9,9 @@ mod down;
 mod fault;
 mod instance;
 mod member;
-mod profile;
 mod moved;
 mod network;
-
+mod profile;
 mod serve;
 mod snapshot;
 mod status;

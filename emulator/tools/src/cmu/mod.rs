@@ -179,6 +179,9 @@ fn session(surroundings: &mut Surroundings<'_>, options: &Options) -> Result<Ses
         let password = surroundings.password(options.value("password"), slot)?;
         session.login(user, &password)?;
     }
+    // A handle that another process was told means something only to one that has met the object in a search: so
+    // on an HA slot (Documented by `ThalesGroup/luna-kmu`), and so with other modules.
+    session.find(&[])?;
     Ok(session)
 }
 
