@@ -22,9 +22,9 @@ use crate::association::Associations;
 use crate::certificate;
 use crate::connection::Hall;
 use crate::crowd::{Crowd, Member};
-use crate::desk::{Desk, Files};
+use crate::desk::Files;
 use crate::limits::Limits;
-use crate::window::Window;
+use crate::window::{self, Window};
 use crate::{heartbeat, trust};
 
 /// How often threads that wait look whether they are to stop.
@@ -64,7 +64,7 @@ impl Server {
     /// When another process serves the HSM; when the address is taken; the store's.
     pub fn start(options: &Options<'_>) -> Result<Self> {
         let files = Files::of(options.directory);
-        let desk = Desk::take(options.directory, options.durability)?;
+        let desk = window::take_to_serve(options.directory, options.durability)?;
         if !files.certificate().exists() {
             let name = options.hosts.first().map_or("luna-emulator", String::as_str);
             certificate::make(name, options.hosts, CERTIFICATE_DAYS, desk.now_s())?

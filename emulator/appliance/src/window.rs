@@ -1,7 +1,7 @@
 //! How orders reach an appliance that runs: a socket in its directory, which only its owner can
 //! open. One order a connection, each way one line of JSON.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use emulator::env::clock::rest;
 use emulator::hsm::store::Durability;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an order may take: credentials are derived slowly, on a busy machine more so.
 const ORDER_PATIENCE: Duration = Duration::from_secs(120);
 
+/// How often, and how far apart, an appliance is tried that somebody else has for a moment.
+const TRIES: u32 = 100;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
 #[derive(Deserialize, Serialize)]
 enum Line {
     Done(Outcome),
@@ -35,24 +40,51 @@ enum Line {
 /// # Errors
 /// What it was refused for; when the appliance cannot be reached.
 pub fn order(directory: &Path, order: &Order) -> Result<Outcome> {
-    match Desk::take(directory, Durability::Process) {
-        Ok(desk) => desk.carry_out(order, &Nobody),
-        Err(error) if error.is::<Taken>() => hand_in(directory, order),
-        Err(error) => Err(error),
+    for _ in 0..TRIES {
+        match Desk::take(directory, Durability::Process) {
+            Ok(desk) => return desk.carry_out(order, &Nobody),
+            Err(error) if error.is::<Taken>() => {}
+            Err(error) => return Err(error),
+        }
+        let path = Files::of(directory).window();
+        let (_held, short) = short(&path)?;
+        match UnixStream::connect(short) {
+            Ok(stream) => return hand_in(&stream, order),
+            // Whoever has the desk begins or ends, or is another who gives an order.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
+            {
+                rest(BETWEEN_TRIES);
+            }
+            Err(error) => return Err(error).context(path.display().to_string()),
+        }
     }
+    bail!("another process has the appliance and takes no orders")
 }
 
-fn hand_in(directory: &Path, order: &Order) -> Result<Outcome> {
-    let path = Files::of(directory).window();
-    let (_held, short) = short(&path)?;
-    let mut stream = UnixStream::connect(short)
-        .with_context(|| format!("{}: the appliance does not answer", path.display()))?;
+/// Takes the desk to serve; whoever gives an order has it for a moment.
+///
+/// # Errors
+/// As [`Desk::take`].
+pub(crate) fn take_to_serve(directory: &Path, durability: Durability) -> Result<Desk> {
+    for _ in 0..TRIES {
+        match Desk::take(directory, durability) {
+            Err(error) if error.is::<Taken>() && !Files::of(directory).window().exists() => {
+                rest(BETWEEN_TRIES);
+            }
+            outcome => return outcome,
+        }
+    }
+    bail!(Taken)
+}
+
+fn hand_in(mut stream: &UnixStream, order: &Order) -> Result<Outcome> {
     stream.set_read_timeout(Some(ORDER_PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(order)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    match read_line(&stream)? {
+    match read_line(stream)? {
         Line::Done(outcome) => Ok(outcome),
         Line::Refused(why) => Err(anyhow!(why)),
     }
