@@ -14,6 +14,7 @@ use okv_sim::{Cause, Error, InstallRequest, Operation, Role, Secret, State, Vaul
 use serde_json::{Value, json};
 
 mod call;
+mod detach;
 mod okv;
 mod secrets;
 
@@ -43,8 +44,16 @@ enum Verb {
     /// Run the server: console and JSON API over HTTPS. A data directory that is empty is set up first.
     Serve {
         /// Where the console listens; port 0 takes a free one.
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
+        #[arg(
+            long,
+            value_name = "ADDRESS:PORT",
+            env = "OKV_SIM_LISTEN",
+            default_value = "127.0.0.1:8443"
+        )]
         listen: SocketAddr,
+        /// Go on in the background once it can be reached; okv-sim stop ends it.
+        #[arg(long)]
+        detach: bool,
         /// The PKCS#11 library of the console's dialogs; remembered.
         #[arg(long, value_name = "FILE")]
         module: Option<PathBuf>,
@@ -54,6 +63,8 @@ enum Verb {
         #[command(flatten)]
         installation: Installation,
     },
+    /// End the running server.
+    Stop,
     /// Make the HSM the root of trust.
     Initialize {
         #[command(flatten)]
@@ -276,7 +287,14 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
     let plain = |words: [&str; 3]| Asked::new(words, Vec::new());
     let answer = match &arguments.verb {
         Verb::Install { installation } => installation.install(data)?,
-        Verb::Serve { listen, module, host_name, installation } => {
+        Verb::Serve { detach: true, .. } => detach::start(data)?,
+        Verb::Stop => {
+            if okv_sim::server::running(data).is_none() {
+                bail!("no server runs in {}; start one with okv-sim serve", data.display());
+            }
+            plain(["server", "power", "off"]).answer(data, &Opening::Never)?
+        }
+        Verb::Serve { listen, module, host_name, installation, detach: _ } => {
             let request = ServeRequest {
                 data: data.to_owned(),
                 listen: *listen,

@@ -61,6 +61,7 @@ pub(super) const SERVICES: &[Service] = &[
             restart,
         )
     },
+    service(("server", "power", "off"), "end the server's process", ADMINISTRATOR, &[], off),
     service(
         ("server", "release", "upgrade"),
         "go to a later release",
@@ -133,6 +134,11 @@ fn restart(call: &Call<'_>) -> Result<Answer, Error> {
         None => format!("State {}", done.state),
     };
     Ok(Answer::new(&done, text)?.well(done.state != State::Sealed))
+}
+
+/// The process ends once this was answered: see the server's desk.
+fn off(call: &Call<'_>) -> Result<Answer, Error> {
+    Answer::new(&json!({ "state": call.view.state() }), "The server ends")
 }
 
 fn upgrade(call: &Call<'_>) -> Result<Answer, Error> {

@@ -40,6 +40,8 @@ pub(super) struct Desk {
     pub(super) started: Instant,
     /// Passwords are stretched two at a time: it is meant to cost, and not to stop everything else.
     pub(super) logins: tokio::sync::Semaphore,
+    /// Somebody asked for the end of the process.
+    pub(super) ending: tokio::sync::Notify,
     jobs: Mutex<VecDeque<Arc<Job>>>,
     next: AtomicU64,
     queue: Mutex<Sender<Arc<Job>>>,
@@ -103,6 +105,7 @@ impl Desk {
             running,
             started: Instant::now(),
             logins: tokio::sync::Semaphore::new(2),
+            ending: tokio::sync::Notify::new(),
             jobs: Mutex::default(),
             next: AtomicU64::new(1),
             queue: Mutex::new(queue),
@@ -227,6 +230,7 @@ impl Desk {
     fn look_after(&self, service: &Service, answer: &Result<Answer, Error>) {
         let Ok(answer) = answer else { return };
         match (service.category, service.resource, service.action) {
+            ("server", "power", "off") => self.ending.notify_one(),
             ("backup", "restore", "start") => self.sessions.lock().end_all(),
             ("admin", "account", "delete" | "set-password") => {
                 self.sessions.lock().end_of(answer.value["name"].as_str().unwrap_or_default());
