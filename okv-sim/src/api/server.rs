@@ -171,7 +171,10 @@ fn monitor(call: &Call<'_>) -> Result<Answer, Error> {
 
 fn audit(call: &Call<'_>) -> Result<Answer, Error> {
     let audit = call.view.audit()?;
-    let lines = audit.iter().map(|it| format!("{}  {:<20}  {}", it.at, it.operation, it.outcome));
+    let lines = audit.iter().map(|it| {
+        let who = it.who.as_deref().unwrap_or("-");
+        format!("{}  {who:<16}  {:<20}  {}", it.at, it.operation, it.outcome)
+    });
     let text = lines.collect::<Vec<_>>().join("\n");
     Answer::new(&audit, text)
 }

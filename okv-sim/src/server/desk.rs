@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::operation::{self, Account, Operation, Step};
 use crate::release::Release;
 use crate::secret::Secret;
+use crate::store::acting;
 use crate::texts::Cause;
 use crate::vault::Vault;
 use crate::view::View;
@@ -129,7 +130,7 @@ impl Desk {
                 })));
                 let options = job.options.lock().take().unwrap_or_default();
                 let call = Call { vault: &desk.vault, view: &desk.view, options: &options };
-                let outcome = (job.service.run)(&call);
+                let outcome = acting(job.who.as_deref(), || (job.service.run)(&call));
                 watch.set(None);
                 desk.look_after(job.service, &outcome);
                 *job.outcome.lock() = Some(outcome);
@@ -212,10 +213,11 @@ impl Desk {
         let answer = if service.slow {
             self.submit(service, options, who, "/")?.wait().await
         } else {
-            let desk = Arc::clone(self);
+            let (desk, who) = (Arc::clone(self), who.map(str::to_owned));
             let run = tokio::task::spawn_blocking(move || {
                 let (vault, view) = (&desk.vault, &desk.view);
-                let answer = (service.run)(&Call { vault, view, options: &options });
+                let call = Call { vault, view, options: &options };
+                let answer = acting(who.as_deref(), || (service.run)(&call));
                 desk.look_after(service, &answer);
                 answer
             });
@@ -270,7 +272,11 @@ impl Desk {
             let checked = operation::check_password(&desk.view.store, &asked, &password);
             if checked.is_err() {
                 // One that cannot be written stops nobody.
-                let _ = desk.view.store.change(|change| change.audit("login", "LoginRefused"));
+                let store = &desk.view.store;
+                let named: String = asked.chars().take(64).collect();
+                let _ = acting(Some(&named), || {
+                    store.change(|change| change.audit("login", "LoginRefused"))
+                });
             }
             checked
         });
