@@ -112,6 +112,13 @@ impl Browser {
         self.click_on(Locator::XPath(&there));
     }
 
+    /// The same in the page itself, and no word more.
+    #[track_caller]
+    pub(crate) fn click_exactly(&self, words: &str) {
+        let there = format!("//main//*[self::a or self::button][normalize-space(.) = '{words}']");
+        self.click_on(Locator::XPath(&there));
+    }
+
     /// The last button of these words: the one of a form, under the menus.
     #[track_caller]
     pub(crate) fn submit(&self, words: &str) {
@@ -150,7 +157,8 @@ impl Browser {
         let until = Instant::now() + HANG;
         loop {
             let found = self.runtime.block_on(self.client.find(Locator::Id("continue")));
-            if found.is_ok() || !self.path().starts_with("/jobs/") {
+            // The form may still be there for a moment after its button was pressed.
+            if found.is_ok() && self.path().starts_with("/jobs/") {
                 return self.text();
             }
             assert!(Instant::now() < until, "no end of it:\n{}", self.text());
