@@ -295,8 +295,8 @@ pub fn service(category: &str, resource: &str, action: &str) -> Result<&'static 
 /// # Errors
 /// [`Cause::ActionUnknown`].
 pub fn read_service(request: &Value) -> Result<&'static Service, Error> {
-    let asked = &request["service"];
-    let word = |name: &str| asked[name].as_str().unwrap_or_default();
+    let asked = request.get("service");
+    let word = |name: &str| asked.and_then(|it| it.get(name)?.as_str()).unwrap_or_default();
     service(word("category"), word("resource"), word("action"))
 }
 
@@ -305,7 +305,8 @@ pub fn read_service(request: &Value) -> Result<&'static Service, Error> {
 /// # Errors
 /// Those of [`Options::read`].
 pub fn read_options(service: &Service, request: &Value) -> Result<Options, Error> {
-    Options::from_json(service, &request["service"]["options"])
+    let options = request.pointer("/service/options");
+    Options::from_json(service, options.unwrap_or(&Value::Null))
 }
 
 /// A JSON request: which service, and with what.

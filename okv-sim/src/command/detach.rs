@@ -40,15 +40,16 @@ pub(super) fn start(data: &Path) -> Result<Value> {
         bail!("{}\nthe server ended with {status}", said.lines().last().unwrap_or_default());
     }
     let mut told: Value = serde_json::from_str(&line).context("the server said no JSON")?;
-    if told.get("value").is_some() {
-        let word = |name: &str| told["value"][name].as_str().unwrap_or_default().to_owned();
+    let value = told.get("value").cloned();
+    if let (Some(value), Some(told)) = (value, told.as_object_mut()) {
+        let word = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
         let text = format!(
             "Console      {}\nCertificate  {}\nState        {}",
             word("url"),
             word("certificate"),
             word("state")
         );
-        told["text"] = Value::String(text);
+        told.insert("text".to_owned(), Value::String(text));
     }
     Ok(told)
 }

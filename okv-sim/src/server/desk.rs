@@ -210,7 +210,7 @@ impl Desk {
         options: Options,
         who: Option<&str>,
     ) -> Result<Answer, Error> {
-        let answer = if service.slow {
+        if service.slow {
             self.submit(service, options, who, "/")?.wait().await
         } else {
             let (desk, who) = (Arc::clone(self), who.map(str::to_owned));
@@ -224,18 +224,18 @@ impl Desk {
             run.await.unwrap_or_else(|error| {
                 Err(Error::new(Operation::Serve, Cause::ServerSilent).with_detail(error))
             })
-        };
-        answer
+        }
     }
 
     /// What an operation does to those who are logged in.
     fn look_after(&self, service: &Service, answer: &Result<Answer, Error>) {
         let Ok(answer) = answer else { return };
+        let name = answer.value.get("name").and_then(|name| name.as_str()).unwrap_or_default();
         match (service.category, service.resource, service.action) {
             ("server", "power", "off") => self.ending.notify_one(),
             ("backup", "restore", "start") => self.sessions.lock().end_all(),
             ("admin", "account", "delete" | "set-password") => {
-                self.sessions.lock().end_of(answer.value["name"].as_str().unwrap_or_default());
+                self.sessions.lock().end_of(name);
             }
             _ => {}
         }

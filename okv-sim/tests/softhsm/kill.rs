@@ -156,9 +156,9 @@ fn kill_at_every_event(hsm: &Hsm, test: &str, operation: &Operation) {
             Some(found) => {
                 assert_eq!(found.operation, operation.name, "{at}");
                 if found.done {
-                    done += 1
+                    done += 1;
                 } else {
-                    not_done += 1
+                    not_done += 1;
                 }
                 if found.done { operation.after } else { before }
             }
