@@ -102,7 +102,11 @@ fn the_session_runs_from_top_to_bottom() {
         (artefacts::program("lunacm"), "lunacm"),
         (artefacts::program("luna-harness"), "luna-harness"),
         (artefacts::program("okv-sim"), "okv-sim"),
+        (artefacts::program("vtl"), "vtl"),
+        (artefacts::program("cmu"), "cmu"),
+        (artefacts::program("configurator"), "configurator"),
         (artefacts::module(), "libCryptoki2_64.so"),
+        (artefacts::spy(), "libluna_spy.so"),
     ] {
         let to = bin.join(name);
         if std::fs::hard_link(&from, &to).is_err() {

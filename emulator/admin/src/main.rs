@@ -7,6 +7,8 @@ mod down;
 mod fault;
 mod instance;
 mod member;
+mod profile;
+mod moved;
 mod snapshot;
 mod status;
 mod up;
@@ -37,6 +39,8 @@ enum Verb {
     Status(Directory),
     /// Cut a member off, or let it back; running applications notice with their next call.
     Member(member::Member),
+    /// Show, check and compare profiles: what a firmware and its client do, and how we know.
+    Profile(profile::Verbs),
     /// Plan what goes wrong, while applications run: refusals, delays, lost answers, cuts, full disks.
     Fault(fault::Fault),
     /// Keep the HSMs of a client directory as they are, while applications run.
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Verb::Down(down) => down.run(arguments.json),
         Verb::Status(status) => status::run(&status.directory, arguments.json),
         Verb::Member(member) => member.run(arguments.json),
+        Verb::Profile(verbs) => verbs.run(arguments.json),
         Verb::Fault(fault) => fault.run(arguments.json),
         Verb::Snapshot(snapshot) => snapshot.run(arguments.json),
         Verb::Restore(restore) => restore.run(arguments.json),

@@ -22,12 +22,13 @@ use crate::instance::Instance;
 pub(crate) struct Up {
     /// The client directory: Chrystoki.conf, lib, bin and state appear in it.
     directory: PathBuf,
-    /// Firmware and client version to behave like.
-    #[arg(long, default_value = profile::DEFAULT)]
+    /// Firmware and client version to behave like: a built-in profile (`profile list`), or a file, which
+    /// the HSMs keep a copy of.
+    #[arg(long, value_name = "NAME|FILE", default_value = profile::DEFAULT)]
     profile: String,
-    /// FIPS mode (HSM policy 12 off).
-    #[arg(long, value_name = "on|off", default_value = "off")]
-    fips: Switch,
+    /// FIPS mode (HSM policy 12 off); without it, as the profile has it.
+    #[arg(long, value_name = "on|off")]
+    fips: Option<Switch>,
     /// A partition to make, each on an HSM of its own; repeatable. `par1` without any.
     #[arg(long, value_name = "LABEL")]
     partition: Vec<String>,
@@ -113,8 +114,8 @@ impl Up {
     /// # Errors
     /// What is wrong, and where; nothing that was there is changed then.
     pub(crate) fn run(&self, json: bool) -> Result<()> {
-        self.check()?;
-        let profile = Arc::new(Profile::built_in(&self.profile)?);
+        let profile = Arc::new(crate::profile::read(&self.profile)?);
+        self.check(&profile)?;
         let known: Vec<u32> = profile.partition_policies.iter().map(|row| row.id).collect();
         if let Some((id, _)) = self.policy.iter().find(|(id, _)| !known.contains(id)) {
             bail!(Refused(format!("profile {} shows no partition policy {id}", profile.name)));
@@ -128,6 +129,7 @@ impl Up {
         } else {
             Instance::fresh(&directory)
         };
+        crate::moved::follow(&mut instance.conf, &directory)?;
         self.install(&mut instance)?;
         let mut present = Vec::new();
         for entry in instance.config()?.partitions {
@@ -144,7 +146,7 @@ impl Up {
         self.report(&instance, json)
     }
 
-    fn check(&self) -> Result<()> {
+    fn check(&self, profile: &Profile) -> Result<()> {
         for label in self.partition.iter().chain(self.ha.iter().flat_map(|group| &group.members)) {
             if label.is_empty() || label.len() > 32 {
                 bail!(Refused(format!("`{label}`: a label has 1 to 32 bytes")));
@@ -155,11 +157,10 @@ impl Up {
             ("Partition SO", &self.po_password),
             ("Crypto User", &self.cu_password),
         ] {
-            let shortest = self
-                .policy
-                .iter()
-                .find(|(id, _)| *id == 25)
-                .map_or(7, |(_, value)| 255_u64.saturating_sub(*value));
+            let asked = self.policy.iter().find(|(id, _)| *id == 25).map(|(_, value)| *value);
+            let own = profile.partition_policies.iter().find(|row| row.id == 25);
+            let inverted = asked.or(own.map(|row| row.policy)).unwrap_or(248);
+            let shortest = 255_u64.saturating_sub(inverted);
             let len = password.len() as u64;
             if !self.empty && !(shortest..=255).contains(&len) {
                 bail!(Refused(format!(
@@ -220,7 +221,11 @@ impl Up {
         let plan = Blueprint {
             serial: hsm.clone(),
             profile: Arc::clone(profile),
-            policies: if self.fips == Switch::On { vec![(12, 0)] } else { Vec::new() },
+            policies: self
+                .fips
+                .map(|fips| (12, u64::from(fips == Switch::Off)))
+                .into_iter()
+                .collect(),
             created: seconds_now(),
             partitions: vec![PartitionBlueprint {
                 serial: serial.clone(),
@@ -291,7 +296,11 @@ impl Up {
         if !alias.exists() {
             std::os::unix::fs::symlink(LIBRARY, &alias)?;
         }
-        for tool in ["lunacm", "luna-emulator"] {
+        // The vendor's client has these beside bin and lib; certificates are put there by vtl.
+        for part in ["cert/client", "cert/server", "data/partition_policy_templates"] {
+            std::fs::create_dir_all(directory.join(part))?;
+        }
+        for tool in TOOLS {
             if let Some(found) = beside_this_program(tool) {
                 copy(&found, &directory.join("bin").join(tool))?;
             }
@@ -301,7 +310,14 @@ impl Up {
             ("Chrystoki2", "LibUNIX64", path(&library)),
             ("Misc", "ToolsDir", path(&directory.join("bin"))),
             ("Misc", "RSAKeyGenMechRemap", "1".into()),
+            (
+                "Misc",
+                "PartitionPolicyTemplatePath",
+                path(&directory.join("data/partition_policy_templates")),
+            ),
             ("Emulator", "StateDirectory", path(&directory.join("state"))),
+            // A CI job is nobody's member of hsmusers.
+            ("Emulator", "CheckAccess", "0".into()),
         ] {
             if instance.conf.value(section, key).is_none() {
                 instance.conf.set(section, key, &value)?;
@@ -345,6 +361,9 @@ impl Up {
 }
 
 const LIBRARY: &str = "libCryptoki2_64.so";
+
+/// Programs of the client's `bin`, copied where they lie beside this one.
+const TOOLS: [&str; 5] = ["lunacm", "vtl", "cmu", "configurator", "luna-emulator"];
 
 /// A file of the build: beside this program, or among cargo's dependencies.
 fn beside_this_program(name: &str) -> Option<PathBuf> {

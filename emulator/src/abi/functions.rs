@@ -357,7 +357,10 @@ macro_rules! with_functions {
                 CA_GetContainerStatus() => unserved();
                 CA_GetTokenStatus() => unserved();
                 CA_GetSessionInfo() => unserved();
-                CA_GetCVFirmwareVersion() => unserved();
+                CA_GetCVFirmwareVersion(
+                    slot: CK_SLOT_ID, major: CK_ULONG_PTR, minor: CK_ULONG_PTR,
+                    sub_minor: CK_ULONG_PTR
+                ) => guarded(vendor::cryptovisor_version);
                 CA_ReadCommonStore() => unserved();
                 CA_WriteCommonStore() => unserved();
                 CA_GetPrimarySlot() => unserved();

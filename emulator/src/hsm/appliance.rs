@@ -28,7 +28,7 @@ pub struct Appliance {
 pub struct Blueprint {
     /// Decimal digits.
     pub serial: String,
-    /// A built-in profile's name.
+    /// What it is to behave like.
     pub profile: Arc<Profile>,
     /// HSM policies that differ from the profile's.
     pub policies: Vec<(u32, u64)>,
@@ -71,7 +71,7 @@ impl Appliance {
         let device_key = SealKey::generate().map_err(broken)?;
         let record = HsmRecord {
             serial: plan.serial.clone(),
-            profile: plan.profile.name.clone(),
+            profile: plan.profile.recorded().to_owned(),
             policies: plan.policies.iter().copied().collect(),
             device_key: device_key.expose().to_vec(),
             created: plan.created,

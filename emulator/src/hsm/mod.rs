@@ -13,6 +13,7 @@
 //! | something a store must keep | `store` |
 
 pub mod appliance;
+mod chosen;
 mod clone;
 mod objects;
 mod operation;

@@ -241,8 +241,8 @@ impl Partition {
         const POLICY_DIGEST_KEY: u32 = 9;
         let held = self.seen_by(&session.application, key).map_err(as_key)?;
         if !self.current()?.allows(POLICY_DIGEST_KEY) {
-            return Err(Error::new(Cause::KeyIndigestible, "keys are not digested (code Assumed)")
-                .by_policy(POLICY_DIGEST_KEY));
+            let code = self.profile.codes.digest_key_off;
+            return Err(code.error("keys are not digested").by_policy(POLICY_DIGEST_KEY));
         }
         if held.object.class().class == CKO_SECRET_KEY {
             return Ok(Arc::clone(&held.object));
@@ -265,7 +265,11 @@ impl Partition {
         let place = operations.prepared(operation.purpose);
         let prepared = match place.take() {
             Some(mut known)
-                if known.changes == changes && known.kind == kind && known.key == key =>
+                if known.changes == changes
+                    && known.kind == kind
+                    && known.key == key
+                    // Keys in the parameter are looked up anew.
+                    && operation.mechanism.params.others().is_empty() =>
             {
                 if let Some(held) = &known.held {
                     self.may_use(session, held, stage)?;
@@ -306,23 +310,24 @@ impl Partition {
             role::check(session.application.role(), Right::UsePrivate)?;
         }
         if session.application.login().is_some_and(|login| login.must_change) {
-            return Err(expired());
+            return Err(expired(&state));
         }
         check_key(&held.object, offer.row, operation)?;
         if operation.purpose == Purpose::Sign
             && !state.foreign_keys_sign
             && !held.object.is(CKA_LOCAL)
         {
-            return Err(Error::new(
-                Cause::KeyFunctionNotPermitted,
-                "a key that was not made here does not sign (code Assumed)",
-            )
-            .about(CKA_LOCAL)
-            .by_policy(POLICY_FOREIGN_SIGNING));
+            return Err(state
+                .codes
+                .foreign_signing_off
+                .error("a key that was not made here does not sign")
+                .about(CKA_LOCAL)
+                .by_policy(POLICY_FOREIGN_SIGNING));
         }
         self.may_use(session, &held, stage)?;
         let using = Use {
             key: Arc::clone(&held.object),
+            others: self.others(session, &operation.mechanism.params)?,
             params: operation.mechanism.params.clone(),
             limits: offer.limits(function),
             forward: matches!(operation.purpose, Purpose::Encrypt | Purpose::Sign),
@@ -338,6 +343,28 @@ impl Partition {
             }
             _ => Err(not_initialized()),
         }
+    }
+}
+
+impl Partition {
+    /// The keys that a parameter names besides: seen and used by the rules of the key of the call,
+    /// but that their uses are not counted (Assumed). What they are for, the mechanism knows.
+    ///
+    /// # Errors
+    /// `KeyHandleInvalid`, those of the role, `KeyNotActive`, `UserNotLoggedIn`.
+    pub(super) fn others(&self, session: &Session, params: &Params) -> Result<Vec<Arc<Object>>> {
+        params
+            .others()
+            .iter()
+            .map(|handle| {
+                let held = self.seen_by(&session.application, *handle).map_err(as_key)?;
+                if held.private {
+                    role::check(session.application.role(), Right::UsePrivate)?;
+                }
+                self.may_use(session, &held, Stage::Run(None))?;
+                Ok(Arc::clone(&held.object))
+            })
+            .collect()
     }
 }
 

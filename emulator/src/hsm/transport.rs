@@ -14,12 +14,13 @@ use crate::hsm::operation::check_allowed;
 use crate::hsm::partition::Partition;
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
-use crate::mechanisms::{Cipher, Functions, Mechanism, Params, Row, Use, Yield, keys};
+use crate::mechanisms::{Cipher, Functions, Made, Mechanism, Params, Row, Use, Yield, keys};
 use crate::object::build;
 use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
 use crate::object::{Attribute, Template, Value};
 use crate::output::Room;
+use crate::profile::Code;
 use crate::wire::{Found, Reply};
 
 /// A use of a key to carry or make others.
@@ -139,8 +140,8 @@ impl Partition {
         let (to, wrapper) = self.carrier(session, &WRAPPING, wrap, wrapping)?;
         let (from, unwrapper) = self.carrier(session, &UNWRAPPING, unwrap, unwrapping)?;
         let class = Class { class: CKO_SECRET_KEY, key_type: None };
-        self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
-        self.policy_of(class, POLICY_WRAPPING, Cause::KeyNotWrappable)?;
+        self.may_come(class)?;
+        self.may_leave(class)?;
         let (_, plain) = self.unwrapped(unwrap, &from, data)?;
         self.count(&session.application, &unwrapper)?;
         self.wrap_bytes(session, (wrap, &to), &wrapper, (&plain, class.class), room)
@@ -187,7 +188,7 @@ impl Partition {
             )
             .about(CKA_CLASS));
         }
-        self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
+        self.may_come(class)?;
         let (cipher, plain) = self.unwrapped(mechanism, &using, wrapped)?;
         if let Some(len) = keys::wanted_len(class, &template)?
             && !cipher.fills_up(&using, &plain, len)?
@@ -224,7 +225,8 @@ impl Partition {
             return self.add_yielded(session, &carrier, row, &yielded);
         }
         let derive = row.derive.ok_or_else(|| not_for(mechanism))?;
-        let key = self.derivable(session, &carrier, row, &template)?;
+        let class = keys::derived_class(&template)?;
+        let key = self.derivable(session, &carrier, row, class, &template)?;
         let value = derive(&using, keys::wanted_len(key.0, &template)?)?;
         let parts = keys::from_derived(key.0, &value, &template)?;
         self.add_made(session, &carrier, key, parts, &template)
@@ -236,9 +238,9 @@ impl Partition {
         session: &Session,
         carrier: &Held,
         row: &Row,
+        class: Class,
         template: &Template,
     ) -> Result<(Class, Template)> {
-        let class = keys::derived_class(template)?;
         let how = Self::circumstances(session, Origin::Derived, None);
         let mut attributes = build::complete(template, class, how)?;
         self.may_add(session, class, &attributes)?;
@@ -249,6 +251,9 @@ impl Partition {
             if !carrier.object.is(CKA_EXTRACTABLE) {
                 attributes.set(Attribute::flag(CKA_EXTRACTABLE, false));
             }
+        }
+        if !class.is_guarded() {
+            return Ok((class, attributes));
         }
         // Inherited on derivation (Documented: "Key Attribute Defaults").
         for (kind, own) in [
@@ -270,8 +275,16 @@ impl Partition {
     ) -> Result<Reply> {
         let mut made = Vec::new();
         for key in &yielded.keys {
-            let (class, attributes) = self.derivable(session, carrier, row, &key.template)?;
-            let parts = keys::from_derived(class, &key.value, &key.template)?;
+            let class = match &key.made {
+                Made::Secret(_) => keys::derived_class(&key.template)?,
+                Made::Half(class, _) => *class,
+            };
+            let (class, attributes) =
+                self.derivable(session, carrier, row, class, &key.template)?;
+            let parts = match &key.made {
+                Made::Secret(value) => keys::from_derived(class, value, &key.template)?,
+                Made::Half(_, parts) => parts.clone(),
+            };
             made.push(whole((class, attributes), parts, &key.template)?);
         }
         self.count(&session.application, carrier)?;
@@ -398,7 +411,7 @@ impl Partition {
             .seen_by(&session.application, handle)
             .map_err(|error| error.recast(Cause::ObjectHandleInvalid, carrier.handle_invalid))?;
         if session.application.login().is_some_and(|login| login.must_change) {
-            return Err(expired());
+            return Err(expired(&state));
         }
         // There is no call between finding the key and using it in which the PIN could be given.
         self.may_use(session, &held, Stage::Run(None))?;
@@ -410,8 +423,11 @@ impl Partition {
         } else {
             CKO_PRIVATE_KEY
         };
+        let public = class.class == CKO_PUBLIC_KEY
+            && offer.row.from_public
+            && carrier.function == Functions::DERIVE;
         let any_secret = offer.row.key.is_none() && class.class == CKO_SECRET_KEY;
-        if !any_secret && (class.class != wanted || !offer.row.takes(class.key_type)) {
+        if !any_secret && ((class.class != wanted && !public) || !offer.row.takes(class.key_type)) {
             return Err(Error::new(
                 carrier.type_inconsistent,
                 format!("{} wants another kind of key", names::ckm(mechanism.kind)),
@@ -430,6 +446,7 @@ impl Partition {
         }
         let using = Use {
             key: Arc::clone(&held.object),
+            others: self.others(session, &mechanism.params)?,
             params: mechanism.params.clone(),
             limits,
             forward: carrier.function == Functions::WRAP,
@@ -451,7 +468,7 @@ impl Partition {
             return Err(Error::new(Cause::KeyNotWrappable, "only a trusted key may wrap it")
                 .about(CKA_WRAP_WITH_TRUSTED));
         }
-        self.policy_of(key.class(), POLICY_WRAPPING, Cause::KeyNotWrappable)?;
+        self.may_leave(key.class())?;
         if let Some(Value::Template(wanted)) =
             by.attributes().find(CKA_WRAP_TEMPLATE).map(|attribute| &attribute.value)
             && !matches(key, wanted)
@@ -465,12 +482,33 @@ impl Partition {
         Ok(())
     }
 
-    fn policy_of(&self, class: Class, policies: (u32, u32), cause: Cause) -> Result<()> {
-        let policy = if class.class == CKO_PRIVATE_KEY { policies.0 } else { policies.1 };
+    /// Policies 1 and 5: whether keys of that class may be wrapped.
+    fn may_leave(&self, class: Class) -> Result<()> {
+        let codes = &self.profile.codes;
+        self.policy_of(
+            class,
+            POLICY_WRAPPING,
+            (codes.private_wrapping_off, codes.secret_wrapping_off),
+        )
+    }
+
+    /// Policies 2 and 6: whether keys of that class may be unwrapped.
+    fn may_come(&self, class: Class) -> Result<()> {
+        let codes = &self.profile.codes;
+        self.policy_of(
+            class,
+            POLICY_UNWRAPPING,
+            (codes.private_unwrapping_off, codes.secret_unwrapping_off),
+        )
+    }
+
+    fn policy_of(&self, class: Class, policies: (u32, u32), codes: (Code, Code)) -> Result<()> {
+        let private = class.class == CKO_PRIVATE_KEY;
+        let (policy, code) = if private { (policies.0, codes.0) } else { (policies.1, codes.1) };
         if self.current()?.allows(policy) {
             return Ok(());
         }
-        Err(Error::new(cause, "the partition forbids it").by_policy(policy))
+        Err(code.error("the partition forbids it").by_policy(policy))
     }
 }
 
