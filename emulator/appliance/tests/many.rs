@@ -77,7 +77,7 @@ fn connect(server: &Server, tls: &Arc<rustls::ClientConfig>, process: u8) -> Cha
     let connection = ClientConnection::new(Arc::clone(tls), name).unwrap();
     let mut channel = Channel::new(Arc::new(socket), connection);
     while !channel.shake_hands().unwrap() {}
-    let application = ApplicationId::of_process(process);
+    let application = ApplicationId::of_process(process.into());
     let hello = Hello { instance: [process; 16], epoch: 0, join: false, application };
     channel.send(&mut hello.to_frame()).unwrap();
     frame(&mut channel);
@@ -122,7 +122,7 @@ fn a_thousand_clients_with_ten_sessions_each() {
         for process in 0..PROCESSES_OF_CLIENT {
             let mut channel = connect(&server, &tls, process);
             for _ in 0..SESSIONS_OF_PROCESS {
-                let application = ApplicationId::of_process(process);
+                let application = ApplicationId::of_process(process.into());
                 let open = Request::OpenSession { application, read_write: true };
                 let Reply::Session(session) = ask(&mut channel, 0, &open) else {
                     panic!("no session")
