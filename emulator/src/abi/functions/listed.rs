@@ -1,7 +1,5 @@
 //! The list as data, for those who want to know what there is.
 
-use super::with_functions;
-
 /// Which table a function is in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Table {
