@@ -21,6 +21,39 @@ pub enum Class {
     Fatal,
 }
 
+/// How far a fact about the real product can be trusted.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provenance {
+    /// A vendor page says so.
+    Documented,
+    /// A vendor's code sample or header says so.
+    Sample,
+    /// A device said so.
+    Observed,
+    /// From memory.
+    Recalled,
+    /// Our choice.
+    Assumed,
+}
+
+impl Provenance {
+    /// Every kind, the best first.
+    pub const ALL: [Self; 5] =
+        [Self::Documented, Self::Sample, Self::Observed, Self::Recalled, Self::Assumed];
+
+    /// The word that profiles and logs use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Sample => "sample",
+            Self::Observed => "observed",
+            Self::Recalled => "recalled",
+            Self::Assumed => "assumed",
+        }
+    }
+}
+
 macro_rules! causes {
     ($($(#[$doc:meta])* $name:ident => $rv:ident, $class:ident;)+) => {
         /// Why a call did not succeed; each has one CKR_ number and one class.
@@ -40,8 +73,13 @@ macro_rules! causes {
                 match self { $(Self::$name => Class::$class,)+ }
             }
 
-            /// Every cause, for tests that walk the table.
+            /// Every cause, for those that walk the table.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The cause of a code by its name, as in `CKR_PIN_LOCKED`.
+            pub fn by_name(name: &str) -> Option<Self> {
+                match name { $(stringify!($rv) => Some(Self::$name),)+ _ => None }
+            }
         }
     };
 }
@@ -98,6 +136,7 @@ causes! {
     FunctionNotSupported => CKR_FUNCTION_NOT_SUPPORTED, Caller;
     GeneralError => CKR_GENERAL_ERROR, Fatal;
     HostMemory => CKR_HOST_MEMORY, Caller;
+    HsmStorageFull => CKR_HSM_STORAGE_FULL, Caller;
     KeyCannotBeAuthorized => CKR_KEY_CANNOT_BE_AUTHORIZED, Caller;
     KeyExtractable => CKR_KEY_EXTRACTABLE, Caller;
     KeyFunctionNotPermitted => CKR_KEY_FUNCTION_NOT_PERMITTED, Caller;
@@ -111,6 +150,8 @@ causes! {
     KeySizeRange => CKR_KEY_SIZE_RANGE, Caller;
     KeyTypeInconsistent => CKR_KEY_TYPE_INCONSISTENT, Caller;
     KeyUnextractable => CKR_KEY_UNEXTRACTABLE, Caller;
+    LicenseCapacityExceeded => CKR_LICENSE_CAPACITY_EXCEEDED, Caller;
+    MaxObjectCountExceeded => CKR_MAX_OBJECT_COUNT_EXCEEDED, Caller;
     KeyringNotFound => CKR_KEYRING_NOT_FOUND, Caller;
     MechanismInvalid => CKR_MECHANISM_INVALID, Caller;
     MechanismParamInvalid => CKR_MECHANISM_PARAM_INVALID, Caller;
@@ -123,6 +164,7 @@ causes! {
     OperationNotAllowed => CKR_OPERATION_NOT_ALLOWED, Caller;
     OperationNotInitialized => CKR_OPERATION_NOT_INITIALIZED, Caller;
     PartitionDisabled => CKR_PARTITION_DISABLED, Member;
+    PedClientNotRunning => CKR_PED_CLIENT_NOT_RUNNING, Caller;
     PedUnplugged => CKR_PED_UNPLUGGED, Caller;
     PinExpired => CKR_PIN_EXPIRED, Caller;
     PinIncorrect => CKR_PIN_INCORRECT, Caller;
@@ -166,6 +208,7 @@ causes! {
     UnwrappingKeyTypeInconsistent => CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, Caller;
     UserAlreadyLoggedIn => CKR_USER_ALREADY_LOGGED_IN, Caller;
     UserAnotherAlreadyLoggedIn => CKR_USER_ANOTHER_ALREADY_LOGGED_IN, Caller;
+    UserLockedOut => CKR_USER_LOCKED_OUT, Caller;
     UserNotAuthorized => CKR_USER_NOT_AUTHORIZED, Caller;
     UserNotLoggedIn => CKR_USER_NOT_LOGGED_IN, Caller;
     UserPinNotInitialized => CKR_USER_PIN_NOT_INITIALIZED, Caller;
@@ -184,6 +227,7 @@ pub struct Error {
     rule: Cow<'static, str>,
     attribute: Option<CK_ATTRIBUTE_TYPE>,
     policy: Option<u32>,
+    source: Option<Provenance>,
 }
 
 /// The answer of everything that can fail.
@@ -192,7 +236,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// `rule` is one short sentence for the call log: what rule, whose, with which values.
     pub fn new(cause: Cause, rule: impl Into<Cow<'static, str>>) -> Self {
-        Self { cause, rule: rule.into(), attribute: None, policy: None }
+        Self { cause, rule: rule.into(), attribute: None, policy: None, source: None }
     }
 
     /// The same error, naming the attribute it is about.
@@ -209,9 +253,31 @@ impl Error {
         self
     }
 
-    /// The rule that spoke.
+    /// The same error, saying how far its code can be trusted to be the real product's.
+    #[must_use]
+    pub fn from_source(mut self, source: Provenance) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The rule that spoke: one short sentence.
     pub fn rule(&self) -> &str {
         &self.rule
+    }
+
+    /// The attribute it is about.
+    pub fn attribute(&self) -> Option<CK_ATTRIBUTE_TYPE> {
+        self.attribute
+    }
+
+    /// The partition policy that spoke.
+    pub fn policy(&self) -> Option<u32> {
+        self.policy
+    }
+
+    /// How far its code can be trusted, where a profile chose it.
+    pub fn source(&self) -> Option<Provenance> {
+        self.source
     }
 
     /// What went wrong.
@@ -248,6 +314,9 @@ impl fmt::Display for Error {
         }
         if let Some(policy) = self.policy {
             write!(f, " [partition policy {policy}]")?;
+        }
+        if let Some(source) = self.source {
+            write!(f, " ({})", source.word())?;
         }
         Ok(())
     }

@@ -133,8 +133,10 @@ pub enum Request<'a> {
         /// What, with which key.
         operation: Operation<'a>,
         /// The message.
+        #[serde(borrow, with = "serde_bytes")]
         input: Cow<'a, [u8]>,
         /// The signature to verify.
+        #[serde(borrow, with = "serde_bytes")]
         signature: Option<Cow<'a, [u8]>>,
         /// Room for the output.
         room: Room,
@@ -148,6 +150,7 @@ pub enum Request<'a> {
         /// Of which operation.
         purpose: Purpose,
         /// The part.
+        #[serde(borrow, with = "serde_bytes")]
         input: Cow<'a, [u8]>,
         /// Room for the output.
         room: Room,
@@ -159,6 +162,7 @@ pub enum Request<'a> {
         /// Of which operation.
         purpose: Purpose,
         /// The signature to verify.
+        #[serde(borrow, with = "serde_bytes")]
         signature: Option<Cow<'a, [u8]>>,
         /// Room for the output.
         room: Room,
@@ -168,7 +172,7 @@ pub enum Request<'a> {
     /// The sealed state of a message in parts, which goes on.
     SaveState(SessionHandle, Purpose),
     /// Goes on from a saved state, in place of a digest in parts.
-    LoadState(SessionHandle, Cow<'a, [u8]>),
+    LoadState(SessionHandle, #[serde(borrow, with = "serde_bytes")] Cow<'a, [u8]>),
     /// Drops a message in parts.
     Abandon(SessionHandle, Purpose),
     /// `C_GenerateKey`.
@@ -188,12 +192,12 @@ pub enum Request<'a> {
     /// `C_GenerateRandom`.
     Random(SessionHandle, usize),
     /// `C_SeedRandom`.
-    SeedRandom(SessionHandle, Cow<'a, [u8]>),
+    SeedRandom(SessionHandle, #[serde(borrow, with = "serde_bytes")] Cow<'a, [u8]>),
     /// The object, sealed under the cloning domain.
     Extract(SessionHandle, ObjectHandle),
     /// An object from another partition of the domain; with a generation, unless it was destroyed
     /// here after that.
-    Insert(SessionHandle, Cow<'a, [u8]>, Option<u64>),
+    Insert(SessionHandle, #[serde(borrow, with = "serde_bytes")] Cow<'a, [u8]>, Option<u64>),
     /// Every object the session sees.
     Inventory(SessionHandle),
     /// An object was destroyed elsewhere: a copy that is on its way here is not to be taken.
@@ -302,7 +306,7 @@ pub enum Reply {
     /// To operations.
     Output(Output),
     /// To `Random`, `Extract` and `SaveState`.
-    Bytes(Vec<u8>),
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// To `LoadState`.
     Restored {
         /// The digest's.
@@ -544,6 +548,17 @@ pub trait Link: Send + Sync {
     /// The partition's serial number, in decimal digits.
     fn serial(&self) -> &str;
 
+    /// Whether [`Link::presence`] tells of a loss and of its end without being asked to look: a
+    /// group then believes it at once, and tries at intervals where not.
+    fn tells_at_once(&self) -> bool {
+        true
+    }
+
+    /// Whether the member can be reached, found out now where that is not known.
+    fn is_there(&self) -> bool {
+        self.presence().reachable
+    }
+
     /// Asks. Never sleeps; a deadline is the link's own matter.
     ///
     /// # Errors
@@ -720,6 +735,62 @@ impl Request<'_> {
             Self::Recovery(_, recovery) => Request::Recovery(session, recovery.addressed(object)?),
             Self::Certificate(kind) => Request::Certificate(*kind),
         })
+    }
+
+    /// The session a request is asked in; none where it is asked of the partition itself.
+    pub fn session(&self) -> Option<SessionHandle> {
+        match self {
+            Self::Describe
+            | Self::RoleState(_)
+            | Self::InitToken { .. }
+            | Self::OpenSession { .. }
+            | Self::Sharing(Sharing::Open(_) | Sharing::Close(_))
+            | Self::Certificate(_) => None,
+            Self::Check(operation) | Self::Begin(operation) | Self::Perform { operation, .. } => {
+                Some(operation.session)
+            }
+            Self::SetPin { session, .. }
+            | Self::Update { session, .. }
+            | Self::Finish { session, .. }
+            | Self::CloseSession(session)
+            | Self::SessionState(session)
+            | Self::Login(session, ..)
+            | Self::Reauthenticate(session, _)
+            | Self::Logout(session)
+            | Self::InitPin(session, ..)
+            | Self::SetPolicies(session, _)
+            | Self::Create(session, _)
+            | Self::Copy(session, ..)
+            | Self::Destroy(session, _)
+            | Self::ObjectSize(session, _)
+            | Self::Attributes(session, ..)
+            | Self::SetAttributes(session, ..)
+            | Self::Count(session, ..)
+            | Self::Find(session, _)
+            | Self::Locate(session, _)
+            | Self::DigestKey(session, _)
+            | Self::SaveState(session, _)
+            | Self::LoadState(session, _)
+            | Self::Abandon(session, _)
+            | Self::GenerateKey(session, ..)
+            | Self::GenerateKeyPair(session, ..)
+            | Self::Wrap(session, ..)
+            | Self::Unwrap(session, ..)
+            | Self::Derive(session, ..)
+            | Self::Encapsulate(session, ..)
+            | Self::Decapsulate(session, ..)
+            | Self::Random(session, _)
+            | Self::SeedRandom(session, _)
+            | Self::Extract(session, _)
+            | Self::Insert(session, ..)
+            | Self::Bury(session, _)
+            | Self::Inventory(session)
+            | Self::Sharing(Sharing::Belonging(session))
+            | Self::Cloning(session, _)
+            | Self::AuthorizeKey(session, ..)
+            | Self::DeriveAndWrap(session, _)
+            | Self::Recovery(session, _) => Some(*session),
+        }
     }
 
     /// The key a request uses.

@@ -433,9 +433,9 @@ macro_rules! with_functions {
                     CK_ULONG_PTR, level: CK_ULONG_PTR
                 ) => guarded(vendor::applications::session_info);
                 CA_GetCVFirmwareVersion(
-                    slot: CK_SLOT_ID, major: CK_ULONG_PTR, minor: CK_ULONG_PTR, sub_minor:
-                    CK_ULONG_PTR
-                ) => refused(FunctionNotSupported);
+                    slot: CK_SLOT_ID, major: CK_ULONG_PTR, minor: CK_ULONG_PTR,
+                    sub_minor: CK_ULONG_PTR
+                ) => guarded(vendor::cryptovisor_version);
                 CA_ReadCommonStore() => unserved();
                 CA_WriteCommonStore() => unserved();
                 CA_GetPrimarySlot() => unserved();

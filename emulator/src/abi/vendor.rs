@@ -75,6 +75,26 @@ pub(super) unsafe fn firmware_version(
     Ok(())
 }
 
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn cryptovisor_version(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    major: CK_ULONG_PTR,
+    minor: CK_ULONG_PTR,
+    sub_minor: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let places = unsafe {
+        (Place::new(major, NOWHERE)?, Place::new(minor, NOWHERE)?, Place::new(sub_minor, NOWHERE)?)
+    };
+    let (major, minor, sub_minor) = library.cryptovisor_version(SlotId(slot))?;
+    places.0.put(major);
+    places.1.put(minor);
+    places.2.put(sub_minor);
+    Ok(())
+}
+
 /// Ids and values, two arrays with a count each; null arrays ask for the counts.
 ///
 /// Source: `ThalesGroup/pycryptoki:pycryptoki/partition_management.py` (Documented).

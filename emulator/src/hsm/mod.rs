@@ -15,6 +15,7 @@
 pub mod appliance;
 mod authorization;
 mod certificates;
+mod chosen;
 mod clone;
 mod extra;
 mod journeys;
@@ -29,6 +30,7 @@ mod role;
 mod saved;
 mod session;
 mod sharing;
+mod size;
 pub mod store;
 mod transport;
 mod usage;

@@ -12,7 +12,7 @@ use crate::crypto::random;
 use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
 use crate::hsm::authorization;
-use crate::hsm::partition::{Partition, done};
+use crate::hsm::partition::{Partition, State, done};
 use crate::hsm::policies;
 use crate::hsm::records;
 use crate::hsm::role::{self, Right};
@@ -467,15 +467,15 @@ impl Partition {
             && login.must_change
             && class.is_key()
         {
-            return Err(expired());
+            return Err(expired(&state));
         }
         const POLICY_KEY_MANAGEMENT: u32 = 28;
         if class.is_key() && !state.allows(POLICY_KEY_MANAGEMENT) {
-            return Err(Error::new(
-                Cause::UserNotAuthorized,
-                "the partition is for using keys only (code Assumed)",
-            )
-            .by_policy(POLICY_KEY_MANAGEMENT));
+            return Err(state
+                .codes
+                .key_management_off
+                .error("the partition is for using keys only")
+                .by_policy(POLICY_KEY_MANAGEMENT));
         }
         Ok(())
     }
@@ -544,17 +544,21 @@ impl Partition {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let used = self.store.count(&self.serial)?.bytes;
+        let usage = self.store.count(&self.serial)?;
+        let used = usage.bytes;
         let wanted: u64 = records
             .iter()
             .map(|record| (record.attributes.len() + record.secret.len()) as u64)
             .sum();
-        let total = self.profile.limits.partition_bytes;
+        let total = self.current()?.bytes;
         if used.saturating_add(wanted) > total {
-            return Err(Error::new(
-                Cause::ContainerObjectStorageFull,
-                format!("{used} of {total} bytes are used, {wanted} more are wanted"),
-            ));
+            let what = format!("{used} of {total} bytes are used, {wanted} more are wanted");
+            return Err(self.profile.codes.storage_full.error(what));
+        }
+        let most = self.profile.limits.max_objects;
+        if most > 0 && usage.objects.saturating_add(records.len() as u64) > most {
+            let what = format!("the partition holds {} of {most} objects", usage.objects);
+            return Err(self.profile.codes.objects_full.error(what));
         }
         let fresh = RefCell::new(Vec::new());
         let handles = self.store.insert_objects(&self.serial, records, &|counter| {
@@ -788,8 +792,9 @@ pub(super) fn gone() -> Error {
     Error::new(Cause::ObjectHandleInvalid, "the partition has no such object")
 }
 
-pub(super) fn expired() -> Error {
-    Error::new(Cause::PinExpired, "the first credential of a role must be changed (HSM policy 21)")
+pub(super) fn expired(state: &State) -> Error {
+    let rule = "the first credential of a role must be changed (HSM policy 21)";
+    state.codes.credential_to_change.error(rule)
 }
 
 fn wrong_function(mechanism: &Mechanism) -> Error {

@@ -12,15 +12,17 @@ use crate::crypto::seal::SealKey;
 use crate::crypto::{kdf, random};
 use crate::env::{Attendance, Clock, SystemClock};
 use crate::error::{Cause, Error, Result};
+use crate::hsm::chosen;
 use crate::hsm::journeys::Routes;
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
 use crate::hsm::session::{Session, Sessions};
+use crate::hsm::size;
 use crate::hsm::store::{Changes, PartitionRecord, RoleRecord, Step, Store};
 use crate::hsm::verified::Verified;
 use crate::mechanisms::{self, Offer, broken};
 use crate::output::Output;
-use crate::profile::{Destructive, Profile};
+use crate::profile::{Codes, Destructive, Profile};
 use crate::wire::{Description, Pin, PolicyState, Reply, Request};
 
 /// HSM policy 12 and partition policy 43: "Allow non-FIPS algorithms" (Documented).
@@ -70,7 +72,8 @@ impl Seated {
     /// # Errors
     /// What the request was refused for.
     pub fn handle(&self, request: &Request<'_>, out: Option<&mut [u8]>) -> Result<Reply> {
-        self.partition.serve(request, Some(&self.session), out)
+        let answer = self.partition.serve(request, Some(&self.session), out);
+        answer.map_err(|error| self.partition.as_chosen(error))
     }
 }
 
@@ -85,6 +88,10 @@ pub(super) struct State {
     roles: [Option<RoleRecord>; Role::ALL.len()],
     /// Policy 17: keys that came from outside may sign. Asked at every signature.
     pub(super) foreign_keys_sign: bool,
+    /// The codes of refusals that the profile chooses.
+    pub(super) codes: Codes,
+    /// Bytes for objects.
+    pub(super) bytes: u64,
 }
 
 impl State {
@@ -117,7 +124,19 @@ impl State {
             }
         }
         let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
-        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, foreign_keys_sign })
+        let codes = profile.codes.clone();
+        let bytes = size::read(&record.extra)?.unwrap_or(profile.limits.partition_bytes);
+        Ok(Self {
+            record,
+            policies,
+            hsm_policies,
+            offers,
+            by_kind,
+            roles,
+            foreign_keys_sign,
+            codes,
+            bytes,
+        })
     }
 
     /// The value of a partition policy; 0 for one that does not show.
@@ -130,6 +149,12 @@ impl State {
         self.policies.get(&id).is_none_or(|value| *value != 0)
     }
 
+    /// HSM policy 12 or partition policy 43 is off.
+    fn is_fips(&self) -> bool {
+        let off = |policies: &FxHashMap<u32, u64>, id| policies.get(&id) == Some(&0);
+        off(&self.hsm_policies, HSM_POLICY_NON_FIPS) || off(&self.policies, POLICY_NON_FIPS)
+    }
+
     pub(super) fn hsm_policy(&self, id: u32) -> u64 {
         self.hsm_policies.get(&id).copied().unwrap_or(0)
     }
@@ -138,10 +163,8 @@ impl State {
     /// `MechanismInvalid` for one that profile, policy or FIPS mode does not offer.
     pub(super) fn offer(&self, kind: CK_MECHANISM_TYPE) -> Result<Offer> {
         self.by_kind.get(&kind).and_then(|at| self.offers.get(*at)).copied().ok_or_else(|| {
-            Error::new(
-                Cause::MechanismInvalid,
-                format!("this partition does not offer {}", names::ckm(kind)),
-            )
+            let what = format!("this partition does not offer {}", names::ckm(kind));
+            self.codes.mechanism_not_offered.error(what)
         })
     }
 
@@ -151,10 +174,10 @@ impl State {
         if self.record.initialized {
             return Ok(());
         }
-        Err(Error::new(
-            Cause::TokenNotRecognized,
-            "the partition is not initialised: partition init, or C_InitToken",
-        ))
+        Err(self
+            .codes
+            .partition_not_initialised
+            .error("the partition is not initialised: partition init, or C_InitToken"))
     }
 
     /// The credential of a role and what became of it.
@@ -163,16 +186,14 @@ impl State {
     /// `UserPinNotInitialized` for a role that has none.
     pub(super) fn role(&self, role: Role) -> Result<&RoleRecord> {
         self.roles.get(usize::from(role.code())).and_then(Option::as_ref).ok_or_else(|| {
-            Error::new(
-                Cause::UserPinNotInitialized,
-                format!("the {} has no credential yet", role.name()),
-            )
+            let what = format!("the {} has no credential yet", role.name());
+            self.codes.role_not_initialised.error(what)
         })
     }
 
-    /// Source: pycryptoki's `test_get_token_info.py` (Documented).
+    /// Those that say how the partition stands; the others are the profile's.
     fn flags(&self) -> CK_FLAGS {
-        let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED;
+        let mut flags = 0;
         for (set, flag) in [
             (self.record.initialized, CKF_TOKEN_INITIALIZED),
             (self.role(Role::CryptoOfficer).is_ok(), CKF_USER_PIN_INITIALIZED),
@@ -239,7 +260,7 @@ impl Partition {
     }
 
     /// What was found out while this was the number is true while it still is.
-    pub(super) fn changes(&self) -> u64 {
+    pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
@@ -303,7 +324,14 @@ impl Partition {
     /// # Errors
     /// What the request was refused for.
     pub fn handle(&self, request: &Request<'_>) -> Result<Reply> {
-        self.serve(request, None, None)
+        self.serve(request, None, None).map_err(|error| self.as_chosen(error))
+    }
+
+    /// The refusal with the code that the profile chose.
+    #[cold]
+    fn as_chosen(&self, error: Error) -> Error {
+        let is_fips = self.current().is_ok_and(|state| state.is_fips());
+        chosen::as_chosen(error, &self.profile.codes, is_fips)
     }
 
     /// Answers a request that came to a session's seat, or to the partition; an output may go to
@@ -354,11 +382,13 @@ impl Partition {
                 self.sessions.present(seat, *session)?;
                 self.random(*len, out)
             }
-            // The HSM's own generator needs no seed; it takes one and is none the worse
-            // (vendor sample seed_random.js: supported on appliances, Documented).
+            // The HSM's own generator needs no seed; where it takes one it is none the worse.
             Request::SeedRandom(session, _) => {
                 self.sessions.present(seat, *session)?;
-                Ok(Reply::Done)
+                if self.profile.features.seed_random {
+                    return Ok(Reply::Done);
+                }
+                Err(self.profile.codes.seed_refused.error("the HSM takes no seed"))
             }
             Request::Check(_)
             | Request::Perform { .. }
@@ -444,14 +474,14 @@ impl Partition {
         let state = self.current()?;
         let firmware = self.profile.versions.firmware.map(u64::from);
         let usage = self.store.count(&self.serial)?;
-        let total = self.profile.limits.partition_bytes;
+        let total = state.bytes;
         let shown = self.profile.partition_policies.iter().filter(|row| row.capability != 0);
         Ok(Description {
             label: state.record.label.clone(),
             serial: self.serial.clone(),
             model: self.profile.strings.token_model.clone(),
             manufacturer: self.profile.strings.token_manufacturer.clone(),
-            flags: state.flags(),
+            flags: self.profile.flags.token.0 | state.flags(),
             sessions: self.sessions.count(),
             max_sessions: self.profile.limits.max_sessions,
             pin_len: role::pin_len(&state),

@@ -163,7 +163,8 @@ impl Sessions {
                 "the Partition SO has read-write sessions only",
             ));
         }
-        if table.open.len() as u64 >= most {
+        // The bound is one application's, so that no client of an appliance starves another.
+        if application.open.load(Ordering::Relaxed) as u64 >= most {
             return Err(Error::new(Cause::SessionCount, format!("{most} sessions are open")));
         }
         let handle = SessionHandle(self.next.fetch_add(1, Ordering::Relaxed) + 1);

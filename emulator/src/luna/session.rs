@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::luna::ha::{Group, GroupSession};
-use crate::luna::slots::{Slot, Token, alone};
+use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
 use crate::wire::{ApplicationId, Pin, Reply, Request, Seat};
 
@@ -197,6 +197,7 @@ impl AppSessions {
                 }
             }
             Token::Group(group) => Peer::Group(group.open(application, read_write)?),
+            Token::Usb => return Err(slots::empty()),
         };
         let handle = SessionHandle(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let session = AppSession {

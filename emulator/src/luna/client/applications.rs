@@ -35,6 +35,7 @@ impl Client {
                 .map(drop)
                 .map_err(|fault| alone(fault).recast(Cause::DeviceError, Cause::TokenNotPresent)),
             Token::Group(group) => group.tell_members(request),
+            Token::Usb => Err(Error::new(Cause::TokenNotPresent, "the slot is kept for a USB HSM")),
         }
     }
 

@@ -50,7 +50,7 @@ impl Client {
             .iter()
             .filter(|slot| match &slot.token {
                 Token::Partition(link) => of_it(link.serial()),
-                Token::Group(_) => false,
+                Token::Group(_) | Token::Usb => false,
             })
             .map(|slot| slot.id)
             .collect();

@@ -42,6 +42,12 @@ impl Library {
         Ok([major, minor, sub])
     }
 
+    pub(crate) fn cryptovisor_version(&self, slot: CK_SLOT_ID) -> Result<[CK_ULONG; 3]> {
+        let (mut major, mut minor, mut sub) = (0, 0, 0);
+        call!(self, CA_GetCVFirmwareVersion(slot, &raw mut major, &raw mut minor, &raw mut sub))?;
+        Ok([major, minor, sub])
+    }
+
     pub(crate) fn token_capabilities(&self, slot: CK_SLOT_ID) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
         let (mut n_ids, mut n_values) = (0, 0);
         let null = std::ptr::null_mut;
@@ -101,6 +107,7 @@ impl Library {
     pub(crate) fn element_description(
         &self,
         slot: CK_SLOT_ID,
+        container: bool,
         capability: bool,
         id: CK_ULONG,
     ) -> Result<([CK_ULONG; 3], Vec<u8>)> {
@@ -111,7 +118,7 @@ impl Library {
             self,
             CA_GetConfigurationElementDescription(
                 slot,
-                1,
+                CK_ULONG::from(container),
                 CK_ULONG::from(capability),
                 id,
                 &raw mut bits,
