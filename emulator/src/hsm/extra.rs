@@ -90,13 +90,16 @@ pub(super) fn write<T: Serialize>(
     Ok(())
 }
 
+/// From what is there, if anything is, to what is to be there, and what the caller is told.
+type Change<'a, T, R> = &'a mut dyn FnMut(Option<T>, &PartitionRecord) -> Result<(Option<T>, R)>;
+
 impl Partition {
     /// Lets `change` work on the value of an entry, while nobody else does; it is kept when `change`
     /// succeeds, and then known to this process.
     pub(super) fn change_extra<T: Serialize + DeserializeOwned, R>(
         &self,
         entry: Entry,
-        change: &mut dyn FnMut(Option<T>, &PartitionRecord) -> Result<(Option<T>, R)>,
+        change: Change<'_, T, R>,
     ) -> Result<R> {
         let mut outcome = None;
         self.store.change_partition(&self.serial, &mut |record| {
