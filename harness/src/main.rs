@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use luna_harness::locate::Cargo;
 use luna_harness::okv::{self, Guest, Request};
 use luna_harness::render::{self, Console, Silence};
-use luna_harness::{report, simulate};
+use luna_harness::{conformance, report, simulate};
 use zeroize::Zeroizing;
 
 /// Puts the same questions to the emulator and to a real Luna library.
@@ -32,6 +32,8 @@ enum Verb {
     /// Put the emulator's code for HA groups through fault schedules, each of a seed: members that die, hang, lose
     /// an answer and come back, processes that are killed amid calls. One that fails is cut down and printed.
     Simulate(Simulate),
+    #[command(flatten)]
+    Conformance(conformance::Verb),
     #[command(name = okv::WORKER, hide = true)]
     OkvWorker,
 }
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         None => walk(Okv::default()),
         Some(Verb::Okv(arguments)) => walk(*arguments),
         Some(Verb::Simulate(arguments)) => simulate(&arguments),
+        Some(Verb::Conformance(verb)) => verb.run(),
         Some(Verb::OkvWorker) => okv::worker().map(|()| true),
     };
     match outcome {

@@ -1,0 +1,87 @@
+//! Verdicts that are known and have a reason: files that a run is held against.
+//!
+//! A file names checks by their ids or by patterns, each group with a verdict and a reason a person can read. What
+//! is not named must conform. An entry that names a check which ended otherwise is stale, and told as well.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+use crate::check::matches;
+use crate::report::{Report, Verdict};
+
+/// A file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectations {
+    /// Groups of checks with one verdict and one reason.
+    #[serde(default)]
+    pub expected: Vec<Expected>,
+}
+
+/// Checks that are known to end so.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// How.
+    pub verdict: Verdict,
+    /// Why, for a person.
+    pub reason: String,
+    /// Ids or patterns.
+    pub checks: Vec<String>,
+    /// Whether some of them may conform: for patterns, and for what is left to chance or to the machine.
+    #[serde(default)]
+    pub sometimes: bool,
+}
+
+impl Expectations {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let read: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        for expected in &read.expected {
+            anyhow::ensure!(
+                expected.reason.len() > 10 && !expected.checks.is_empty(),
+                "{}: a group without a reason or without checks",
+                path.display()
+            );
+        }
+        Ok(read)
+    }
+
+    /// Holds a report against these; what is unexpected stands in the report afterwards.
+    pub fn hold(&self, report: &mut Report) {
+        report.unexpected.clear();
+        for record in &mut report.checks {
+            let known = self.expected.iter().find(|expected| {
+                expected.verdict == record.verdict
+                    && expected.checks.iter().any(|pattern| matches(pattern, &record.id))
+            });
+            record.expectation = known.map(|expected| expected.reason.clone());
+            if known.is_none() && record.verdict != Verdict::Conforms {
+                let line = format!("{}: {}: {}", record.id, record.verdict.words(), record.why());
+                report.unexpected.push(line);
+            }
+        }
+        for expected in self.expected.iter().filter(|expected| !expected.sometimes) {
+            for pattern in &expected.checks {
+                let of_pattern = || report.checks.iter().filter(|it| matches(pattern, &it.id));
+                if of_pattern().any(|record| record.verdict == expected.verdict) {
+                    continue;
+                }
+                // A run of a part is not held against what it left out.
+                if let Some(record) = of_pattern().next() {
+                    report.unexpected.push(format!(
+                        "{pattern}: expected `{}`, but it {} now; take the entry out",
+                        expected.verdict.words(),
+                        record.verdict.words()
+                    ));
+                }
+            }
+        }
+    }
+}
