@@ -122,8 +122,17 @@ impl Table {
 
 /// The number of a name, by a table of `luna_client::ck::names`.
 pub fn number(table: &[(u64, &str)], name: &str) -> Option<u64> {
-    table.iter().find(|row| row.1 == name).map(|row| row.0)
+    let synonym = SYNONYMS.iter().find(|row| row.0 == name).map(|row| row.1);
+    synonym.or_else(|| table.iter().find(|row| row.1 == name).map(|row| row.0))
 }
+
+/// Names of the standard for numbers that the tables have under an older one.
+const SYNONYMS: &[(&str, u64)] = &[
+    ("CKA_EC_PARAMS", CKA_EC_PARAMS),
+    ("CKM_AES_CTS", CKM_AES_CTS),
+    ("CKM_SHA512_224", CKM_SHA512_224),
+    ("CKM_SHA512_256", CKM_SHA512_256),
+];
 
 /// The number of a mechanism's name; one that nobody lists where there is no such name.
 pub fn ckm(name: &str) -> MechanismType {

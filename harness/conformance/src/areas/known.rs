@@ -87,6 +87,10 @@ fn ask(stage: &mut Stage, answer: &Answer) -> Outcome {
     let key = crate::keys::import(stage, &session, key_type, &bytes(&answer.key), uses)?;
     if answer.purpose == "sign" {
         stage.wants(kind, CKF_SIGN)?;
+        let smallest = stage.mechanism_info(kind)?.min_key_size;
+        if (bytes(&answer.key).len() as CK_ULONG) < smallest / 8 {
+            return Err(Finding::not_applicable("the token takes no key as short as this one"));
+        }
         same("the MAC", &result, &session.sign(&mechanism, key, &data)?)?;
         return Ok(session.verify(&mechanism, key, &data, &result)?);
     }

@@ -178,8 +178,8 @@ const ROWS: &[Row] = &[
                 let _ = session.destroy(object);
             });
             same("objects found", &0, &found.len())?;
-            refused("C_GetAttributeValue", read, &[CKR_OBJECT_HANDLE_INVALID])?;
             let codes = [CKR_OBJECT_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN];
+            refused("C_GetAttributeValue", read, &codes)?;
             refused("C_DestroyObject", gone, &codes)
         },
     },

@@ -16,7 +16,7 @@ const KEY: &str = "luna-harness OKV root key";
 
 fn root(stage: &Stage, session: &Session, token: bool) -> Outcome<ObjectHandle> {
     stage.wants(CKM_AES_KEY_GEN, CKF_GENERATE)?;
-    let label = if token { stage.label() } else { KEY.to_owned() };
+    let label = if token { format!("{} okv", stage.label()) } else { KEY.to_owned() };
     Ok(session.generate_key(
         &Mechanism::Plain(CKM_AES_KEY_GEN),
         &[
@@ -64,8 +64,9 @@ const ROWS: &[Row] = &[
             let key = root(stage, &session, true)?;
             session.close()?;
             let session = stage.session()?;
-            let found = session.find(&[Attribute::label(&stage.label())])?;
-            for object in session.find(&[Attribute::label(&stage.label())])? {
+            let label = [Attribute::label(&format!("{} okv", stage.label()))];
+            let found = session.find(&label)?;
+            for object in session.find(&label)? {
                 let _ = session.destroy(object);
             }
             same("what is found", &vec![key], &found)

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use luna_client::module::watch;
 
 use super::{Assignment, Message, Told};
-use crate::check::{Check, Finding, Footing, Registry};
+use crate::check::{Allow, Check, Finding, Footing, Registry};
 use crate::report::Subject;
 use crate::stage::{Stage, leftovers};
 
@@ -55,6 +55,9 @@ pub fn work() -> Result<()> {
             Message::Ready(subject).send();
         }
         Message::Ended { id: id.clone(), told, calls, duration_ms }.send();
+        if check.needs.allow.contains(&Allow::TokenObjects) {
+            stage.tidy();
+        }
         stage.settle();
         if check.needs.footing == Footing::Fresh && assignment.restore {
             let _ = stage.initialise();
