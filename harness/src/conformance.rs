@@ -2,6 +2,7 @@
 //!
 //! What is asked stands in `luna-conformance`; here is where, of which token and with which allowances.
 
+mod mutants;
 mod subject;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use luna_conformance::expect::Expectations;
 use luna_conformance::report::{self, Record, Report, Verdict};
 use luna_conformance::run::{self, Provider as _, worker};
 
+use self::mutants::Mutants;
 use self::subject::{Owner, Subject};
 use crate::render::show;
 
@@ -29,6 +31,9 @@ pub enum Verb {
     Clean(Clean),
     /// Tell what changed from one report to another.
     Compare(Compare),
+    /// Break one rule of the emulator at a time, and tell how many of the breaches a check notices.
+    Mutants(Mutants),
+    /// The worker of a run; not for people.
     #[command(name = run::WORKER, hide = true)]
     Worker,
 }
@@ -123,6 +128,7 @@ impl Verb {
             Self::Conformance(arguments) => arguments.run(),
             Self::Clean(arguments) => arguments.run(),
             Self::Compare(arguments) => arguments.run(),
+            Self::Mutants(arguments) => arguments.run(),
             Self::Worker => worker::work().map(|()| true),
         }
     }

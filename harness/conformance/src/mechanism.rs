@@ -141,7 +141,7 @@ pub fn ckm(name: &str) -> MechanismType {
 
 /// Bytes of a message, none like its neighbours.
 pub fn message(len: usize) -> Vec<u8> {
-    (0..len).map(|n| (n % 251) as u8).map(|n: u8| n.wrapping_mul(37).wrapping_add(11)).collect()
+    (0..=250_u8).cycle().take(len).map(|n| n.wrapping_mul(37).wrapping_add(11)).collect()
 }
 
 /// A message that fits the row: raw RSA wants a number below the modulus, X9.31 the trailer of a hash.

@@ -78,6 +78,8 @@ pub struct Stage {
     officer: Option<Pin>,
     security_officer: Option<Pin>,
     ground: Option<Ground>,
+    /// Sessions and contexts that are to be there when the process ends, without an end of their own.
+    abandoned: Vec<(Context, Session)>,
 }
 
 /// What there is once the module is initialised.
@@ -108,6 +110,7 @@ impl Stage {
             officer: pin(&secrets.officer),
             security_officer: pin(&secrets.security_officer),
             ground: None,
+            abandoned: Vec::new(),
         })
     }
 
@@ -168,6 +171,16 @@ impl Stage {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps these until the process ends, and ends neither.
+    pub fn abandon(&mut self, context: Context, session: Session) {
+        self.abandoned.push((context, session));
+    }
+
+    /// Whether something was abandoned: then the process is ended as it stands.
+    pub fn has_abandoned(&self) -> bool {
+        !self.abandoned.is_empty()
     }
 
     /// Finalises the module, if it is initialised.

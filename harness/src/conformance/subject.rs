@@ -13,8 +13,8 @@ use crate::instance::{CONFIGURATION, Instance};
 use crate::locate::{self, Cargo, Tool};
 
 /// Options that say which token.
-#[derive(Args, Clone)]
-pub struct Subject {
+#[derive(Args, Clone, Default)]
+pub(crate) struct Subject {
     /// Ask this library instead of a private emulator.
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
@@ -47,9 +47,10 @@ pub struct Subject {
     shim: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Switch {
     On,
+    #[default]
     Off,
 }
 
@@ -109,6 +110,12 @@ impl Owner {
             profile: profile(subject.profile.as_deref())?,
         };
         Ok(Self::Guest { target, secrets, _scratch: scratch })
+    }
+
+    /// A private emulator of the default profile, with a library in place of its module and the module behind it.
+    pub(crate) fn behind(shim: PathBuf) -> Result<Self> {
+        let subject = Subject { shim: Some(shim), ..Subject::default() };
+        Self::of(&subject)
     }
 
     /// Sets up what takes time, once the arguments are known to be right.

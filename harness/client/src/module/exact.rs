@@ -82,11 +82,11 @@ pub enum Purpose {
 macro_rules! rv {
     ($exact:expr, $name:ident($($argument:expr),* $(,)?)) => {
         match $exact.library.functions.list.$name {
-            // SAFETY: the table's types are the standard's. Each pointer among the arguments is null, or is
-            // made here from a value that outlives the call and covers the length given with it; handles and
-            // flags are numbers that the module checks.
             Some(function) => {
                 super::watch::called(stringify!($name));
+                // SAFETY: the table's types are the standard's. Each pointer among the arguments is null, or is
+                // made here from a value that outlives the call and covers the length given with it; handles and
+                // flags are numbers that the module checks.
                 let rv = unsafe { function($(super::watch::argument($argument)),*) };
                 super::watch::returned(rv);
                 Ok(rv)

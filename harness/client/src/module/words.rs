@@ -136,7 +136,7 @@ macro_rules! signatures {
         pub const SIGNATURES: &[(&str, &str)] = &[$((stringify!($name), $places)),+];
 
         /// The function's address; `None` where the module's list has none, or there is no such function.
-        fn address(list: &CK_FUNCTION_LIST, function: &str) -> Option<usize> {
+        pub fn address_of(list: &CK_FUNCTION_LIST, function: &str) -> Option<usize> {
             match function {
                 $(stringify!($name) => list.$name.map(|function| function as usize),)+
                 _ => None,
@@ -182,7 +182,7 @@ pub struct Words<'a> {
 impl Words<'_> {
     /// Whether the module's list has the function.
     pub fn has(self, function: &str) -> bool {
-        address(&self.library.functions.list, function).is_some()
+        address_of(&self.library.functions.list, function).is_some()
     }
 
     /// Calls `function` with a word for each of its places. What came out stands in the order of the words that
@@ -200,7 +200,7 @@ impl Words<'_> {
             return Err(refused("an argument that does not suit its place"));
         }
         let missing = Error::Missing { function };
-        let address = address(&self.library.functions.list, function).ok_or(missing)?;
+        let address = address_of(&self.library.functions.list, function).ok_or(missing)?;
         let mut held = Vec::with_capacity(words.len());
         for word in words {
             held.push(Held::of(function, word)?);

@@ -49,7 +49,14 @@ pub(super) fn register(registry: &mut Registry) {
         let source = Source::standard("section 4 (attributes of each class)");
         let (id, one) = (format!("attributes.{}.{}.there", row.object, row.name), row.clone());
         let title = format!("{}: {} is there", row.object, row.name);
-        registry.add(id, title, source.clone(), needs(), move |stage| there(stage, &one));
+        let (of, wants) = match &row.source {
+            Some(text) if row.default.is_none() => {
+                let of = Source::vendor(row.mark, text.clone());
+                (of, needs().subject(Subject::Luna))
+            }
+            _ => (source.clone(), needs()),
+        };
+        registry.add(id, title, of, wants, move |stage| there(stage, &one));
         if row.default.is_some() {
             let id = format!("attributes.{}.{}.default", row.object, row.name);
             let title = format!("{}: {} when nobody says", row.object, row.name);

@@ -239,7 +239,9 @@ fn opened(row: &Use, opened: Vec<u8>) -> Vec<u8> {
 
 fn round_trip(stage: &mut Stage, row: &Use) -> Outcome {
     let ready = ready(stage, row, BOTH)?;
+    ready.encryption().starts(stage)?;
     let (mechanism, sealed) = ready.sealed(stage)?;
+    ready.decryption(&mechanism, &sealed).starts(stage)?;
     let text = ready.decryption(&mechanism, &sealed).whole(stage)?;
     same("the plaintext", &ready.data, &opened(row, text))
 }

@@ -127,6 +127,7 @@ impl Ready {
 
 fn size(stage: &mut Stage, row: &Hash) -> Outcome {
     let ready = ready(stage, row)?;
+    ready.operation().starts(stage)?;
     same("the digest's length", &row.size, &ready.operation().whole(stage)?.len())
 }
 

@@ -63,10 +63,7 @@ const ROWS: &[Row] = &[
         needs: Needs::session_objects,
         run: |stage| {
             let session = stage.session()?;
-            let template = [
-                vec![Attribute::bytes(CKA_CLASS, (CKO_DATA as u32).to_ne_bytes())],
-                stage.own(false),
-            ];
+            let template = [vec![Attribute::bytes(CKA_CLASS, [0; 4])], stage.own(false)];
             refused("C_CreateObject", session.create_object(&template.concat()), VALUE)
         },
     },
@@ -122,7 +119,7 @@ const ROWS: &[Row] = &[
             if stage.fips()? {
                 return Err(Finding::not_applicable("in FIPS mode the HSM makes the vector"));
             }
-            gcm(stage, Mechanism::aes_gcm(&[], b"", 128))
+            parameter(stage, &Mechanism::aes_gcm(&[], b"", 128))
         },
     },
     Row {
@@ -130,28 +127,28 @@ const ROWS: &[Row] = &[
         title: "AES-GCM with a tag of no bits is refused",
         source: (Mark::Standard, "mechanisms, section 2.12.3 (CK_GCM_PARAMS)"),
         needs: || Needs::session_objects().mechanisms(&[CKM_AES_GCM]),
-        run: |stage| gcm(stage, Mechanism::aes_gcm(&[1; 12], b"", 0)),
+        run: |stage| parameter(stage, &Mechanism::aes_gcm(&[1; 12], b"", 0)),
     },
     Row {
         id: "gcm.long-tag",
         title: "AES-GCM with a tag of more than 128 bits is refused",
         source: (Mark::Standard, "mechanisms, section 2.12.3 (CK_GCM_PARAMS)"),
         needs: || Needs::session_objects().mechanisms(&[CKM_AES_GCM]),
-        run: |stage| gcm(stage, Mechanism::aes_gcm(&[1; 12], b"", 136)),
+        run: |stage| parameter(stage, &Mechanism::aes_gcm(&[1; 12], b"", 136)),
     },
     Row {
         id: "ctr.no-counter",
         title: "AES-CTR with a counter of no bits is refused",
         source: (Mark::Standard, "mechanisms, section 2.10.3 (CK_AES_CTR_PARAMS)"),
         needs: || Needs::session_objects().mechanisms(&[CKM_AES_CTR]),
-        run: |stage| gcm(stage, Mechanism::AesCtr { counter_bits: 0, block: [1; 16] }),
+        run: |stage| parameter(stage, &Mechanism::AesCtr { counter_bits: 0, block: [1; 16] }),
     },
     Row {
         id: "ctr.long-counter",
         title: "AES-CTR with a counter of more than 128 bits is refused",
         source: (Mark::Standard, "mechanisms, section 2.10.3 (CK_AES_CTR_PARAMS)"),
         needs: || Needs::session_objects().mechanisms(&[CKM_AES_CTR]),
-        run: |stage| gcm(stage, Mechanism::AesCtr { counter_bits: 129, block: [1; 16] }),
+        run: |stage| parameter(stage, &Mechanism::AesCtr { counter_bits: 129, block: [1; 16] }),
     },
     Row {
         id: "curve.unknown",
@@ -227,9 +224,9 @@ fn wrong_value(stage: &mut Stage, attribute: Attribute) -> Outcome {
     refused("C_CreateObject", session.create_object(&template), VALUE)
 }
 
-fn gcm(stage: &mut Stage, mechanism: Mechanism) -> Outcome {
+fn parameter(stage: &mut Stage, mechanism: &Mechanism) -> Outcome {
     let key = stage.key(crate::keys::Family::Aes)?.public;
-    let seen = stage.session()?.encrypt(&mechanism, key, b"text");
+    let seen = stage.session()?.encrypt(mechanism, key, b"text");
     refused("C_EncryptInit", seen, &[CKR_MECHANISM_PARAM_INVALID, CKR_ARGUMENTS_BAD])
 }
 

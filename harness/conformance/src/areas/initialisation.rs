@@ -211,7 +211,8 @@ const ROWS: &[Row] = &[
             let (module, args) = (stage.module.clone(), stage.init_args());
             in_child(move || u8::from(module.initialize(args).is_err()))?;
             session.info()?;
-            Ok(drop(session.random(16)?))
+            session.random(16)?;
+            Ok(())
         },
     },
     Row {
@@ -250,7 +251,7 @@ const ROWS: &[Row] = &[
             let context = stage.module.initialize(stage.init_args())?;
             let session = context.open_session(stage.find_slot(&context)?, Access::ReadOnly)?;
             // The worker ends after this check: a crash of it there is found by who started it.
-            std::mem::forget((context, session));
+            stage.abandon(context, session);
             Ok(())
         },
     },

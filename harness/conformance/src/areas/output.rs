@@ -6,7 +6,7 @@ use luna_client::ck::*;
 use luna_client::module::exact::{Input, Left, Purpose, Room};
 use luna_client::{Mechanism, ObjectHandle, Session};
 
-use crate::check::{Outcome, agree, answers, ensure};
+use crate::check::{Finding, Outcome, agree, answers, ensure};
 use crate::stage::Stage;
 
 /// The clause.
@@ -34,11 +34,26 @@ impl Operation<'_> {
         }
     }
 
-    /// Starts it.
+    /// Starts it, for a check of what comes after: that it starts at all is asked once, by [`Self::starts`].
     pub(super) fn begin(&self, stage: &Stage) -> Outcome {
         let session = self.session.handle().0;
+        match stage.exact().init(self.purpose, session, self.mechanism, self.key.0)? {
+            CKR_OK => Ok(()),
+            rv => {
+                let (name, code) = (self.name(), names::ckr(rv));
+                let reason = format!("{name}Init answers {code}, which another check asks about");
+                Err(Finding::not_applicable(reason))
+            }
+        }
+    }
+
+    /// A mechanism that is listed starts with a key that fits.
+    pub(super) fn starts(&self, stage: &Stage) -> Outcome {
+        let session = self.session.handle().0;
         let rv = stage.exact().init(self.purpose, session, self.mechanism, self.key.0)?;
-        answers(&format!("{}Init", self.name()), rv, &[CKR_OK])
+        answers(&format!("{}Init", self.name()), rv, &[CKR_OK])?;
+        self.give_up(stage);
+        Ok(())
     }
 
     /// The one call that does it all.

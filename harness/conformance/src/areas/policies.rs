@@ -176,7 +176,9 @@ const ROWS: &[Row] = &[
 type Tried = fn(&mut Stage, &Session) -> Outcome<luna_client::Result<()>>;
 
 /// A policy with the value that forbids, what is tried, and the codes that refuse it.
-const EFFECTS: &[(u64, u64, &str, Mark, Tried, &[CK_RV])] = &[
+type Effect = (u64, u64, &'static str, Mark, Tried, &'static [CK_RV]);
+
+const EFFECTS: &[Effect] = &[
     (5, 0, "a secret key is not wrapped", Mark::Documented, wrap_secret, &[CKR_KEY_NOT_WRAPPABLE]),
     (
         6,

@@ -166,12 +166,14 @@ impl Ready {
 
 fn verifies(stage: &mut Stage, row: &Use) -> Outcome {
     let ready = ready(stage, row, BOTH)?;
+    ready.signing().starts(stage)?;
     let made = ready.signing().whole(stage)?;
     Ok(ready.verify(&ready.data, &made)?)
 }
 
 fn size(stage: &mut Stage, row: &Use) -> Outcome {
     let ready = ready(stage, row, CKF_SIGN)?;
+    ready.signing().starts(stage)?;
     same("the signature's length", &row.size, &ready.signing().whole(stage)?.len())
 }
 

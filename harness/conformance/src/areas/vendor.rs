@@ -59,6 +59,9 @@ const ROWS: &[Row] = &[
         source: (Mark::Documented, PY),
         needs: || Needs::officer().subject(Subject::Luna),
         run: |stage| {
+            if stage.subject()? == Subject::Group {
+                return Err(Finding::not_applicable("roles are those of the members"));
+            }
             let state = stage.context()?.role_state(stage.slot()?, UserType::CRYPTO_OFFICER)?;
             ensure(state.login_attempts_left > 0, "attempts left", "none")?;
             let known = [1, 2].contains(&state.primary_auth);

@@ -333,7 +333,7 @@ const ROWS: &[Row] = &[
             let session = stage.session()?;
             let seen = session.wrap(&Mechanism::Plain(CKM_AES_KWP), by.public, pair.private);
             if allowed {
-                return Ok(drop(seen?));
+                return seen.map(drop).map_err(Finding::from);
             }
             refused("C_WrapKey", seen, &[CKR_KEY_NOT_WRAPPABLE])
         },
@@ -354,7 +354,7 @@ const ROWS: &[Row] = &[
             let ready = ready(stage, &row, CKF_WRAP)?;
             let seen = ready.session.wrap(&ready.mechanism, ready.by.public, ready.key);
             if allowed {
-                return Ok(drop(seen?));
+                return seen.map(drop).map_err(Finding::from);
             }
             refused("C_WrapKey", seen, &[CKR_KEY_NOT_WRAPPABLE])
         },

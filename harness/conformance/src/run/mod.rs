@@ -277,7 +277,7 @@ impl Course<'_> {
         // It ended in the middle: at the check that had begun, or at the door.
         let culprit = begun.or_else(|| left.front().cloned());
         let Some(culprit) = culprit else {
-            return self.after_the_last(batch, &end, calls, total, hear);
+            return self.after_the_last(batch, &end, &calls, total, hear);
         };
         left.retain(|id| *id != culprit);
         let mut queue = self.queue.lock();
@@ -300,7 +300,7 @@ impl Course<'_> {
         &self,
         batch: &Batch,
         end: &End,
-        calls: String,
+        calls: &str,
         total: usize,
         hear: &(dyn Fn(&Record, usize, usize) + Sync),
     ) -> Result<()> {
@@ -310,7 +310,7 @@ impl Course<'_> {
         }
         self.done.lock().retain(|record| record.id != *last);
         if let Some(check) = self.registry.find(last) {
-            self.note(Record::ended(check, end, &calls), total, hear);
+            self.note(Record::ended(check, end, calls), total, hear);
         }
         Ok(())
     }

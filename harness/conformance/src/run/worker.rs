@@ -63,8 +63,11 @@ pub fn work() -> Result<()> {
             let _ = stage.initialise();
         }
     }
-    drop(stage);
     Message::Finished.send();
+    if stage.has_abandoned() {
+        // Nothing is dropped, and the library's own handlers at the end of a process run.
+        std::process::exit(0);
+    }
     Ok(())
 }
 
