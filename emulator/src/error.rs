@@ -53,6 +53,11 @@ causes! {
     AttributeSensitive => CKR_ATTRIBUTE_SENSITIVE, Caller;
     AttributeTypeInvalid => CKR_ATTRIBUTE_TYPE_INVALID, Caller;
     AttributeValueInvalid => CKR_ATTRIBUTE_VALUE_INVALID, Caller;
+    Bip32ChildIndexInvalid => CKR_BIP32_CHILD_INDEX_INVALID, Caller;
+    Bip32InvalidHardenedDerivation => CKR_BIP32_INVALID_HARDENED_DERIVATION, Caller;
+    Bip32InvalidKeyPathLen => CKR_BIP32_INVALID_KEY_PATH_LEN, Caller;
+    Bip32MasterSeedInvalid => CKR_BIP32_MASTER_SEED_INVALID, Caller;
+    Bip32MasterSeedLenInvalid => CKR_BIP32_MASTER_SEED_LEN_INVALID, Caller;
     BufferTooSmall => CKR_BUFFER_TOO_SMALL, Caller;
     CantLock => CKR_CANT_LOCK, Caller;
     CloneFailed => CKR_FAILED_TO_CLONE_AN_OBJECT, Caller;

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::ck::SessionHandle;
-use crate::env::{ControlPage, Word};
+use crate::env::ControlPage;
 use crate::error::{Cause, Error, Result};
+use crate::fault::Gate;
 use crate::hsm::store::{CONTROL_FILE, Durability};
 use crate::hsm::{Appliance, Partition, Seated};
 use crate::luna::config::ClientConfig;
@@ -24,7 +25,7 @@ struct Embedded(Arc<Connection>);
 /// The way to it, shared by its seats.
 struct Connection {
     partition: Arc<Partition>,
-    page: Arc<ControlPage>,
+    gate: Arc<Gate>,
     /// The count of cuts this process has met.
     met: AtomicU64,
     meeting: Mutex<()>,
@@ -116,7 +117,7 @@ impl Profiles {
 
 struct Hsm {
     appliance: Appliance,
-    page: Arc<ControlPage>,
+    gate: Arc<Gate>,
 }
 
 impl Hsm {
@@ -129,7 +130,8 @@ impl Hsm {
             .map_err(|error| error.to_string())?;
         let page =
             ControlPage::open(&directory.join(CONTROL_FILE)).map_err(|error| error.to_string())?;
-        Ok(Self { appliance, page: Arc::new(page) })
+        let gate = Gate::new(directory, Arc::new(page));
+        Ok(Self { appliance, gate: Arc::new(gate) })
     }
 
     fn link(&self, serial: &str) -> Arc<dyn Link> {
@@ -137,8 +139,8 @@ impl Hsm {
         match partition {
             Some(partition) => Arc::new(Embedded(Arc::new(Connection {
                 partition: Arc::clone(partition),
-                page: Arc::clone(&self.page),
-                met: AtomicU64::new(self.page.word(Word::Restarts)),
+                gate: Arc::clone(&self.gate),
+                met: AtomicU64::new(self.gate.presence().epoch),
                 meeting: Mutex::new(()),
             }))),
             None => {
@@ -167,7 +169,7 @@ impl Connection {
     /// # Errors
     /// `Unreachable` while it is cut off.
     fn reach(&self) -> std::result::Result<&Arc<Partition>, Fault> {
-        let presence = self.presence();
+        let presence = self.gate.presence();
         if presence.epoch != self.met.load(Ordering::Acquire) {
             self.meet_anew(presence.epoch);
         }
@@ -177,13 +179,6 @@ impl Connection {
         }
         Ok(&self.partition)
     }
-
-    fn presence(&self) -> Presence {
-        Presence {
-            reachable: self.page.word(Word::Link) == 0,
-            epoch: self.page.word(Word::Restarts),
-        }
-    }
 }
 
 impl Link for Embedded {
@@ -192,7 +187,8 @@ impl Link for Embedded {
     }
 
     fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
-        self.0.reach()?.handle(request).map_err(Fault::Refused)
+        let partition = self.0.reach()?;
+        self.0.gate.pass(partition.serial(), request, || partition.handle(request))
     }
 
     fn seat(&self, session: SessionHandle) -> Option<Arc<dyn Seat>> {
@@ -201,7 +197,7 @@ impl Link for Embedded {
     }
 
     fn presence(&self) -> Presence {
-        self.0.presence()
+        self.0.gate.presence()
     }
 }
 
@@ -211,8 +207,8 @@ impl Seat for EmbeddedSeat {
         request: &Request<'_>,
         out: Option<&mut [u8]>,
     ) -> std::result::Result<Reply, Fault> {
-        self.connection.reach()?;
-        self.seated.handle(request, out).map_err(Fault::Refused)
+        let serial = self.connection.reach()?.serial();
+        self.connection.gate.pass(serial, request, || self.seated.handle(request, out))
     }
 }
 

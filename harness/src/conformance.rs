@@ -3,6 +3,7 @@
 //! What is asked stands in `luna-conformance`; here is where, of which token and with which allowances.
 
 mod mutants;
+mod probe;
 mod subject;
 
 use std::path::PathBuf;
@@ -13,11 +14,12 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use luna_conformance::check::{Allow, Registry, matches};
 use luna_conformance::compare::compare;
-use luna_conformance::expect::Expectations;
+use luna_conformance::expect::{Expectations, accept};
 use luna_conformance::report::{self, Record, Report, Verdict};
 use luna_conformance::run::{self, Provider as _, worker};
 
 use self::mutants::Mutants;
+use self::probe::{Diff, Probe};
 use self::subject::{Owner, Subject};
 use crate::render::show;
 
@@ -33,6 +35,13 @@ pub enum Verb {
     Compare(Compare),
     /// Break one rule of the emulator at a time, and tell how many of the breaches a check notices.
     Mutants(Mutants),
+    /// Ask a partition what can be asked without harm, and write it as a profile that the emulator loads.
+    Probe(Probe),
+    /// Tell each difference of two libraries, or of a library and a profile, and what an application would notice.
+    Diff(Diff),
+    /// Loads a library for `probe` and `diff`; not for people.
+    #[command(name = probe::OBSERVER, hide = true)]
+    Observer,
     /// The worker of a run; not for people.
     #[command(name = run::WORKER, hide = true)]
     Worker,
@@ -55,6 +64,9 @@ pub struct Conformance {
     /// Verdicts that are known and have a reason; anything else is a failure.
     #[arg(long, value_name = "FILE")]
     expect: Vec<PathBuf>,
+    /// Write a file for --expect that expects what was seen; reasons that it has already stay.
+    #[arg(long, value_name = "FILE")]
+    accept: Option<PathBuf>,
     /// Write report.json, junit.xml and index.html here.
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -129,6 +141,9 @@ impl Verb {
             Self::Clean(arguments) => arguments.run(),
             Self::Compare(arguments) => arguments.run(),
             Self::Mutants(arguments) => arguments.run(),
+            Self::Probe(arguments) => arguments.run(),
+            Self::Diff(arguments) => arguments.run(),
+            Self::Observer => probe::observer().map(|()| true),
             Self::Worker => worker::work().map(|()| true),
         }
     }
@@ -188,6 +203,13 @@ impl Conformance {
         })?;
         if !self.expect.is_empty() {
             expectations.hold(&mut report);
+        }
+        if let Some(path) = &self.accept {
+            if path.exists() {
+                expectations.expected.extend(Expectations::read(path)?.expected);
+            }
+            std::fs::write(path, accept(&report, &expectations))
+                .with_context(|| path.display().to_string())?;
         }
         if let Some(directory) = &self.report {
             report::write(directory, &report)?;

@@ -18,6 +18,7 @@
 //! | [`lunacm`] | conversations with the administrator's tool |
 //! | [`conformance`] | checks, by `luna-conformance`: the verbs, and a private emulator for them |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
+//! | [`record`] | an application run with the spy before its module; traces played on another |
 //! | [`search`] | secrets in the files a run leaves |
 //! | [`render`], [`report`] | the transcript for people, and for machines |
 //!
@@ -32,6 +33,7 @@ pub mod instance;
 pub mod locate;
 pub mod lunacm;
 pub mod okv;
+pub mod record;
 pub mod render;
 pub mod report;
 pub mod search;

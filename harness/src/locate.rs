@@ -148,7 +148,7 @@ pub fn module(program: &Path) -> Result<PathBuf> {
     beside(program, MODULE).with_context(|| missing(program, MODULE))
 }
 
-/// Another library beside the program, by its file's name.
+/// Another library beside the program.
 ///
 /// # Errors
 /// As [`tool`].

@@ -3,13 +3,14 @@
 //! A file names checks by their ids or by patterns, each group with a verdict and a reason a person can read. What
 //! is not named must conform. An entry that names a check which ended otherwise is stale, and told as well.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::check::matches;
-use crate::report::{Report, Verdict};
+use crate::report::{Record, Report, Verdict};
 
 /// A file.
 #[derive(Debug, Default, Deserialize)]
@@ -35,7 +36,61 @@ pub struct Expected {
     pub sometimes: bool,
 }
 
+/// The text of a file that expects what a report shows. Reasons that `known` has are kept; what is new gets what was
+/// seen for a reason, to be read and put into better words.
+pub fn accept(report: &Report, known: &Expectations) -> String {
+    let mut groups: BTreeMap<(Verdict, String), Vec<&str>> = BTreeMap::new();
+    for record in report.checks.iter().filter(|record| record.verdict != Verdict::Conforms) {
+        let reason = known.of(record).map_or_else(|| record.why(), |it| it.reason.clone());
+        groups.entry((record.verdict, reason)).or_default().push(&record.id);
+    }
+    let mut text = String::from(
+        "# What is known of this module, check by check; everything else must conform. A line that names a part of an\n\
+         # id means all checks below it. Written by `luna-harness conformance --accept`, read and reasoned by people.\n",
+    );
+    for ((verdict, reason), ids) in groups {
+        let reason = toml::Value::String(reason);
+        text.push_str(&format!(
+            "\n[[expected]]\nverdict = \"{}\"\nreason = {reason}\n",
+            verdict.name()
+        ));
+        text.push_str("checks = [\n");
+        for line in folded(report, &ids) {
+            text.push_str(&format!("    \"{line}\",\n"));
+        }
+        text.push_str("]\n");
+    }
+    text
+}
+
+/// Ids, with those of one subject named by it where all of its checks are among them.
+fn folded(report: &Report, ids: &[&str]) -> Vec<String> {
+    let subject = |id: &str| id.rsplit_once('.').map(|row| row.0.to_owned()).unwrap_or_default();
+    let mut lines: Vec<String> = Vec::new();
+    for id in ids {
+        let above = subject(id);
+        let whole = above.contains('.')
+            && report
+                .checks
+                .iter()
+                .filter(|record| matches(&above, &record.id))
+                .all(|record| ids.contains(&record.id.as_str()));
+        let line = if whole { above } else { (*id).to_owned() };
+        if lines.last() != Some(&line) && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
 impl Expectations {
+    fn of(&self, record: &Record) -> Option<&Expected> {
+        self.expected.iter().find(|expected| {
+            expected.verdict == record.verdict
+                && expected.checks.iter().any(|pattern| matches(pattern, &record.id))
+        })
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -57,12 +112,8 @@ impl Expectations {
     pub fn hold(&self, report: &mut Report) {
         report.unexpected.clear();
         for record in &mut report.checks {
-            let known = self.expected.iter().find(|expected| {
-                expected.verdict == record.verdict
-                    && expected.checks.iter().any(|pattern| matches(pattern, &record.id))
-            });
-            record.expectation = known.map(|expected| expected.reason.clone());
-            if known.is_none() && record.verdict != Verdict::Conforms {
+            record.expectation = self.of(record).map(|expected| expected.reason.clone());
+            if record.expectation.is_none() && record.verdict != Verdict::Conforms {
                 let line = format!("{}: {}: {}", record.id, record.verdict.words(), record.why());
                 report.unexpected.push(line);
             }

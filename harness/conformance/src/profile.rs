@@ -28,6 +28,8 @@ pub struct Profile {
     pub strings: BTreeMap<String, String>,
     /// Firmware: major, minor, sub-minor.
     pub firmware: Vec<u64>,
+    /// Client: major, minor.
+    pub client: Vec<u64>,
     /// Cryptoki: major, minor.
     pub cryptoki: Vec<u64>,
     /// Bounds, by their key.
@@ -139,24 +141,32 @@ impl Profile {
             None => Self::default(),
         };
         profile.name = file.name;
-        let texts = file.strings.into_iter();
+        // A datum stands alone, or with its source beside it.
+        let bare = |value: toml::Value| match value {
+            toml::Value::Table(mut table) => {
+                table.remove("value").unwrap_or(toml::Value::Table(table))
+            }
+            bare => bare,
+        };
+        let texts = file.strings.into_iter().map(|(key, value)| (key, bare(value)));
         profile
             .strings
             .extend(texts.filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))));
-        let numbers = |value: &toml::Value| -> Vec<u64> {
+        for (key, value) in file.versions {
+            let value = bare(value);
             let numbers = value.as_array().into_iter().flatten();
-            numbers.filter_map(|number| number.as_integer()?.try_into().ok()).collect()
-        };
-        if let Some(firmware) = file.versions.get("firmware") {
-            profile.firmware = numbers(firmware);
+            let numbers: Vec<u64> =
+                numbers.filter_map(|number| number.as_integer()?.try_into().ok()).collect();
+            match key.as_str() {
+                "firmware" => profile.firmware = numbers,
+                "client" => profile.client = numbers,
+                "cryptoki" => profile.cryptoki = numbers,
+                _ => {}
+            }
         }
-        if let Some(cryptoki) = file.versions.get("cryptoki") {
-            profile.cryptoki = numbers(cryptoki);
-        }
+        let limits = file.limits.into_iter().map(|(key, value)| (key, bare(value)));
         profile.limits.extend(
-            file.limits
-                .into_iter()
-                .filter_map(|(key, value)| Some((key, value.as_integer()?.try_into().ok()?))),
+            limits.filter_map(|(key, value)| Some((key, value.as_integer()?.try_into().ok()?))),
         );
         let by_id = |policies: Vec<Policy>| policies.into_iter().map(|policy| (policy.id, policy));
         profile.partition_policies.extend(by_id(file.partition_policies));

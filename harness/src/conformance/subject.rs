@@ -54,6 +54,20 @@ enum Switch {
     Off,
 }
 
+impl Subject {
+    /// `PROFILE` or `PROFILE:fips`.
+    pub(crate) fn emulator(words: &str) -> Self {
+        let (profile, mode) = words.split_once(':').unwrap_or((words, ""));
+        let fips = if mode == "fips" { Switch::On } else { Switch::Off };
+        Self { profile: Some(profile.to_owned()), fips, ..Self::default() }
+    }
+
+    /// A library, and one of its tokens.
+    pub(crate) fn library(module: &Path, token_label: Option<String>) -> Self {
+        Self { module: Some(module.to_owned()), token_label, ..Self::default() }
+    }
+}
+
 /// The environment variable that names to a shim what is behind it.
 pub(crate) const BEHIND: &str = "LUNA_SHIM_MODULE";
 

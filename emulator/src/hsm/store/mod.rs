@@ -48,6 +48,7 @@ mod error;
 mod files;
 mod journal;
 mod objects;
+mod provoked;
 mod record;
 mod requests;
 mod schema;
@@ -59,6 +60,7 @@ mod tests;
 use std::fmt::Debug;
 
 pub use error::StoreError;
+pub use provoked::{Provoked, provoke};
 pub use record::{
     ChangeSet, Changes, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
     RoleRecord, Step, Usage,
