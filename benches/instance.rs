@@ -23,6 +23,7 @@ use luna_client::{
 use tempfile::TempDir;
 
 use crate::calls::Calls;
+use crate::network::Networked;
 use crate::{softhsm, sure};
 
 /// Password of the Crypto Officer of every instance.
@@ -56,6 +57,7 @@ pub struct Fleet {
     full: OnceCell<Instance>,
     vast: OnceCell<Instance>,
     group: OnceCell<Instance>,
+    networked: OnceCell<Networked>,
 }
 
 impl Fleet {
@@ -77,6 +79,12 @@ impl Fleet {
     /// The same with 100,000 objects.
     pub fn vast(&self) -> &Instance {
         self.vast.get_or_init(|| sure("an instance of 100,000 objects", Instance::make(1, 100_000)))
+    }
+
+    /// One partition with the keys of every instance, on an appliance.
+    pub fn networked(&self) -> &Instance {
+        let make = || sure("an appliance", Networked::make());
+        &self.networked.get_or_init(make).instance
     }
 
     /// An HA group of two members, which are to be seen as slots too.
@@ -133,6 +141,19 @@ impl Instance {
         std::fs::write(conf.file(), conf.to_text())?;
         let loaded = Module::load(&module)?;
         let context = furnished(&loaded, directory.path(), token, objects, &serials)?;
+        let (calls, path) = (Calls::of(loaded), directory.path().to_owned());
+        Ok(Self { context, calls, module, directory: path, _kept: Some(directory) })
+    }
+
+    /// A client directory that somebody else has made, whose token is there.
+    ///
+    /// # Errors
+    /// When the module cannot be loaded or furnished.
+    pub(crate) fn of_client(directory: TempDir) -> Result<Self> {
+        let module = directory.path().join(LIBRARY);
+        std::fs::copy(built_module()?, &module).context(LIBRARY)?;
+        let loaded = Module::load(&module)?;
+        let context = furnished(&loaded, directory.path(), TOKEN, 0, &[])?;
         let (calls, path) = (Calls::of(loaded), directory.path().to_owned());
         Ok(Self { context, calls, module, directory: path, _kept: Some(directory) })
     }
@@ -252,7 +273,7 @@ fn hsm(number: u32) -> String {
     format!("{:06}", 100_000 + number)
 }
 
-fn blueprint(profile: &Arc<Profile>, hsm: &str, serial: &str) -> Result<Blueprint> {
+pub(crate) fn blueprint(profile: &Arc<Profile>, hsm: &str, serial: &str) -> Result<Blueprint> {
     let pin = |text: &str| wire::Pin::new(text.as_bytes());
     Ok(Blueprint {
         serial: hsm.to_owned(),

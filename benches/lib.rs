@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`instance`] | emulated HSMs of its own for this process, empty, full or in a group |
 //! | [`calls`] | the module's functions as an application in C calls them (the only one with `unsafe`) |
+//! | [`network`] | an appliance in this process, a client of it, and a bare round trip by TLS |
 //! | [`startup`] | a process that does nothing but load the module and log in |
 //! | [`softhsm`] | SoftHSM 2 furnished alike, to be measured beside ours (`cargo bench -p luna-benches --bench compare`) |
 //! | [`budget`] | what was measured beside what the project aims at |
@@ -20,6 +21,7 @@
 pub mod budget;
 pub mod calls;
 pub mod instance;
+pub mod network;
 pub mod softhsm;
 pub mod startup;
 

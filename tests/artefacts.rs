@@ -5,8 +5,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Programs that tests start, each of the package of its name.
-const PROGRAMS: [&str; 4] = ["luna-emulator", "lunacm", "luna-harness", "okv-sim"];
+/// Programs that tests start: the package, and the program.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("luna-emulator", "luna-emulator"),
+    ("lunacm", "lunacm"),
+    ("luna-harness", "luna-harness"),
+    ("okv-sim", "okv-sim"),
+    ("luna-tools", "vtl"),
+    ("luna-tools", "cmu"),
+    ("luna-tools", "configurator"),
+];
 
 /// The harness's spy, which its own package's tests have cargo build.
 const SPY: &str = "libluna_spy.so";
@@ -56,11 +64,11 @@ pub fn spy() -> PathBuf {
 
 fn build_programs() {
     let directory = directory();
-    let are_there = || PROGRAMS.iter().all(|it| directory.join(it).is_file());
+    let are_there = || PROGRAMS.iter().all(|(_, it)| directory.join(it).is_file());
     if are_there() {
         return;
     }
-    let packages: Vec<&str> = PROGRAMS.iter().flat_map(|program| ["-p", program]).collect();
+    let packages: Vec<&str> = PROGRAMS.iter().flat_map(|(package, _)| ["-p", *package]).collect();
     build(&packages, &are_there);
 }
 

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use luna_client::{Access, Context, InitArgs, Module, Pin, Session, SlotId, UserType};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::appliance::Appliance;
 use crate::artefacts;
 
 /// The Crypto Officer's password where none was given.
@@ -45,6 +47,8 @@ pub struct Instance {
     pub partitions: Vec<Partition>,
     directory: PathBuf,
     module: PathBuf,
+    /// What serves the HSMs, in the order of the partitions; nothing where they are embedded.
+    appliances: Mutex<Vec<Appliance>>,
     /// Last, so that it goes last.
     _scratch: TempDir,
 }
@@ -56,12 +60,42 @@ impl Instance {
         let scratch = scratch();
         let directory = scratch.path().join("client");
         let report = up(&directory, options);
-        Self {
+        let mut instance = Self {
             partitions: report.partitions,
             directory: report.configuration,
             module: report.module,
+            appliances: Mutex::default(),
             _scratch: scratch,
+        };
+        if is_networked() {
+            instance.serve();
         }
+        instance
+    }
+
+    /// Puts an appliance before each HSM: the same partitions in the same slots, by the network.
+    #[track_caller]
+    fn serve(&mut self) {
+        let text = std::fs::read_to_string(self.configuration()).expect("a configuration");
+        std::fs::write(self.directory.join(EMBEDDED), &text)
+            .expect("a file in our scratch directory");
+        let mut appliances = self.appliances.lock();
+        for partition in self.partitions.iter().skip(appliances.len()) {
+            let hsm = self.directory.join("state").join(&partition.hsm);
+            appliances.push(Appliance::serve(&hsm, &[]));
+        }
+        for appliance in appliances.iter() {
+            appliance.deploy(&self.directory, &[]);
+        }
+        let text = std::fs::read_to_string(self.configuration()).expect("a configuration");
+        let mut kept: String = text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("Partition"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        // A test cannot wait for the minute that a group takes between two looks at a member.
+        kept.push_str("Emulator = {\n   RecoverAtOnce = 1;\n}\n");
+        std::fs::write(self.configuration(), kept).expect("a configuration");
     }
 
     /// Two partitions on HSMs of their own behind the group `LUNAHA`, in FIPS mode, listed alone: what an
@@ -74,7 +108,14 @@ impl Instance {
     /// `luna-emulator up` again, with other options.
     #[track_caller]
     pub fn up_again(&mut self, options: &[&str]) {
+        if is_networked() {
+            std::fs::copy(self.directory.join(EMBEDDED), self.configuration())
+                .expect("it was kept");
+        }
         self.partitions = up(&self.directory, options).partitions;
+        if is_networked() {
+            self.serve();
+        }
     }
 
     /// The directory of `Chrystoki.conf`.
@@ -128,6 +169,11 @@ impl Instance {
     /// `luna-emulator member down` or `up`, in another process.
     #[track_caller]
     pub fn member(&self, change: &str, partition: usize) {
+        if is_networked() {
+            let mut appliances = self.appliances.lock();
+            let appliance = appliances.get_mut(partition).expect("a partition of the instance");
+            return if change == "down" { appliance.kill() } else { appliance.restart() };
+        }
         let partition = self.partitions.get(partition).expect("a partition of the instance");
         let done =
             self.program("luna-emulator").args(["member", change, &partition.serial]).output();
@@ -144,6 +190,14 @@ impl Instance {
         std::fs::write(directory.join("Chrystoki.conf"), edit(text)).expect("a configuration");
         directory
     }
+}
+
+/// The configuration of an instance as `up` made it, before appliances came between.
+const EMBEDDED: &str = "embedded.conf";
+
+/// Whether instances are reached by the network.
+pub fn is_networked() -> bool {
+    std::env::var("LUNA_TEST_MODE").is_ok_and(|mode| mode == "network")
 }
 
 /// `pReserved` as the directory of a configuration.

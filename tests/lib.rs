@@ -4,7 +4,8 @@
 //! itself; [`child`] runs a part of a test in another process, so that a crash there is a failed assertion
 //! here. What is true of the module is said in the themes, one folder each; nothing here decides it.
 //!
-//! Environment: `LUNA_RELEASE_MODULE` names a module to test instead of the one cargo built with the tests;
+//! Environment: `LUNA_TEST_MODE=network` puts every [`Instance`] behind appliances, one an HSM;
+//! `LUNA_RELEASE_MODULE` names a module to test instead of the one cargo built with the tests;
 //! `LUNA_SEED` repeats a random test; `LUNA_NIST_VECTORS` is the directory of the Python package
 //! `cryptography-vectors`; `LUNA_REQUIRE_CLIENTS=1` makes a missing external program, or those vectors, a failure.
 
@@ -15,13 +16,15 @@
     reason = "all of it is part of tests: what fails here fails a test, with its reason"
 )]
 
+pub mod appliance;
 pub mod artefacts;
 pub mod child;
 mod instance;
 mod seed;
 
+pub use self::appliance::Appliance;
 pub use self::instance::{
-    CRYPTO_OFFICER, Instance, Partition, first_slot, init_args, officer, scratch,
+    CRYPTO_OFFICER, Instance, Partition, first_slot, init_args, is_networked, officer, scratch,
 };
 pub use self::seed::Seeded;
 

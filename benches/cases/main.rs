@@ -5,6 +5,7 @@ mod application;
 mod ec;
 mod ha;
 mod hash;
+mod network;
 mod object;
 mod random;
 mod rsa;
@@ -62,6 +63,7 @@ fn measure() {
         object::cases,
         application::cases,
         ha::cases,
+        network::cases,
     ] {
         family(&mut criterion, &fleet);
     }

@@ -16,6 +16,7 @@ use crate::fault::Gate;
 use crate::hsm::store::{CONTROL_FILE, Durability};
 use crate::hsm::{Appliance, Partition, Seated};
 use crate::luna::config::ClientConfig;
+use crate::network::Connected;
 use crate::profile::Profile;
 use crate::wire::{Fault, Link, Presence, Reply, Request, Seat};
 
@@ -92,9 +93,28 @@ impl Host {
         }
         let profile = match first {
             Some(profile) => profile,
-            None => profiles.built_in(crate::profile::DEFAULT)?,
+            None => profiles.of_record(crate::profile::DEFAULT)?,
         };
         Ok(Self { links, profile, complaints })
+    }
+}
+
+impl Host {
+    /// Puts partitions of appliances before the embedded ones: network partitions come first
+    /// (ha.md section 2, Documented).
+    pub fn join(&mut self, network: Connected) {
+        let embedded = std::mem::replace(&mut self.links, network.links);
+        if embedded.is_empty()
+            && let Some(name) = network.profile
+        {
+            // A profile that this module does not have leaves it with its own.
+            match Profiles::default().of_record(&name) {
+                Ok(profile) => self.profile = profile,
+                Err(error) => self.complaints.push(error.to_string()),
+            }
+        }
+        self.links.extend(embedded);
+        self.complaints.extend(network.complaints);
     }
 }
 
@@ -103,11 +123,11 @@ impl Host {
 struct Profiles(Vec<Arc<Profile>>);
 
 impl Profiles {
-    fn built_in(&mut self, name: &str) -> Result<Arc<Profile>> {
-        if let Some(known) = self.0.iter().find(|known| known.name == name) {
+    fn of_record(&mut self, recorded: &str) -> Result<Arc<Profile>> {
+        if let Some(known) = self.0.iter().find(|known| known.recorded() == recorded) {
             return Ok(Arc::clone(known));
         }
-        let read = Profile::built_in(name)
+        let read = Profile::of_record(recorded)
             .map(Arc::new)
             .map_err(|error| Error::new(Cause::DeviceError, error.to_string()))?;
         self.0.push(Arc::clone(&read));
@@ -126,8 +146,9 @@ impl Hsm {
         durability: Durability,
         profiles: &mut Profiles,
     ) -> std::result::Result<Self, String> {
-        let appliance = Appliance::open(directory, durability, |name| profiles.built_in(name))
-            .map_err(|error| error.to_string())?;
+        let appliance =
+            Appliance::open(directory, durability, |recorded| profiles.of_record(recorded))
+                .map_err(|error| error.to_string())?;
         let page =
             ControlPage::open(&directory.join(CONTROL_FILE)).map_err(|error| error.to_string())?;
         let gate = Gate::new(directory, Arc::new(page));

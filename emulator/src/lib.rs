@@ -4,9 +4,10 @@
 //! ([`luna`]: slots, application sessions, HA groups) and the emulated HSMs ([`hsm`]) that
 //! [`host`] connects to it; a partition holds its store, its sessions and its objects.
 //!
-//! Lock order: library, slot, session, HA member, HA handles, partition sessions, partition
-//! objects, store. No lock is held across a callback; none but the HA group's creation and login
-//! locks is held across a [`wire::Link`] call.
+//! Lock order: library, slot, session, HA member, HA handles, shared logins, partition sessions,
+//! partition objects, store; of an appliance's link: its pool. No lock is held across a callback;
+//! none but the HA group's locks for creation, login and recovery is held across a [`wire::Link`]
+//! call.
 //!
 //! | room | what it is for |
 //! |---|---|
@@ -15,6 +16,7 @@
 //! | [`library`] | the state between `C_Initialize` and `C_Finalize` |
 //! | [`luna`] | what the client library is: configuration, slots, sessions, HA |
 //! | [`host`] | the embedded host: HSMs in this process, behind links |
+//! | [`network`] | appliances: what is said to them, and the links that say it |
 //! | [`fault`] | what goes wrong, planned: the door between a link and a partition |
 //! | [`hsm`] | what the HSM is: partitions, roles, policies, objects, operations, store |
 //! | [`profile`] | what a firmware and client version does, as data |
@@ -36,6 +38,7 @@ pub mod hsm;
 pub mod library;
 pub mod luna;
 pub mod mechanisms;
+pub mod network;
 pub mod object;
 pub mod output;
 pub mod profile;

@@ -3,26 +3,34 @@
 //! Wires the rooms: reads the configuration, opens the HSMs, puts links to them under a client.
 //! Everything else is handed on.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrystoki_conf::Conf;
+use parking_lot::Mutex;
 
 use crate::ck::*;
 use crate::env::{Clock, SystemClock, process};
 use crate::error::{Cause, Error, Result};
 use crate::host::{self, Host};
+use crate::luna::call_log::{Call, CallLog};
+use crate::luna::config::{LogFormat, ProtectedPath};
 use crate::luna::log::Log;
 use crate::luna::{Client, ClientConfig};
 use crate::mechanisms::{Mechanism, current};
+use crate::network;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
-use crate::profile::Profile;
+use crate::profile::{Authentication, Profile};
 use crate::wire::{ApplicationId, Counting, Description, Pin, PolicyState};
 
 /// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
 const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
+
+/// What is said of a function that is only exported.
+pub const UNSERVED: &str = "this module does not serve the function";
 
 /// How `C_Initialize` was called.
 #[derive(Clone, Debug)]
@@ -38,8 +46,15 @@ pub struct Library {
     client: Client,
     profile: Arc<Profile>,
     log: Log,
+    call_log: Option<CallLog>,
     stopped: AtomicBool,
+    /// Functions that were called and are not served: each is told of once.
+    unserved: Mutex<BTreeSet<&'static str>>,
 }
+
+/// Who belongs to it may use the vendor's client; its installer makes it. Source: roles.md section 9
+/// of the fact pack (Observed; that others see no HSMs: recalled).
+const CLIENT_GROUP: &str = "hsmusers";
 
 /// `CK_INFO`, but for the Cryptoki version, which the function tables decide.
 #[derive(Clone, Debug)]
@@ -138,9 +153,6 @@ pub struct TokenStorage {
     pub objects: CK_ULONG,
 }
 
-/// Source: performance.md section 5 of the fact pack (Documented).
-const PARTITION_OVERHEAD: CK_ULONG = 9648;
-
 /// `CA_ROLE_STATE`.
 #[derive(Clone, Copy, Debug)]
 pub struct RoleState {
@@ -170,7 +182,7 @@ impl Library {
             Some(directory) => Some(directory.into()),
             None => process::var_os(chrystoki_conf::DIRECTORY_VARIABLE),
         };
-        let config = Conf::read(&Conf::locate(directory))
+        let mut config = Conf::read(&Conf::locate(directory))
             .and_then(|conf| ClientConfig::of(&conf))
             .map_err(|error| {
                 complain.line(&format!("C_Initialize: {error}"));
@@ -180,26 +192,81 @@ impl Library {
             Some(path) => Log::to(path, Arc::clone(&clock)),
             None => Log::none(Arc::clone(&clock)),
         };
-        let host = Host::open(&config)?;
+        let call_log = CallLog::of(
+            config.call_log.as_ref(),
+            wanted.as_ref().or(config.emulator.log_file.as_ref()),
+            config.emulator.log_format,
+            Arc::clone(&clock),
+        );
+        if config.emulator.checks_access && !process::acts_for_group(CLIENT_GROUP) {
+            let who = "this process acts neither for the superuser nor for the group";
+            let what = format!("no HSM is shown: {who} {CLIENT_GROUP} (Emulator/CheckAccess)");
+            if log.is_on() { &log } else { &complain }.line(&what);
+            config.partitions.clear();
+            config.network = None;
+            config.groups.clear();
+        }
+        // The identity of an application that names none derives from its process (Documented).
+        let application = ApplicationId::of_process(process::pid());
+        let mut host = Host::open(&config)?;
+        host.join(network::connect(&config, application, &clock)?);
         for complaint in &host.complaints {
             // Something is wrong with a file: worth a line even where nobody asked for a log.
             if log.is_on() { &log } else { &complain }.line(complaint);
         }
-        let ha_log = match &config.ha_log {
-            Some(directory) => Log::to(&directory.join("haErrorLog.txt"), Arc::clone(&clock)),
-            None => log.clone(),
+        let ha_log = if config.ha_log.is_on() {
+            Log::of_groups(&config.ha_log, Arc::clone(&clock))
+        } else {
+            log.clone()
         };
-        // The identity of an application that names none derives from its process (Documented).
-        let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
+        // As JSON the refusals are the call log's to tell.
+        let log = match config.emulator.log_format {
+            LogFormat::Text => log,
+            LogFormat::Json => Log::none(Arc::clone(&clock)),
+        };
         let missing =
             |serial: &str| host::broken(serial, format!("no HSM here has partition {serial}"));
         let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log);
-        Ok(Self { client, profile: host.profile, log, stopped: AtomicBool::new(false) })
+        let stopped = AtomicBool::new(false);
+        let unserved = Mutex::default();
+        let library = Self { client, profile: host.profile, log, call_log, stopped, unserved };
+        library.note("C_Initialize", Ok(()));
+        Ok(library)
+    }
+
+    /// The call log, when there is one.
+    #[inline]
+    pub fn call_log(&self) -> Option<&CallLog> {
+        self.call_log.as_ref()
+    }
+
+    /// A call whose arguments nobody looked at.
+    fn note(&self, function: &'static str, outcome: std::result::Result<(), &Error>) {
+        if let Some(log) = &self.call_log {
+            let (session, slot, took) = (None, None, std::time::Duration::ZERO);
+            let (input, output) = (&Vec::new(), Vec::new());
+            log.write(&Call { function, session, slot, input, output, outcome, took });
+        }
+    }
+
+    /// The answer of a function that is always refused.
+    ///
+    /// # Errors
+    /// Always the one given.
+    pub fn refuse(&self, function: &'static str, error: Error) -> Result<()> {
+        self.note(function, Err(&error));
+        Err(error)
+    }
+
+    /// The slot of a session, for the call log.
+    pub fn slot_of(&self, session: SessionHandle) -> Option<SlotId> {
+        self.client.slot_of(session)
     }
 
     /// `C_Finalize`: closes every session. Calls still under way end on their own.
     pub fn stop(&self) {
         if !self.stopped.swap(true, Ordering::AcqRel) {
+            self.note("C_Finalize", Ok(()));
             // Without a slot named this cannot fail.
             let _ = self.client.close_all_sessions(None);
         }
@@ -214,9 +281,14 @@ impl Library {
 
     /// One line in the call log: which function, which code, why.
     pub fn log_failure(&self, function: &'static str, error: &Error) {
-        if self.log.is_on() {
-            self.log.line(&format!("{function}: {error}"));
+        if !self.log.is_on() {
+            return;
         }
+        let unserved = error.rule() == UNSERVED;
+        if unserved && !self.unserved.lock().insert(function) {
+            return;
+        }
+        self.log.line(&format!("{function}: {error}"));
     }
 
     /// `C_GetInfo`.
@@ -246,19 +318,25 @@ impl Library {
         let strings = &self.profile.strings;
         let [major, minor, _] = self.profile.versions.firmware;
         let present = if client.slot(slot)?.is_present() { CKF_TOKEN_PRESENT } else { 0 };
+        let flags = &self.profile.flags;
         Ok(if client.is_group(slot)? {
             SlotInfo {
                 description: strings.group_slot_description.clone(),
                 manufacturer: strings.slot_manufacturer.clone(),
-                flags: present | CKF_HW_SLOT,
+                flags: present | flags.group_slot.0,
                 hardware_version: (0, 0),
                 firmware_version: (major, minor),
             }
         } else {
+            let usb = client.is_usb(slot)?;
             SlotInfo {
-                description: strings.slot_description.clone(),
+                description: if usb {
+                    strings.usb_slot_description.clone()
+                } else {
+                    strings.slot_description.clone()
+                },
                 manufacturer: strings.slot_manufacturer.clone(),
-                flags: present | CKF_REMOVABLE_DEVICE | CKF_HW_SLOT,
+                flags: present | flags.slot.0,
                 hardware_version: (0, 0),
                 firmware_version: (0, 0),
             }
@@ -283,7 +361,7 @@ impl Library {
             manufacturer: it.manufacturer,
             model,
             serial: it.serial,
-            flags: it.flags,
+            flags: self.protected_path(it.flags),
             max_session_count: it.max_sessions,
             session_count: it.sessions.0,
             max_rw_session_count: it.max_sessions,
@@ -297,6 +375,18 @@ impl Library {
             hardware_version: (0, 0),
             firmware_version: (major, minor),
         })
+    }
+
+    /// Token flags with the one that tells of a PED as HSM and configuration have it.
+    fn protected_path(&self, flags: CK_FLAGS) -> CK_FLAGS {
+        let ped = self.profile.features.authentication == Authentication::Ped;
+        let set = match self.client.presentation().protected_path {
+            ProtectedPath::ByToken => ped || flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0,
+            ProtectedPath::Always => true,
+            ProtectedPath::Never => false,
+        };
+        let others = flags & !CKF_PROTECTED_AUTHENTICATION_PATH;
+        others | if set { CKF_PROTECTED_AUTHENTICATION_PATH } else { 0 }
     }
 
     fn describe(&self, slot: SlotId) -> Result<Description> {
@@ -399,6 +489,21 @@ impl Library {
         Ok(self.describe(slot)?.firmware)
     }
 
+    /// `CA_GetCVFirmwareVersion`: major, minor, sub-minor of a cloud HSM's own firmware.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`; the profile's `function_absent` where the HSM is none of the
+    /// cloud (Assumed).
+    pub fn cryptovisor_version(&self, slot: SlotId) -> Result<(CK_ULONG, CK_ULONG, CK_ULONG)> {
+        self.describe(slot)?;
+        match self.profile.versions.cryptovisor {
+            [0, 0, 0] => {
+                Err(self.profile.codes.function_absent.error("the HSM is no Luna Cloud HSM"))
+            }
+            version => Ok(version.map(CK_ULONG::from).into()),
+        }
+    }
+
     /// `CA_GetTokenPolicies`: number and value.
     ///
     /// # Errors
@@ -434,7 +539,7 @@ impl Library {
         let it = self.describe(slot)?;
         let (total, free) = it.memory;
         Ok(TokenStorage {
-            overhead: PARTITION_OVERHEAD,
+            overhead: self.profile.limits.partition_overhead_bytes,
             total,
             used: total.saturating_sub(free),
             free,
@@ -497,15 +602,6 @@ impl Library {
             return Err(Error::new(Cause::ArgumentsBad, "a cloning domain has 1 to 128 bytes"));
         }
         self.running()?.set_cloning_domain(domain);
-        Ok(())
-    }
-
-    /// `CA_SetApplicationID`.
-    ///
-    /// # Errors
-    /// `CryptokiNotInitialized`.
-    pub fn set_application_id(&self, major: CK_ULONG, minor: CK_ULONG) -> Result<()> {
-        self.running()?.set_application_id(ApplicationId { major, minor });
         Ok(())
     }
 
@@ -619,6 +715,12 @@ macro_rules! handed_on {
         }
     };
 }
+
+pub mod curves;
+mod extended_keys;
+mod extensions;
+
+pub use self::extensions::SessionBelonging;
 
 handed_on! {
     /// `C_OpenSession`.

@@ -22,7 +22,7 @@ pub enum Output {
     /// The buffer is too short; so many bytes are needed, and the operation stays active.
     TooSmall(usize),
     /// The bytes, no more than there is room for.
-    Data(Vec<u8>),
+    Data(#[serde(with = "serde_bytes")] Vec<u8>),
     /// So many bytes, which are where the caller wants them already.
     Placed(usize),
 }

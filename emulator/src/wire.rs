@@ -4,6 +4,10 @@
 //! request says whether it may be sent again and who of an HA group has to hear it; HA decides by
 //! nothing else.
 
+mod application;
+mod authorization;
+mod cloning;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -16,15 +20,21 @@ use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 
+pub use self::application::{Belonging, Sharing};
+pub use self::authorization::{DeriveAndWrap, KeyAuthorization, RecoveryLogin};
+pub use self::cloning::{Cargo, Cloning, Domain, Guard, Negotiated, Rollover, Route, Unmasking};
+
 /// The application a session belongs to; logins are shared by all sessions of one.
 ///
 /// Source: vendor page "Shared Login State and Application IDs" (Documented).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct ApplicationId {
-    /// Upper word.
+    /// The first eight of its sixteen bytes.
     pub major: u64,
-    /// Lower word.
+    /// The others.
     pub minor: u64,
+    /// The application named it, so that other processes may share it; else it is the process's own.
+    pub named: bool,
 }
 
 /// Permanent identity of an object, kept by cloning.
@@ -123,8 +133,10 @@ pub enum Request<'a> {
         /// What, with which key.
         operation: Operation<'a>,
         /// The message.
+        #[serde(borrow, with = "serde_bytes")]
         input: Cow<'a, [u8]>,
         /// The signature to verify.
+        #[serde(borrow, with = "serde_bytes")]
         signature: Option<Cow<'a, [u8]>>,
         /// Room for the output.
         room: Room,
@@ -138,6 +150,7 @@ pub enum Request<'a> {
         /// Of which operation.
         purpose: Purpose,
         /// The part.
+        #[serde(borrow, with = "serde_bytes")]
         input: Cow<'a, [u8]>,
         /// Room for the output.
         room: Room,
@@ -149,6 +162,7 @@ pub enum Request<'a> {
         /// Of which operation.
         purpose: Purpose,
         /// The signature to verify.
+        #[serde(borrow, with = "serde_bytes")]
         signature: Option<Cow<'a, [u8]>>,
         /// Room for the output.
         room: Room,
@@ -158,7 +172,7 @@ pub enum Request<'a> {
     /// The sealed state of a message in parts, which goes on.
     SaveState(SessionHandle, Purpose),
     /// Goes on from a saved state, in place of a digest in parts.
-    LoadState(SessionHandle, Cow<'a, [u8]>),
+    LoadState(SessionHandle, #[serde(borrow, with = "serde_bytes")] Cow<'a, [u8]>),
     /// Drops a message in parts.
     Abandon(SessionHandle, Purpose),
     /// `C_GenerateKey`.
@@ -178,16 +192,28 @@ pub enum Request<'a> {
     /// `C_GenerateRandom`.
     Random(SessionHandle, usize),
     /// `C_SeedRandom`.
-    SeedRandom(SessionHandle, Cow<'a, [u8]>),
+    SeedRandom(SessionHandle, #[serde(borrow, with = "serde_bytes")] Cow<'a, [u8]>),
     /// The object, sealed under the cloning domain.
     Extract(SessionHandle, ObjectHandle),
     /// An object from another partition of the domain; with a generation, unless it was destroyed
     /// here after that.
-    Insert(SessionHandle, Cow<'a, [u8]>, Option<u64>),
+    Insert(SessionHandle, #[serde(borrow, with = "serde_bytes")] Cow<'a, [u8]>, Option<u64>),
     /// Every object the session sees.
     Inventory(SessionHandle),
     /// An object was destroyed elsewhere: a copy that is on its way here is not to be taken.
     Bury(SessionHandle, Ouid),
+    /// About applications that share a login.
+    Sharing(Sharing),
+    /// One step of an object's journey.
+    Cloning(SessionHandle, Cloning<'a>),
+    /// About a key's own secret.
+    AuthorizeKey(SessionHandle, ObjectHandle, KeyAuthorization),
+    /// `CA_DeriveKeyAndWrap`.
+    DeriveAndWrap(SessionHandle, DeriveAndWrap<'a>),
+    /// The login of one HSM by another.
+    Recovery(SessionHandle, RecoveryLogin<'a>),
+    /// `CA_GetTokenCertificates`: by `CKHSC_CERT_TYPE_` number.
+    Certificate(CK_ULONG),
 }
 
 /// What to do with which key.
@@ -280,7 +306,7 @@ pub enum Reply {
     /// To operations.
     Output(Output),
     /// To `Random`, `Extract` and `SaveState`.
-    Bytes(Vec<u8>),
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// To `LoadState`.
     Restored {
         /// The digest's.
@@ -290,6 +316,10 @@ pub enum Reply {
     },
     /// To `Check` of a key that asks for the PIN at each use.
     PinWanted,
+    /// To `Sharing::Belonging`.
+    Belonging(Belonging),
+    /// To the steps of a negotiation.
+    Negotiated(Negotiated),
     /// The reply to a use of a key that counts them: every member of a group must count this one.
     Counted(Box<Reply>),
 }
@@ -391,6 +421,8 @@ impl Request<'_> {
             | Self::Find(..)
             | Self::SessionState(_)
             | Self::SeedRandom(..)
+            | Self::DeriveAndWrap(..)
+            | Self::Sharing(Sharing::Belonging(_))
             | Self::Reauthenticate(..) => Audience::Any,
             Self::Begin(_)
             | Self::Update { .. }
@@ -405,6 +437,7 @@ impl Request<'_> {
             | Self::Logout(_)
             | Self::Destroy(..)
             | Self::SetAttributes(..)
+            | Self::AuthorizeKey(..)
             | Self::Count(_, _, Counting::Add(_) | Counting::Set(_)) => Audience::All,
             Self::Create(..)
             | Self::Copy(..)
@@ -414,12 +447,16 @@ impl Request<'_> {
             | Self::Decapsulate(..)
             | Self::GenerateKey(..)
             | Self::GenerateKeyPair(..) => Audience::Primary,
+            Self::Recovery(_, recovery) => recovery.audience(),
             Self::Describe
             | Self::RoleState(_)
             | Self::InitToken { .. }
             | Self::InitPin(..)
             | Self::SetPin { .. }
             | Self::SetPolicies(..)
+            | Self::Sharing(Sharing::Open(_) | Sharing::Close(_))
+            | Self::Cloning(..)
+            | Self::Certificate(_)
             | Self::Count(_, _, Counting::Used(_))
             | Self::Locate(..)
             | Self::Extract(..)
@@ -453,7 +490,12 @@ impl Request<'_> {
             | Self::Extract(..)
             | Self::Count(_, _, Counting::Set(_))
             | Self::Bury(..)
+            | Self::Sharing(Sharing::Belonging(_))
+            | Self::Certificate(_)
             | Self::Inventory(_) => true,
+            Self::Cloning(_, cloning) => cloning.is_repeatable(),
+            Self::AuthorizeKey(_, _, said) => said.is_repeatable(),
+            Self::Recovery(_, recovery) => recovery.is_repeatable(),
             // Two sessions, two wrong PINs counted, two keys, a part fed twice.
             Self::InitToken { .. }
             | Self::OpenSession { .. }
@@ -477,6 +519,8 @@ impl Request<'_> {
             | Self::Derive(..)
             | Self::Encapsulate(..)
             | Self::Decapsulate(..)
+            | Self::DeriveAndWrap(..)
+            | Self::Sharing(Sharing::Open(_) | Sharing::Close(_))
             | Self::Insert(..) => false,
         }
     }
@@ -503,6 +547,17 @@ impl From<Error> for Fault {
 pub trait Link: Send + Sync {
     /// The partition's serial number, in decimal digits.
     fn serial(&self) -> &str;
+
+    /// Whether [`Link::presence`] tells of a loss and of its end without being asked to look: a
+    /// group then believes it at once, and tries at intervals where not.
+    fn tells_at_once(&self) -> bool {
+        true
+    }
+
+    /// Whether the member can be reached, found out now where that is not known.
+    fn is_there(&self) -> bool {
+        self.presence().reachable
+    }
 
     /// Asks. Never sleeps; a deadline is the link's own matter.
     ///
@@ -668,7 +723,74 @@ impl Request<'_> {
             Self::Insert(_, blob, since) => Request::Insert(session, Cow::Borrowed(blob), *since),
             Self::Bury(_, ouid) => Request::Bury(session, *ouid),
             Self::Inventory(_) => Request::Inventory(session),
+            Self::Sharing(Sharing::Belonging(_)) => Request::Sharing(Sharing::Belonging(session)),
+            Self::Sharing(sharing) => Request::Sharing(*sharing),
+            Self::Cloning(_, cloning) => Request::Cloning(session, cloning.addressed(object)?),
+            Self::AuthorizeKey(_, key, said) => {
+                Request::AuthorizeKey(session, named(*key, Cause::KeyHandleInvalid)?, said.clone())
+            }
+            Self::DeriveAndWrap(_, both) => {
+                Request::DeriveAndWrap(session, both.addressed(object)?)
+            }
+            Self::Recovery(_, recovery) => Request::Recovery(session, recovery.addressed(object)?),
+            Self::Certificate(kind) => Request::Certificate(*kind),
         })
+    }
+
+    /// The session a request is asked in; none where it is asked of the partition itself.
+    pub fn session(&self) -> Option<SessionHandle> {
+        match self {
+            Self::Describe
+            | Self::RoleState(_)
+            | Self::InitToken { .. }
+            | Self::OpenSession { .. }
+            | Self::Sharing(Sharing::Open(_) | Sharing::Close(_))
+            | Self::Certificate(_) => None,
+            Self::Check(operation) | Self::Begin(operation) | Self::Perform { operation, .. } => {
+                Some(operation.session)
+            }
+            Self::SetPin { session, .. }
+            | Self::Update { session, .. }
+            | Self::Finish { session, .. }
+            | Self::CloseSession(session)
+            | Self::SessionState(session)
+            | Self::Login(session, ..)
+            | Self::Reauthenticate(session, _)
+            | Self::Logout(session)
+            | Self::InitPin(session, ..)
+            | Self::SetPolicies(session, _)
+            | Self::Create(session, _)
+            | Self::Copy(session, ..)
+            | Self::Destroy(session, _)
+            | Self::ObjectSize(session, _)
+            | Self::Attributes(session, ..)
+            | Self::SetAttributes(session, ..)
+            | Self::Count(session, ..)
+            | Self::Find(session, _)
+            | Self::Locate(session, _)
+            | Self::DigestKey(session, _)
+            | Self::SaveState(session, _)
+            | Self::LoadState(session, _)
+            | Self::Abandon(session, _)
+            | Self::GenerateKey(session, ..)
+            | Self::GenerateKeyPair(session, ..)
+            | Self::Wrap(session, ..)
+            | Self::Unwrap(session, ..)
+            | Self::Derive(session, ..)
+            | Self::Encapsulate(session, ..)
+            | Self::Decapsulate(session, ..)
+            | Self::Random(session, _)
+            | Self::SeedRandom(session, _)
+            | Self::Extract(session, _)
+            | Self::Insert(session, ..)
+            | Self::Bury(session, _)
+            | Self::Inventory(session)
+            | Self::Sharing(Sharing::Belonging(session))
+            | Self::Cloning(session, _)
+            | Self::AuthorizeKey(session, ..)
+            | Self::DeriveAndWrap(session, _)
+            | Self::Recovery(session, _) => Some(*session),
+        }
     }
 
     /// The key a request uses.
@@ -680,6 +802,7 @@ impl Request<'_> {
             | Self::Derive(_, _, key, _)
             | Self::Encapsulate(_, _, key, ..)
             | Self::Decapsulate(_, _, key, ..) => Some(*key),
+            Self::DeriveAndWrap(_, both) => Some(both.base),
             _ => None,
         }
     }

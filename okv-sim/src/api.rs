@@ -290,16 +290,32 @@ pub fn service(category: &str, resource: &str, action: &str) -> Result<&'static 
         })
 }
 
+/// Which service a JSON request is for.
+///
+/// # Errors
+/// [`Cause::ActionUnknown`].
+pub fn read_service(request: &Value) -> Result<&'static Service, Error> {
+    let asked = request.get("service");
+    let word = |name: &str| asked.and_then(|it| it.get(name)?.as_str()).unwrap_or_default();
+    service(word("category"), word("resource"), word("action"))
+}
+
+/// The options of a JSON request for this service.
+///
+/// # Errors
+/// Those of [`Options::read`].
+pub fn read_options(service: &Service, request: &Value) -> Result<Options, Error> {
+    let options = request.pointer("/service/options");
+    Options::from_json(service, options.unwrap_or(&Value::Null))
+}
+
 /// A JSON request: which service, and with what.
 ///
 /// # Errors
-/// [`Cause::ActionUnknown`] and those of [`Options::read`].
+/// Those of [`read_service`] and [`read_options`].
 pub fn read_request(request: &Value) -> Result<(&'static Service, Options), Error> {
-    let asked = &request["service"];
-    let word = |name: &str| asked[name].as_str().unwrap_or_default();
-    let service = service(word("category"), word("resource"), word("action"))?;
-    let options = Options::from_json(service, &asked["options"])?;
-    Ok((service, options))
+    let service = read_service(request)?;
+    Ok((service, read_options(service, request)?))
 }
 
 #[cfg(test)]

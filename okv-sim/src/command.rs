@@ -14,6 +14,7 @@ use okv_sim::{Cause, Error, InstallRequest, Operation, Role, Secret, State, Vaul
 use serde_json::{Value, json};
 
 mod call;
+mod detach;
 mod okv;
 mod secrets;
 
@@ -43,8 +44,16 @@ enum Verb {
     /// Run the server: console and JSON API over HTTPS. A data directory that is empty is set up first.
     Serve {
         /// Where the console listens; port 0 takes a free one.
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8443")]
+        #[arg(
+            long,
+            value_name = "ADDRESS:PORT",
+            env = "OKV_SIM_LISTEN",
+            default_value = "127.0.0.1:8443"
+        )]
         listen: SocketAddr,
+        /// Go on in the background once it can be reached; okv-sim stop ends it.
+        #[arg(long)]
+        detach: bool,
         /// The PKCS#11 library of the console's dialogs; remembered.
         #[arg(long, value_name = "FILE")]
         module: Option<PathBuf>,
@@ -54,6 +63,8 @@ enum Verb {
         #[command(flatten)]
         installation: Installation,
     },
+    /// End the running server.
+    Stop,
     /// Make the HSM the root of trust.
     Initialize {
         #[command(flatten)]
@@ -221,16 +232,15 @@ fn print(arguments: &Arguments, answer: &Value) -> ExitCode {
     } else if failed {
         let mut err = io::stderr().lock();
         let step = |name: &str, word: &str| {
-            let step = &answer["error"][name];
-            let name = step["name"].as_str()?;
-            let sequence = step["sequence"].as_str()?;
-            Some(format!("\n  {word} {sequence} step {}: {name}", step["number"]))
+            let step = answer.pointer(&format!("/error/{name}"))?;
+            let (name, sequence) = (at(step, "/name")?, at(step, "/sequence")?);
+            Some(format!("\n  {word} {sequence} step {}: {name}", step.get("number")?))
         };
-        let at = step("step", "at").unwrap_or_default();
+        let failed_at = step("step", "at").unwrap_or_default();
         let within = step("verification_step", "in").unwrap_or_default();
-        writeln!(err, "okv-sim: {}{at}{within}", answer["message"].as_str().unwrap_or_default())
+        writeln!(err, "okv-sim: {}{failed_at}{within}", at(answer, "/message").unwrap_or_default())
     } else {
-        match answer["text"].as_str() {
+        match at(answer, "/text") {
             Some(text) if !text.is_empty() => writeln!(io::stdout().lock(), "{text}"),
             _ => Ok(()),
         }
@@ -238,11 +248,16 @@ fn print(arguments: &Arguments, answer: &Value) -> ExitCode {
     if written.is_err() {
         return ExitCode::from(2);
     }
-    match (failed, answer["result"] == "Success") {
+    match (failed, at(answer, "/result") == Some("Success")) {
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::from(1),
-        (true, _) => ExitCode::from(exit_code(answer["error"]["cause"].as_str())),
+        (true, _) => ExitCode::from(exit_code(at(answer, "/error/cause"))),
     }
+}
+
+/// A text within an answer.
+fn at<'a>(answer: &'a Value, pointer: &str) -> Option<&'a str> {
+    answer.pointer(pointer)?.as_str()
 }
 
 /// What a broken set-up is, and what a refusal.
@@ -276,7 +291,14 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
     let plain = |words: [&str; 3]| Asked::new(words, Vec::new());
     let answer = match &arguments.verb {
         Verb::Install { installation } => installation.install(data)?,
-        Verb::Serve { listen, module, host_name, installation } => {
+        Verb::Serve { detach: true, .. } => detach::start(data)?,
+        Verb::Stop => {
+            if okv_sim::server::running(data).is_none() {
+                bail!("no server runs in {}; start one with okv-sim serve", data.display());
+            }
+            plain(["server", "power", "off"]).answer(data, &Opening::Never)?
+        }
+        Verb::Serve { listen, module, host_name, installation, detach: _ } => {
             let request = ServeRequest {
                 data: data.to_owned(),
                 listen: *listen,
@@ -304,7 +326,7 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
         Verb::OpenWallet { passphrase } => {
             let status = plain(["hsm", "config", "get"]).answer(data, &Opening::Never)?;
             let without_hsm =
-                matches!(status["value"]["state"].as_str(), Some("NOT_ENABLED" | "CRED_SET"));
+                matches!(at(&status, "/value/state"), Some("NOT_ENABLED" | "CRED_SET"));
             let mut options = Vec::new();
             if without_hsm {
                 options.push(("recoveryPassphrase", passphrase.ask()?));
@@ -331,7 +353,7 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
             let options = vec![("name", text(name))];
             let answer = Asked::new(["managed-object", "object", "get"], options)
                 .answer(data, &passphrase.opening(true))?;
-            match answer["value"]["hex"].as_str() {
+            match at(&answer, "/value/hex") {
                 Some(digits) if !arguments.json => {
                     let bytes = Secret::new(HEXLOWER.decode(digits.as_bytes())?);
                     io::stdout().lock().write_all(bytes.expose())?;

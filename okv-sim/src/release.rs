@@ -278,6 +278,14 @@ mod tests {
     }
 
     #[test]
+    fn a_release_has_texts_of_its_own() {
+        let error = Error::new(Operation::Initialize, Cause::CouldNotGetSlot);
+        let said = |name| Release::named(name).unwrap().describe(&error);
+        assert!(said("18.1").starts_with("hsm_initialize: Could Not Get Slot for HSM. Check"));
+        assert!(said("21.3").starts_with("Could Not Get Slot for HSM. Check"));
+    }
+
+    #[test]
     fn an_unknown_release_is_refused_with_the_list() {
         let error = Release::named("19.0").unwrap_err();
         assert_eq!(error.cause, Cause::ReleaseUnknown);

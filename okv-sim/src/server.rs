@@ -129,6 +129,11 @@ pub fn serve(request: &ServeRequest, ready: impl FnOnce(&Running)) -> Result<(),
         tokio::select! {
             result = console_while_open(&desk, address, listener, config) => result,
             () = told_to_end() => Ok(()),
+            () = desk.ending.notified() => {
+                // Whoever asked gets the answer.
+                tokio::time::sleep(LOOK).await;
+                Ok(())
+            }
         }
     });
     // Operations under way are waited for a little; one that hangs at the HSM is left to its death.

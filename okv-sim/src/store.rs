@@ -5,6 +5,7 @@
 //! commit. Freed pages are overwritten and the journal is cut after each commit, so that a path that was closed
 //! does not stay readable in a corner of the file. Nothing that comes here is a secret in clear.
 
+use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +35,8 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY, cause TEXT NOT NULL, text TEXT NOT NULL, raised_at TEXT NOT NULL,
         cleared_at TEXT) STRICT;
     CREATE TABLE IF NOT EXISTS audit (
-        id INTEGER PRIMARY KEY, at TEXT NOT NULL, operation TEXT NOT NULL, outcome TEXT NOT NULL) STRICT;
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, operation TEXT NOT NULL, outcome TEXT NOT NULL,
+        who TEXT) STRICT;
 ";
 
 mod accounts;
@@ -45,6 +47,19 @@ pub(crate) use self::accounts::AccountRecord;
 pub use self::backups::{BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus};
 pub(crate) use self::backups::{NewRun, SealedDestination};
 pub use self::journal::Interrupted;
+
+thread_local! {
+    /// Whose operation runs on this thread: an operation runs on one thread from its begin to its end.
+    static ACTING: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs an operation in the name of an account, for the audit trail.
+pub(crate) fn acting<T>(who: Option<&str>, work: impl FnOnce() -> T) -> T {
+    let before = ACTING.replace(who.map(str::to_owned));
+    let done = work();
+    ACTING.set(before);
+    done
+}
 
 /// How long a second process waits for the first to end.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -186,6 +201,8 @@ pub struct Alert {
 pub struct AuditRecord {
     /// UTC, RFC 3339.
     pub at: String,
+    /// The account that asked; `None` for the timer and for commands on the server itself.
+    pub who: Option<String>,
     /// Name of the operation.
     pub operation: String,
     /// `success`, or the cause's name.
@@ -238,6 +255,11 @@ impl Store {
             accounts::SCHEMA,
             backups::SCHEMA
         ))?;
+        // Servers of before the console had no accounts.
+        let known = connection.prepare("SELECT who FROM audit LIMIT 1").is_ok();
+        if !known {
+            connection.execute_batch("ALTER TABLE audit ADD COLUMN who TEXT")?;
+        }
         Ok(connection)
     }
 
@@ -445,10 +467,15 @@ impl Store {
     /// The audit trail, oldest first.
     pub(crate) fn audit(&self) -> Result<Vec<AuditRecord>> {
         let connection = self.connection.lock();
-        let mut statement =
-            connection.prepare_cached("SELECT at, operation, outcome FROM audit ORDER BY id")?;
+        let mut statement = connection
+            .prepare_cached("SELECT at, who, operation, outcome FROM audit ORDER BY id")?;
         let rows = statement.query_map([], |row| {
-            Ok(AuditRecord { at: row.get(0)?, operation: row.get(1)?, outcome: row.get(2)? })
+            Ok(AuditRecord {
+                at: row.get(0)?,
+                who: row.get(1)?,
+                operation: row.get(2)?,
+                outcome: row.get(3)?,
+            })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -557,8 +584,8 @@ impl Change<'_> {
 
     pub(crate) fn audit(&self, operation: &str, outcome: &str) -> Result<()> {
         self.0.execute(
-            "INSERT INTO audit (at, operation, outcome) VALUES (?1, ?2, ?3)",
-            [&now(), operation, outcome],
+            "INSERT INTO audit (at, who, operation, outcome) VALUES (?1, ?2, ?3, ?4)",
+            params![now(), ACTING.with_borrow(Clone::clone), operation, outcome],
         )?;
         Ok(())
     }

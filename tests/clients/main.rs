@@ -13,6 +13,7 @@
 )]
 
 mod client;
+mod ctypes_client;
 mod gnutls;
 mod java;
 mod nss;

@@ -127,7 +127,10 @@ fn the_guards_at_the_door() {
     assert_eq!(curl.ask("/login", &[&form[..], &from].concat()).0, 403);
     assert_eq!(curl.ask("/do/hsm/config/verify", &["--data", "csrf=x"]).0, 303);
     let long = "x".repeat(100_000);
-    assert_eq!(curl.ask("/login", &["--data", &format!("name={long}")]).0, 413);
+    // The server may hang up before all of it has come, which curl calls no answer.
+    let (status, _) = curl.ask("/login", &["--data", &format!("name={long}")]);
+    assert!(status == 413 || status == 0, "{status}");
+    assert_eq!(curl.ask("/login", &[]).0, 200);
     // A session's forms need its token.
     let jar = scratch.path().join("jar");
     let jar = jar.to_str().unwrap();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use fantoccini::error::CmdError;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use luna_tests::{HANG, artefacts};
@@ -24,6 +25,9 @@ const FLAGS: [&str; 9] = [
     "--disable-sync",
     "--window-size=1280,1000",
 ];
+
+/// Between two looks at a page that is not there yet.
+const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) struct Browser {
     client: Client,
@@ -77,10 +81,15 @@ impl Browser {
         self.runtime.block_on(self.client.execute(script, vec![])).unwrap()
     }
 
+    /// The page says this, once it is there.
     #[track_caller]
     pub(crate) fn sees(&self, wanted: &str) {
-        let text = self.text();
-        assert!(text.contains(wanted), "{} does not say {wanted}, but\n{text}", self.path());
+        let until = Instant::now() + HANG;
+        while !self.text().contains(wanted) {
+            let text = self.text();
+            assert!(Instant::now() < until, "{} does not say {wanted}, but\n{text}", self.path());
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// Waits until the page says this, loading it anew now and then.
@@ -94,12 +103,21 @@ impl Browser {
         }
     }
 
+    /// Does it, again and again while the page before is still there.
+    #[track_caller]
+    fn at_last(&self, what: &str, act: impl AsyncFn(&Client) -> Result<(), CmdError>) {
+        let until = Instant::now() + HANG / 4;
+        while let Err(error) = self.runtime.block_on(act(&self.client)) {
+            let text = self.text();
+            assert!(Instant::now() < until, "{what} at {}: {error}\n{text}", self.path());
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     #[track_caller]
     fn click_on(&self, locator: Locator<'_>) {
-        let clicked =
-            self.runtime.block_on(async { self.client.find(locator).await?.click().await });
-        clicked.unwrap_or_else(|error| {
-            panic!("{locator:?} at {}: {error}\n{}", self.path(), self.text())
+        self.at_last(&format!("{locator:?}"), async |client| {
+            client.find(locator).await?.click().await
         });
     }
 
@@ -109,6 +127,13 @@ impl Browser {
         let there = format!(
             "//*[self::a or self::button or self::summary][starts-with(normalize-space(.), '{words}')]"
         );
+        self.click_on(Locator::XPath(&there));
+    }
+
+    /// The same in the page itself, and no word more.
+    #[track_caller]
+    pub(crate) fn click_exactly(&self, words: &str) {
+        let there = format!("//main//*[self::a or self::button][normalize-space(.) = '{words}']");
         self.click_on(Locator::XPath(&there));
     }
 
@@ -129,11 +154,11 @@ impl Browser {
     /// Types into the field whose label has these words.
     #[track_caller]
     pub(crate) fn fill(&self, label: &str, value: &str) {
-        let there = format!("//label[starts-with(normalize-space(.), '{label}')]");
-        let filled = self.runtime.block_on(async {
-            let label = self.client.find(Locator::XPath(&there)).await?;
+        let there = format!("//label[@for][starts-with(normalize-space(.), '{label}')]");
+        self.at_last(label, async |client| {
+            let label = client.find(Locator::XPath(&there)).await?;
             let id = label.attr("for").await?.unwrap_or_default();
-            let field = self.client.find(Locator::Id(&id)).await?;
+            let field = client.find(Locator::Id(&id)).await?;
             if field.tag_name().await? == "select" {
                 field.select_by_label(value).await
             } else {
@@ -141,7 +166,6 @@ impl Browser {
                 field.send_keys(value).await
             }
         });
-        filled.unwrap_or_else(|error| panic!("{label} at {}: {error}", self.path()));
     }
 
     /// Waits for the end of the operation that is shown, and says how it went.
@@ -150,7 +174,8 @@ impl Browser {
         let until = Instant::now() + HANG;
         loop {
             let found = self.runtime.block_on(self.client.find(Locator::Id("continue")));
-            if found.is_ok() || !self.path().starts_with("/jobs/") {
+            // The form may still be there for a moment after its button was pressed.
+            if found.is_ok() && self.path().starts_with("/jobs/") {
                 return self.text();
             }
             assert!(Instant::now() < until, "no end of it:\n{}", self.text());

@@ -150,7 +150,7 @@ fn create_destination(browser: &mut Browser, release: &Release, sshd: &Sshd, key
 /// The file's name.
 fn back_up(browser: &mut Browser, release: &Release, sshd: &Sshd) -> String {
     open(browser, release.backup);
-    browser.click("Backup ");
+    browser.click_exactly("Backup");
     browser.fill("Name", "OKVBACKUP");
     browser.fill("Destination", "BackupServer");
     browser.choose("ONE-TIME");
@@ -195,7 +195,8 @@ fn restore(
     choose_backup(browser, release, file);
     browser.fill("Recovery Passphrase", &vault.passphrase);
     browser.submit("Restore");
-    assert!(browser.outcome().contains("The recovery passphrase is wrong"));
+    let text = browser.outcome();
+    assert!(text.contains("The recovery passphrase is wrong"), "{text}");
     choose_backup(browser, release, file);
     browser.fill("Recovery Passphrase", &old.passphrase);
     browser.submit("Restore");
@@ -211,7 +212,7 @@ fn restore(
 
 fn choose_backup(browser: &mut Browser, release: &Release, file: &str) {
     open(browser, release.backup);
-    browser.click("Restore");
+    browser.click_exactly("Restore");
     browser.fill("Source", "BackupServer");
     browser.submit("Show backups");
     browser.sees(file);

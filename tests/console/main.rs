@@ -13,6 +13,7 @@
 )]
 
 mod api;
+mod backups;
 mod browser;
 mod guide;
 #[path = "../clients/server.rs"]

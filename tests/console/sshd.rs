@@ -19,7 +19,9 @@ pub(crate) struct Sshd {
     /// Where backups go.
     pub(crate) destination: PathBuf,
     directory: TempDir,
-    _server: Server,
+    /// `sshd`, the wrapper, `ssh-keygen`.
+    programs: [PathBuf; 3],
+    server: Option<Server>,
 }
 
 fn wrapper() -> Option<PathBuf> {
@@ -38,18 +40,12 @@ fn wrapper() -> Option<PathBuf> {
 
 impl Sshd {
     pub(crate) fn start() -> Option<Self> {
-        let (daemon, keygen, openssl) =
-            (installed("sshd")?, installed("ssh-keygen")?, installed("openssl")?);
-        let wrapper = wrapper()?;
+        let (keygen, openssl) = (installed("ssh-keygen")?, installed("openssl")?);
+        let (daemon, wrapper) = (installed("sshd")?, wrapper()?);
         let directory = scratch();
         let path = |name: &str| directory.path().join(name);
         let destination = path("destination");
         std::fs::create_dir(&destination).unwrap();
-        let made = Command::new(keygen)
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(path("host"))
-            .status();
-        assert!(made.unwrap().success());
         let hashed = Command::new(openssl).args(["passwd", "-6", PASSWORD]).output().unwrap();
         let hash = String::from_utf8(hashed.stdout).unwrap();
         let own = std::fs::metadata("/proc/self").unwrap();
@@ -61,31 +57,78 @@ impl Sshd {
         );
         std::fs::write(path("passwd"), passwd).unwrap();
         std::fs::write(path("group"), format!("{USER}:x:{gid}:\n")).unwrap();
-        std::fs::write(path("shadow"), format!("{USER}:{}:19000:0:99999:7:::\n", hash.trim()))
-            .unwrap();
+        let shadow = format!("{USER}:{}:19000:0:99999:7:::\n", hash.trim());
+        std::fs::write(path("shadow"), shadow).unwrap();
         std::fs::write(path("authorized"), "").unwrap();
         if uid == 0 {
             std::fs::create_dir_all("/run/sshd").unwrap();
         }
-        let (server, port) = Server::on_free_port(|port| {
-            let configuration = format!(
-                "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
-                 UsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication yes\n\
-                 KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n",
-                path("host").display(),
-                path("authorized").display()
-            );
-            std::fs::write(path("sshd_config"), configuration).unwrap();
-            let mut command = Command::new(&daemon);
-            command.args(["-D", "-e", "-f"]).arg(path("sshd_config"));
-            command.env("LD_PRELOAD", &wrapper);
-            for (variable, file) in [("PASSWD", "passwd"), ("GROUP", "group"), ("SHADOW", "shadow")]
-            {
-                command.env(format!("NSS_WRAPPER_{variable}"), path(file));
+        let mut sshd = Self {
+            port: 0,
+            destination,
+            directory,
+            programs: [daemon, wrapper, keygen],
+            server: None,
+        };
+        sshd.new_host_key();
+        let (server, port) = Server::on_free_port(|port| sshd.command(port, &[]));
+        (sshd.server, sshd.port) = (Some(server), port);
+        Some(sshd)
+    }
+
+    fn new_host_key(&self) {
+        let key = self.directory.path().join("host");
+        for old in ["host", "host.pub"] {
+            let _ = std::fs::remove_file(self.directory.path().join(old));
+        }
+        let [_, _, keygen] = &self.programs;
+        let made =
+            Command::new(keygen).args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(key).status();
+        assert!(made.unwrap().success());
+    }
+
+    /// The server for a port, started by these words before it.
+    fn command(&self, port: u16, before: &[&str]) -> Command {
+        let path = |name: &str| self.directory.path().join(name);
+        let configuration = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\n\
+             UsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication yes\n\
+             KbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n",
+            path("host").display(),
+            path("authorized").display()
+        );
+        std::fs::write(path("sshd_config"), configuration).unwrap();
+        let [daemon, wrapper, _] = &self.programs;
+        let mut command = match before {
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(daemon);
+                command
             }
-            command
-        });
-        Some(Self { port, destination, directory, _server: server })
+            [] => Command::new(daemon),
+        };
+        command.args(["-D", "-e", "-f"]).arg(path("sshd_config"));
+        command.env("LD_PRELOAD", wrapper);
+        for (variable, file) in [("PASSWD", "passwd"), ("GROUP", "group"), ("SHADOW", "shadow")] {
+            command.env(format!("NSS_WRAPPER_{variable}"), path(file));
+        }
+        command
+    }
+
+    /// The machine is gone.
+    pub(crate) fn stop(&mut self) {
+        self.server = None;
+    }
+
+    /// It is there again, on the same port. With `before`, it is that program that starts the server.
+    pub(crate) fn come_back(&mut self, before: &[&str], new_host_key: bool) {
+        self.stop();
+        if new_host_key {
+            self.new_host_key();
+        }
+        let server = Server::start(&mut self.command(self.port, before));
+        server.line("Server listening");
+        self.server = Some(server);
     }
 
     /// Lets a key in.

@@ -57,7 +57,9 @@ impl<'a> Vault<'a> {
         command
             .env("THE_PASSPHRASE", &self.passphrase)
             .env("THE_PASSWORD", &self.password)
-            .env("THE_PIN", luna_tests::CRYPTO_OFFICER);
+            .env("THE_PIN", luna_tests::CRYPTO_OFFICER)
+            .env("BACKUP_PASSWORD", crate::sshd::PASSWORD)
+            .env("WRONG", "something-wrong");
         command
     }
 
@@ -74,6 +76,15 @@ impl<'a> Vault<'a> {
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
         let errors = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "{arguments:?}: {said}{errors}");
+        said
+    }
+
+    /// A command that must be refused; what it says.
+    #[track_caller]
+    pub(crate) fn refuses(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{arguments:?}: {said}");
         said
     }
 

@@ -10,6 +10,10 @@
     reason = "a test"
 )]
 
+mod groups;
+mod guide;
+mod terminal;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -46,7 +50,10 @@ fn typed(instance: &Instance, words: &[&str], lines: &[&str]) -> Run {
 
 /// Numbers that are dealt out by chance, in words. Widths change, so runs of blanks become one.
 fn redacted(instance: &Instance, text: &str) -> String {
-    let mut text = text.replace(env!("CARGO_PKG_VERSION"), "<version>");
+    // Said only where the module does not serve CA_CloneObject; what it then does is tested with the groups.
+    let uncompared =
+        "        The cloning domain was not compared: this library clones no objects.\n\n";
+    let mut text = text.replace(env!("CARGO_PKG_VERSION"), "<version>").replace(uncompared, "");
     for (number, partition) in instance.partitions.iter().enumerate() {
         let group = format!("1{}", partition.serial);
         text = text.replace(&group, &format!("<group of {number}>"));
@@ -61,8 +68,8 @@ fn redacted(instance: &Instance, text: &str) -> String {
 }
 
 #[track_caller]
-fn compare(instance: &Instance, transcript: &str, run: &Run) {
-    let found = redacted(instance, &run.out);
+fn compare(instance: &Instance, transcript: &str, out: &str) {
+    let found = redacted(instance, out);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lunacm").join(transcript);
     if std::env::var("LUNACM_ACCEPT").is_ok_and(|value| value == "1") {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -96,7 +103,7 @@ fn a_group_and_its_members_are_shown() {
         ],
     );
     assert_eq!((run.code, run.errors.as_str()), (Some(0), ""), "{}", run.out);
-    compare(&instance, "group.txt", &run);
+    compare(&instance, "group.txt", &run.out);
 }
 
 #[test]
@@ -124,7 +131,7 @@ fn a_partition_is_initialised_and_its_roles_are_made() {
     for secret in ["first-password", "second-password", "partition-so", "cloning-domain"] {
         assert!(!run.out.contains(secret), "{secret} is shown");
     }
-    compare(&instance, "initialise.txt", &run);
+    compare(&instance, "initialise.txt", &run.out);
 }
 
 #[test]

@@ -22,7 +22,8 @@ const RUN_BY_THE_GATE: [&str; 3] =
     ["cargo build --release", "cargo run --release", "cargo test --workspace"];
 
 /// Programs of other people that the commands use.
-const CLIENTS: [&str; 8] = [
+const CLIENTS: [&str; 9] = [
+    "curl",
     "pkcs11-tool",
     "python3",
     "p11tool",
@@ -100,6 +101,10 @@ fn the_session_runs_from_top_to_bottom() {
         (artefacts::program("luna-emulator"), "luna-emulator"),
         (artefacts::program("lunacm"), "lunacm"),
         (artefacts::program("luna-harness"), "luna-harness"),
+        (artefacts::program("okv-sim"), "okv-sim"),
+        (artefacts::program("vtl"), "vtl"),
+        (artefacts::program("cmu"), "cmu"),
+        (artefacts::program("configurator"), "configurator"),
         (artefacts::module(), "libCryptoki2_64.so"),
         (artefacts::spy(), "libluna_spy.so"),
     ] {
@@ -112,12 +117,16 @@ fn the_session_runs_from_top_to_bottom() {
     path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
     let home = scratch.path().join("work");
     std::fs::create_dir(&home).unwrap();
+    // Whatever fails on the way, the key vault's server ends.
+    let script = format!("trap 'okv-sim --data vault stop >/dev/null 2>&1 || true' EXIT\n{script}");
     let done = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
         .current_dir(&home)
         .env("PATH", std::env::join_paths(path).unwrap())
         .env_remove("ChrystokiConfigurationPath")
         .env_remove("LUNA_CO_PASSWORD")
+        // Another server of the machine may have the usual port.
+        .env("OKV_SIM_LISTEN", "127.0.0.1:0")
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&done.stderr);

@@ -27,6 +27,8 @@ impl Down {
             state,
             self.directory.join("lib"),
             self.directory.join("bin"),
+            self.directory.join("cert"),
+            self.directory.join("data"),
             self.directory.join(chrystoki_conf::FILE_NAME),
         ] {
             if path.is_dir() {

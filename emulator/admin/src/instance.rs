@@ -7,6 +7,7 @@ use chrystoki_conf::Conf;
 use emulator::hsm::store::{Durability, SqliteStore, Store};
 use emulator::luna::ClientConfig;
 use emulator::luna::config::PartitionEntry;
+use emulator::profile::Profile;
 
 /// A client directory, its configuration read.
 pub(crate) struct Instance {
@@ -76,6 +77,15 @@ impl Instance {
             format!("HSM {} has no partition {}", partition.hsm, partition.serial)
         })?;
         Ok((record.label, store.count(&partition.serial)?.objects))
+    }
+
+    /// The name of the profile that a partition's HSM was made with.
+    ///
+    /// # Errors
+    /// The store's; a profile that this release cannot read.
+    pub(crate) fn profile_of(&self, partition: &PartitionEntry) -> Result<String> {
+        let recorded = self.store(partition)?.hsm()?.profile;
+        Ok(Profile::of_record(&recorded)?.name)
     }
 
     /// Writes the configuration, whole or not at all.

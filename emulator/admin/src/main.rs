@@ -3,10 +3,16 @@
 //! Arguments become a typed request, then run. Exit codes: 0 done, 1 the operation was refused,
 //! 2 misuse or broken set-up. To add a verb: a variant of [`Verb`] and a file that carries it out.
 
+mod appliance;
+mod client_cert;
 mod down;
 mod fault;
 mod instance;
 mod member;
+mod moved;
+mod network;
+mod profile;
+mod serve;
 mod snapshot;
 mod status;
 mod up;
@@ -37,6 +43,14 @@ enum Verb {
     Status(Directory),
     /// Cut a member off, or let it back; running applications notice with their next call.
     Member(member::Member),
+    /// Show, check and compare profiles: what a firmware and its client do, and how we know.
+    Profile(profile::Verbs),
+    /// Serve the partitions of one HSM on the network, as a Luna Network HSM does, until told to stop.
+    Serve(serve::Serve),
+    /// Administer an appliance, whether it runs or not: partitions, clients, its log.
+    Appliance(appliance::Administer),
+    /// Make the certificate by which appliances know a client, as `vtl createCert` does.
+    ClientCert(client_cert::ClientCert),
     /// Plan what goes wrong, while applications run: refusals, delays, lost answers, cuts, full disks.
     Fault(fault::Fault),
     /// Keep the HSMs of a client directory as they are, while applications run.
@@ -60,6 +74,10 @@ fn main() -> ExitCode {
         Verb::Down(down) => down.run(arguments.json),
         Verb::Status(status) => status::run(&status.directory, arguments.json),
         Verb::Member(member) => member.run(arguments.json),
+        Verb::Profile(verbs) => verbs.run(arguments.json),
+        Verb::Serve(serve) => serve.run(arguments.json),
+        Verb::Appliance(appliance) => appliance.run(arguments.json),
+        Verb::ClientCert(certificate) => certificate.run(arguments.json),
         Verb::Fault(fault) => fault.run(arguments.json),
         Verb::Snapshot(snapshot) => snapshot.run(arguments.json),
         Verb::Restore(restore) => restore.run(arguments.json),

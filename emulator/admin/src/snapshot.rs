@@ -125,7 +125,9 @@ fn bring_back(snapshot: &Path, kept: &Instance, names: &[String], directory: &Pa
     }
     let mut conf = Conf::parse(&kept.conf.to_text(), directory.join(FILE_NAME))?;
     // Where things lie is this directory's; `up` fills in what is missing.
-    for (section, key) in [("Chrystoki2", "LibUNIX64"), ("Misc", "ToolsDir")] {
+    for (section, key) in
+        [("Chrystoki2", "LibUNIX64"), ("Misc", "ToolsDir"), ("Misc", "PartitionPolicyTemplatePath")]
+    {
         conf.remove(section, key);
     }
     conf.set("Emulator", "StateDirectory", &state.display().to_string())?;

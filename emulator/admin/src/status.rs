@@ -18,6 +18,8 @@ struct Row {
     serial: String,
     hsm: String,
     label: String,
+    /// What its HSM behaves like.
+    profile: String,
     state: String,
     objects: Option<u64>,
     /// Why the HSM cannot be used.
@@ -45,6 +47,7 @@ pub(crate) fn run(directory: &Path, as_json: bool) -> Result<()> {
             serial: entry.serial.clone(),
             hsm: entry.hsm.clone(),
             label,
+            profile: instance.profile_of(entry).unwrap_or_default(),
             state: if problem.is_some() { "unusable".into() } else { state.into() },
             objects,
             problem,
@@ -63,10 +66,10 @@ pub(crate) fn run(directory: &Path, as_json: bool) -> Result<()> {
         );
     } else {
         let mut table = Table::new();
-        table.set_header(["SERIAL", "HSM", "LABEL", "STATE", "OBJECTS"]);
+        table.set_header(["SERIAL", "HSM", "LABEL", "PROFILE", "STATE", "OBJECTS"]);
         for row in &rows {
             let objects = row.objects.map_or("-".into(), |count| count.to_string());
-            table.add_row([&row.serial, &row.hsm, &row.label, &row.state, &objects]);
+            table.add_row([&row.serial, &row.hsm, &row.label, &row.profile, &row.state, &objects]);
         }
         anstream::println!("{table}");
         for group in &config.groups {

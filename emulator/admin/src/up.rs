@@ -16,25 +16,28 @@ use serde_json::json;
 
 use crate::Refused;
 use crate::instance::Instance;
+use crate::network;
 
 /// Options of `up`.
 #[derive(Args)]
 pub(crate) struct Up {
     /// The client directory: Chrystoki.conf, lib, bin and state appear in it.
     directory: PathBuf,
-    /// Firmware and client version to behave like.
-    #[arg(long, default_value = profile::DEFAULT)]
+    /// Firmware and client version to behave like: a built-in profile (`profile list`), or a file, which
+    /// the HSMs keep a copy of.
+    #[arg(long, value_name = "NAME|FILE", default_value = profile::DEFAULT)]
     profile: String,
-    /// FIPS mode (HSM policy 12 off).
-    #[arg(long, value_name = "on|off", default_value = "off")]
-    fips: Switch,
+    /// FIPS mode (HSM policy 12 off); without it, as the profile has it.
+    #[arg(long, value_name = "on|off")]
+    fips: Option<Switch>,
     /// A partition to make, each on an HSM of its own; repeatable. `par1` without any.
     #[arg(long, value_name = "LABEL")]
     partition: Vec<String>,
     /// A partition policy to set before the roles are made; repeatable.
     #[arg(long, value_name = "N=VALUE", value_parser = policy)]
     policy: Vec<(u32, u64)>,
-    /// An HA group of partitions, made where they are not there yet; repeatable.
+    /// An HA group of partitions, made where they are not there yet; repeatable. A serial number
+    /// names a partition of an appliance.
     #[arg(long, value_name = "GROUP=LABEL,LABEL", value_parser = group)]
     ha: Vec<Group>,
     /// List HA groups only (HAOnly).
@@ -60,13 +63,23 @@ pub(crate) struct Up {
     /// Leave the partitions uninitialised, for `partition init`.
     #[arg(long)]
     empty: bool,
+    /// An appliance to reach (`luna-emulator serve`); repeatable. Its administrator has to register
+    /// the client's certificate.
+    #[arg(long, value_name = "HOST:PORT", requires = "server_cert", value_parser = network::server)]
+    server: Vec<network::Server>,
+    /// The certificate of an appliance (PEM), one for each --server.
+    #[arg(long, value_name = "FILE", requires = "server")]
+    server_cert: Vec<PathBuf>,
+    /// What the client is called in its certificate, which is made unless it is there.
+    #[arg(long, value_name = "NAME", default_value = network::CLIENT)]
+    client_name: String,
     /// The module to install; the one beside this program without it.
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Switch {
+pub(crate) enum Switch {
     On,
     Off,
 }
@@ -77,7 +90,7 @@ struct Group {
     members: Vec<String>,
 }
 
-fn policy(text: &str) -> Result<(u32, u64), String> {
+pub(crate) fn policy(text: &str) -> Result<(u32, u64), String> {
     let (id, value) = text.split_once('=').ok_or("N=VALUE is wanted, as in 22=1")?;
     let wrong = |what: &str| format!("`{what}` is not a number");
     Ok((id.parse().map_err(|_| wrong(id))?, value.parse().map_err(|_| wrong(value))?))
@@ -113,8 +126,8 @@ impl Up {
     /// # Errors
     /// What is wrong, and where; nothing that was there is changed then.
     pub(crate) fn run(&self, json: bool) -> Result<()> {
-        self.check()?;
-        let profile = Arc::new(Profile::built_in(&self.profile)?);
+        let profile = Arc::new(crate::profile::read(&self.profile)?);
+        self.check(&profile)?;
         let known: Vec<u32> = profile.partition_policies.iter().map(|row| row.id).collect();
         if let Some((id, _)) = self.policy.iter().find(|(id, _)| !known.contains(id)) {
             bail!(Refused(format!("profile {} shows no partition policy {id}", profile.name)));
@@ -128,14 +141,19 @@ impl Up {
         } else {
             Instance::fresh(&directory)
         };
-        self.install(&mut instance)?;
+        crate::moved::follow(&mut instance.conf, &directory)?;
+        Self::install(self.module.as_deref(), &mut instance)?;
+        for (server, certificate) in self.server.iter().zip(&self.server_cert) {
+            network::join(&mut instance, server, certificate, &self.client_name)?;
+        }
         let mut present = Vec::new();
         for entry in instance.config()?.partitions {
             // One whose HSM is damaged stays in the list, and keeps its slot.
             let label = instance.look_at(&entry).map(|(label, _)| label).unwrap_or_default();
             present.push(Present { serial: entry.serial, label });
         }
-        for label in self.missing(&present) {
+        let alone = instance.config()?.network.is_none();
+        for label in self.missing(&present, alone) {
             let serial = self.manufacture(&mut instance, &profile, &label)?;
             present.push(Present { serial, label });
         }
@@ -144,7 +162,7 @@ impl Up {
         self.report(&instance, json)
     }
 
-    fn check(&self) -> Result<()> {
+    fn check(&self, profile: &Profile) -> Result<()> {
         for label in self.partition.iter().chain(self.ha.iter().flat_map(|group| &group.members)) {
             if label.is_empty() || label.len() > 32 {
                 bail!(Refused(format!("`{label}`: a label has 1 to 32 bytes")));
@@ -155,11 +173,10 @@ impl Up {
             ("Partition SO", &self.po_password),
             ("Crypto User", &self.cu_password),
         ] {
-            let shortest = self
-                .policy
-                .iter()
-                .find(|(id, _)| *id == 25)
-                .map_or(7, |(_, value)| 255_u64.saturating_sub(*value));
+            let asked = self.policy.iter().find(|(id, _)| *id == 25).map(|(_, value)| *value);
+            let own = profile.partition_policies.iter().find(|row| row.id == 25);
+            let inverted = asked.or(own.map(|row| row.policy)).unwrap_or(248);
+            let shortest = 255_u64.saturating_sub(inverted);
             let len = password.len() as u64;
             if !self.empty && !(shortest..=255).contains(&len) {
                 bail!(Refused(format!(
@@ -168,14 +185,18 @@ impl Up {
                 )));
             }
         }
+        if self.server.len() != self.server_cert.len() {
+            bail!(Refused("each --server wants its --server-cert".into()));
+        }
         if self.ha_only && self.ha.is_empty() {
             bail!(Refused("--ha-only without --ha leaves an application no slot at all".into()));
         }
         Ok(())
     }
 
-    /// Labels that were asked for and are not there, as often as they are lacking.
-    fn missing(&self, present: &[Present]) -> Vec<String> {
+    /// Labels that were asked for and are not there, as often as they are lacking; one where nothing
+    /// was asked for and the client stands `alone`, with no appliance to reach.
+    fn missing(&self, present: &[Present], alone: bool) -> Vec<String> {
         let mut wanted: Vec<String> = self.partition.clone();
         for group in &self.ha {
             for label in &group.members {
@@ -185,7 +206,8 @@ impl Up {
                 }
             }
         }
-        if wanted.is_empty() && present.is_empty() {
+        wanted.retain(|label| !is_serial(label));
+        if wanted.is_empty() && present.is_empty() && alone {
             wanted.push("par1".into());
         }
         let mut there: Vec<&str> = present.iter().map(|it| it.label.as_str()).collect();
@@ -220,7 +242,11 @@ impl Up {
         let plan = Blueprint {
             serial: hsm.clone(),
             profile: Arc::clone(profile),
-            policies: if self.fips == Switch::On { vec![(12, 0)] } else { Vec::new() },
+            policies: self
+                .fips
+                .map(|fips| (12, u64::from(fips == Switch::Off)))
+                .into_iter()
+                .collect(),
             created: seconds_now(),
             partitions: vec![PartitionBlueprint {
                 serial: serial.clone(),
@@ -251,6 +277,10 @@ impl Up {
             let mut free: Vec<&Present> = present.iter().collect();
             let mut serials = Vec::new();
             for label in &group.members {
+                if is_serial(label) {
+                    serials.push(label.clone());
+                    continue;
+                }
                 let at = free
                     .iter()
                     .position(|it| it.label == *label)
@@ -274,14 +304,14 @@ impl Up {
     }
 
     /// Library, tools and the sections every client has.
-    fn install(&self, instance: &mut Instance) -> Result<()> {
+    pub(crate) fn install(module: Option<&Path>, instance: &mut Instance) -> Result<()> {
         let directory = instance.directory.clone();
         let library = directory.join("lib").join(LIBRARY);
         std::fs::create_dir_all(directory.join("lib"))?;
         std::fs::create_dir_all(directory.join("bin"))?;
         emulator::env::disk::create_private_directory(&directory.join("state"))?;
-        let module = match &self.module {
-            Some(module) => module.clone(),
+        let module = match module {
+            Some(module) => module.to_owned(),
             None => beside_this_program(LIBRARY).with_context(|| {
                 format!("{LIBRARY} is not beside this program: `cargo build --release`, or --module FILE")
             })?,
@@ -291,7 +321,11 @@ impl Up {
         if !alias.exists() {
             std::os::unix::fs::symlink(LIBRARY, &alias)?;
         }
-        for tool in ["lunacm", "luna-emulator"] {
+        // The vendor's client has these beside bin and lib; certificates are put there by vtl.
+        for part in ["cert/client", "cert/server", "data/partition_policy_templates"] {
+            std::fs::create_dir_all(directory.join(part))?;
+        }
+        for tool in TOOLS {
             if let Some(found) = beside_this_program(tool) {
                 copy(&found, &directory.join("bin").join(tool))?;
             }
@@ -301,7 +335,14 @@ impl Up {
             ("Chrystoki2", "LibUNIX64", path(&library)),
             ("Misc", "ToolsDir", path(&directory.join("bin"))),
             ("Misc", "RSAKeyGenMechRemap", "1".into()),
+            (
+                "Misc",
+                "PartitionPolicyTemplatePath",
+                path(&directory.join("data/partition_policy_templates")),
+            ),
             ("Emulator", "StateDirectory", path(&directory.join("state"))),
+            // A CI job is nobody's member of hsmusers.
+            ("Emulator", "CheckAccess", "0".into()),
         ] {
             if instance.conf.value(section, key).is_none() {
                 instance.conf.set(section, key, &value)?;
@@ -344,7 +385,15 @@ impl Up {
     }
 }
 
+/// Whether a member of a group is named by a serial number: 13 digits, as here and on a Luna.
+fn is_serial(member: &str) -> bool {
+    member.len() == 13 && member.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 const LIBRARY: &str = "libCryptoki2_64.so";
+
+/// Programs of the client's `bin`, copied where they lie beside this one.
+const TOOLS: [&str; 5] = ["lunacm", "vtl", "cmu", "configurator", "luna-emulator"];
 
 /// A file of the build: beside this program, or among cargo's dependencies.
 fn beside_this_program(name: &str) -> Option<PathBuf> {
@@ -376,12 +425,12 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
-fn number(below: u64) -> Result<u64> {
+pub(crate) fn number(below: u64) -> Result<u64> {
     let bytes = random::bytes(8)?;
     let bytes: [u8; 8] = bytes.as_slice().try_into()?;
     Ok(u64::from_le_bytes(bytes) % below)
 }
 
-fn seconds_now() -> u64 {
+pub(crate) fn seconds_now() -> u64 {
     SystemClock::new().wall().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
 }

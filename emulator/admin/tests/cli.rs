@@ -360,3 +360,20 @@ fn misuse_is_two_and_help_is_not_misuse() {
     assert_eq!(down.unwrap().status.code(), Some(2));
     assert_eq!(place.status()["partitions"][0]["label"], "par1");
 }
+
+#[test]
+fn a_directory_may_be_moved_or_mounted_elsewhere() {
+    let place = Place::new();
+    let before = place.up_json(&["--ha", "LUNAHA=one,two"]);
+    for part in ["bin", "lib", "cert/client", "cert/server", "data/partition_policy_templates"] {
+        assert!(place.client.join(part).is_dir(), "{part}");
+    }
+    let elsewhere = Place::new();
+    std::fs::create_dir_all(elsewhere.client.parent().unwrap()).unwrap();
+    std::fs::rename(&place.client, &elsewhere.client).unwrap();
+    let after = elsewhere.up_json(&[]);
+    assert_eq!(after["partitions"], before["partitions"]);
+    let configuration = elsewhere.configuration();
+    assert!(!configuration.contains(place.path()), "{configuration}");
+    assert_eq!(elsewhere.status()["partitions"][1]["state"], "up");
+}

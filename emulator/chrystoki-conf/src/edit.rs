@@ -7,6 +7,21 @@ use crate::{Block, Conf, Error, parse, same};
 /// Indentation of a key when the file shows none, as the vendor's samples have it.
 const INDENTATION: &str = "   ";
 
+/// Whether a value has to stand between quotation marks.
+fn needs_quotes(value: &str) -> bool {
+    value.contains([';', '{', '}']) || value.trim() != value || value.starts_with('"')
+}
+
+fn can_be_written(value: &str) -> bool {
+    let one_line = !value.contains(['\t', '\n', '\r']);
+    one_line && !(needs_quotes(value) && value.contains('"'))
+}
+
+/// A value as it stands in the file.
+fn written(value: &str) -> String {
+    if needs_quotes(value) { format!("\"{value}\"") } else { value.to_owned() }
+}
+
 impl Conf {
     /// Gives a key a value: in place when it is there, else at the end of its section, else in a new section
     /// at the end of the file. Of a key that is there twice, the one that counts is changed.
@@ -16,13 +31,17 @@ impl Conf {
     /// The name or the value cannot stand in such a file; nothing is changed then.
     pub fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), Error> {
         self.check(section, key, value)?;
+        if self.value(section, key) == Some(value) {
+            return Ok(());
+        }
+        let value = &written(value);
         let counting = self.blocks_of(section).rev().find_map(|block| {
             block
                 .pairs
                 .iter()
                 .rev()
                 .find(|pair| same(&pair.key, key))
-                .map(|pair| pair.value.clone())
+                .map(|pair| pair.written.clone())
         });
         let last = self.blocks_of(section).next_back();
         let (place, text) = match (counting, last) {
@@ -72,8 +91,11 @@ impl Conf {
             (format!("the name `{section}`"), "a section name of one line without = ; { }")
         } else if !name(key) {
             (format!("the name `{key}`"), "a key of one line without = ; { }")
-        } else if !sound(value, &[]) || value.trim() != value {
-            (format!("the value `{value}`"), "a value of one line without ; { }")
+        } else if !can_be_written(value) {
+            (
+                format!("the value `{value}`"),
+                "a value of one line, without a quotation mark where it has ; { } or begins with one",
+            )
         } else {
             return Ok(());
         };

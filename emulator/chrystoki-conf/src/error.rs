@@ -26,6 +26,11 @@ impl Error {
         Self(Box::new(Fault { file: file.to_owned(), what, ..Fault::default() }))
     }
 
+    pub(crate) fn unwritable(file: &Path, error: &std::io::Error) -> Self {
+        let what = format!("cannot be written: {error}");
+        Self(Box::new(Fault { file: file.to_owned(), what, ..Fault::default() }))
+    }
+
     pub(crate) fn new(file: &Path, what: impl Into<String>, expected: impl Into<String>) -> Self {
         let (what, expected) = (what.into(), Some(expected.into()));
         Self(Box::new(Fault { file: file.to_owned(), what, expected, ..Fault::default() }))

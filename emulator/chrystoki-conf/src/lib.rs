@@ -17,11 +17,15 @@
 //! at `;` (Observed in the files that the vendor's and others' tools write). `//` begins a comment, a TAB is
 //! refused wherever it stands (Documented, *Configuration File Summary*). Where no source says anything:
 //! sections of the same name are one, the last value of a key counts, `#` begins a comment where a name could
-//! stand, a `;` too many is overlooked, a value may not run over the end of its line (Assumed).
+//! stand, a `;` too many is overlooked, a value may not run over the end of its line, and one that stands whole
+//! between quotation marks is what is between them, `;` and braces included (Assumed).
 
 mod edit;
 mod error;
+mod ha;
 mod parse;
+mod save;
+mod servers;
 mod typed;
 
 use std::ffi::OsString;
@@ -29,6 +33,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub use self::error::Error;
+pub use self::ha::HaGroup;
+pub use self::save::edit;
+pub use self::servers::{LunaServer, NTLS_PORT};
 
 /// Name of the file in its directory.
 pub const FILE_NAME: &str = "Chrystoki.conf";
@@ -65,8 +72,10 @@ struct Pair {
     key: String,
     /// From the first byte of the key to past the `;`.
     span: Range<usize>,
-    /// The value without the blanks around it.
+    /// The value without the blanks and the quotation marks around it.
     value: Range<usize>,
+    /// The value with its quotation marks.
+    written: Range<usize>,
     line: usize,
 }
 
@@ -173,6 +182,34 @@ impl Conf {
     /// The value of a key, or `None` when it is not there. It may be empty.
     pub fn value(&self, section: &str, key: &str) -> Option<&str> {
         self.section(section)?.value(key)
+    }
+
+    /// Takes numbered keys (`Name00`, `Name01`, …) out: those of each later number move to the one before it, in
+    /// place, and the last number's go.
+    /// `later` are the numbers in use behind it.
+    fn close_gap(
+        &mut self,
+        section: &str,
+        number: usize,
+        later: &[usize],
+        keys: &[&dyn Fn(usize) -> String],
+    ) -> Result<(), Error> {
+        let mut free = number;
+        for next in later {
+            for key in keys {
+                match self.value(section, &key(*next)).map(str::to_owned) {
+                    Some(value) => self.set(section, &key(free), &value)?,
+                    None => {
+                        self.remove(section, &key(free));
+                    }
+                }
+            }
+            free = *next;
+        }
+        for key in keys {
+            self.remove(section, &key(free));
+        }
+        Ok(())
     }
 
     fn entry_of<'a>(&'a self, pair: &'a Pair) -> Entry<'a> {

@@ -142,7 +142,13 @@ impl<'a> Cursor<'a> {
         while let Some(b' ') = self.peek() {
             self.advance();
         }
-        let value = self.word(&[';', '{', '}', '\n']);
+        let (written, value) = match self.quoted() {
+            Some((written, value)) => (written, value),
+            None => {
+                let word = self.word(&[';', '{', '}', '\n']);
+                (word.clone(), word)
+            }
+        };
         match self.peek() {
             Some(b';') => self.advance(),
             Some(b'{') => {
@@ -154,6 +160,20 @@ impl<'a> Cursor<'a> {
                 return Err(self.error(what, "`;` on the same line").in_key(key));
             }
         }
-        Ok(Pair { key: key.to_owned(), span: named.start..self.at, value, line })
+        Ok(Pair { key: key.to_owned(), span: named.start..self.at, value, written, line })
+    }
+
+    /// A value between quotation marks with nothing but blanks before its `;`: with them, and without.
+    /// None where the value is of another form, of which a quotation mark may be a part.
+    fn quoted(&mut self) -> Option<(Range<usize>, Range<usize>)> {
+        let inside = self.rest().strip_prefix('"')?;
+        let len = inside.find(['"', '\n']).filter(|end| inside.get(*end..=*end) == Some("\""))?;
+        let behind = inside.get(len + 1..)?.trim_start_matches(' ');
+        if !behind.starts_with(';') {
+            return None;
+        }
+        let start = self.at;
+        self.at = self.text.len() - behind.len();
+        Some((start..start + len + 2, start + 1..start + 1 + len))
     }
 }

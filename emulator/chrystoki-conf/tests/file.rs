@@ -88,6 +88,19 @@ fn a_wrong_value_is_told_with_its_place() {
     );
 }
 
+#[test]
+fn a_value_may_stand_between_quotation_marks() {
+    let text = "A = {\n B = \"/opt/a {b}; c//d\" ;\n C = \"half;\n D = \"a\" b;\n E = \"\";\n}\n";
+    let mut conf = Conf::parse(text, "C").unwrap();
+    for (key, value) in [("B", "/opt/a {b}; c//d"), ("C", "\"half"), ("D", "\"a\" b"), ("E", "")] {
+        assert_eq!(conf.value("A", key), Some(value), "{key}");
+    }
+    conf.set("A", "B", "/opt").unwrap();
+    conf.set("A", "E", "x;y").unwrap();
+    let expected = "A = {\n B = /opt ;\n C = \"half;\n D = \"a\" b;\n E = \"x;y\";\n}\n";
+    assert_eq!(conf.to_text(), expected);
+}
+
 fn complaint(text: &str) -> String {
     Conf::parse(text, "C").unwrap_err().to_string()
 }
@@ -164,9 +177,9 @@ fn what_is_removed_takes_its_line_along_and_no_other() {
 fn what_cannot_stand_in_the_file_is_not_put_there() {
     let mut conf = sample();
     for (section, key, value) in [
-        ("Misc", "A", "1; B = 2"),
+        ("Misc", "A", "\"1; B = 2"),
         ("Misc", "A", "two\nlines"),
-        ("Misc", "A", "}"),
+        ("Misc", "A", "\"quoted\""),
         ("Misc", "A = B", "1"),
         ("Misc", "", "1"),
         ("", "A", "1"),

@@ -9,8 +9,9 @@ fn name() -> impl Strategy<Value = String> {
     "[A-Za-z][A-Za-z0-9]{0,8}( [A-Z][a-z]{0,4})?"
 }
 
+/// A quotation mark at the beginning would be the file's, not the value's.
 fn value() -> impl Strategy<Value = String> {
-    "[!-:<-z|~ä€]{0,12}"
+    "([!#-:<-z|~ä€][!-:<-z|~ä€]{0,11})?"
 }
 
 fn between() -> impl Strategy<Value = String> {
@@ -87,6 +88,22 @@ proptest! {
         prop_assert_eq!(conf.to_text(), text.clone());
         prop_assert_eq!(&Conf::parse(&conf.to_text(), "any").unwrap(), &conf);
         agrees(&conf, &sections)?;
+    }
+
+    #[test]
+    fn whatever_can_be_set_is_read(key in name(), value in "[ -~ä]{0,12}", again in "[ -~ä]{0,12}") {
+        let mut conf = Conf::parse("A = {\n}\n", "any").unwrap();
+        for value in [value, again] {
+            let before = conf.to_text();
+            match conf.set("A", &key, &value) {
+                Ok(()) => prop_assert_eq!(conf.value("A", &key), Some(value.as_str())),
+                Err(_) => {
+                    prop_assert!(value.contains('"'), "{:?}", value);
+                    prop_assert_eq!(conf.to_text(), before);
+                }
+            }
+            prop_assert_eq!(&Conf::parse(&conf.to_text(), "any").unwrap(), &conf);
+        }
     }
 
     #[test]

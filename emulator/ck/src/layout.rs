@@ -257,6 +257,122 @@ pub struct CK_HASH_SIGN_ADDITIONAL_CONTEXT {
     pub hash: CK_ULONG,
 }
 
+/// An application's identity of 16 bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(non_camel_case_types, non_snake_case, reason = "the header's spelling")]
+pub struct CK_APPLICATION_ID {
+    /// Its bytes.
+    pub id: [CK_BYTE; 16],
+}
+
+/// One object of `CA_MigrateKeys`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(non_camel_case_types, non_snake_case, reason = "the header's spelling")]
+pub struct CK_OBJECT_MIGRATION_DATA {
+    /// 0: a Cryptoki object.
+    pub objectType: CK_ULONG,
+    /// Its handle where it is.
+    pub sourceHandle: CK_ULONG,
+    /// Its handle where it went.
+    pub targetHandle: CK_ULONG,
+    /// What became of it.
+    pub rv: CK_ULONG,
+}
+
+/// The parameter of `CKM_CPV4_EXTRACT`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_camel_case_types, non_snake_case, reason = "the header's spelling")]
+#[allow(missing_docs, reason = "the names say what is in them")]
+pub struct CK_CPV4_EXTRACT_PARAMS {
+    pub inputLength: CK_ULONG,
+    pub input: *mut CK_BYTE,
+    pub sessionOuidLen: CK_ULONG,
+    pub sessionOuid: *mut CK_BYTE,
+    pub extractionFlags: CK_ULONG,
+    pub numberOfObjects: CK_ULONG,
+    pub objectType: *mut CK_ULONG,
+    pub objectHandle: *mut CK_ULONG,
+    pub result: *mut CK_ULONG,
+    pub keyBlobLen: *mut CK_ULONG,
+    pub keyBlob: *mut *mut CK_BYTE,
+}
+
+/// The parameter of `CKM_CPV4_INSERT`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_camel_case_types, non_snake_case, reason = "the header's spelling")]
+#[allow(missing_docs, reason = "the names say what is in them")]
+pub struct CK_CPV4_INSERT_PARAMS {
+    pub inputLength: CK_ULONG,
+    pub input: *mut CK_BYTE,
+    pub sessionOuidLen: CK_ULONG,
+    pub sessionOuid: *mut CK_BYTE,
+    pub insertionFlags: CK_ULONG,
+    pub numberOfObjects: CK_ULONG,
+    pub objectType: *mut CK_ULONG,
+    pub storageType: *mut CK_ULONG,
+    pub keyBlobLen: *mut CK_ULONG,
+    pub keyBlob: *mut *mut CK_BYTE,
+    pub result: *mut CK_ULONG,
+    pub objectHandle: *mut CK_ULONG,
+}
+
+/// The parameter of `CKM_AES_CBC_PAD_EXTRACT`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_camel_case_types, non_snake_case, reason = "the header's spelling")]
+#[allow(missing_docs, reason = "the names say what is in them")]
+pub struct CK_AES_CBC_PAD_EXTRACT_PARAMS {
+    pub ulType: CK_ULONG,
+    pub ulHandle: CK_ULONG,
+    pub ulDeleteAfterExtract: CK_ULONG,
+    pub pBuffer: *mut CK_BYTE,
+    pub pulBufferLen: *mut CK_ULONG,
+    pub ulStorage: CK_ULONG,
+    pub pedId: CK_ULONG,
+    pub pbFileName: *mut CK_BYTE,
+    pub ctxID: CK_ULONG,
+}
+
+/// The parameter of `CKM_AES_CBC_PAD_INSERT`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_camel_case_types, non_snake_case, reason = "the header's spelling")]
+#[allow(missing_docs, reason = "the names say what is in them")]
+pub struct CK_AES_CBC_PAD_INSERT_PARAMS {
+    pub ulStorageType: CK_ULONG,
+    pub ulContainerState: CK_ULONG,
+    pub pBuffer: *mut CK_BYTE,
+    pub ulBufferLen: CK_ULONG,
+    pub pulType: *mut CK_ULONG,
+    pub pulHandle: *mut CK_ULONG,
+    pub ulStorage: CK_ULONG,
+    pub pedId: CK_ULONG,
+    pub pbFileName: *mut CK_BYTE,
+    pub ctxID: CK_ULONG,
+    pub ulContainerNumber: CK_ULONG,
+}
+
+/// What `CA_GetMofNStatus` fills.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(non_camel_case_types, non_snake_case, reason = "the header's spelling")]
+pub struct CA_MOFN_STATUS {
+    /// Which secret.
+    pub ulID: CK_ULONG,
+    /// How many parts are wanted.
+    pub ulM: CK_ULONG,
+    /// How many there are.
+    pub ulN: CK_ULONG,
+    /// Bytes of it.
+    pub ulSecretSize: CK_ULONG,
+    /// `LUNA_FLAG_M_OF_N_` bits.
+    pub ulFlag: CK_ULONG,
+}
+
 /// Signatures may differ from each other, and do.
 pub const CKH_HEDGE_PREFERRED: CK_ULONG = 0;
 /// Signatures differ from each other.
@@ -280,6 +396,13 @@ pub const CKP_ML_KEM_1024: CK_ULONG = 3;
 const _: () = assert!(size_of::<CK_SIGN_ADDITIONAL_CONTEXT>() == 24);
 const _: () = assert!(size_of::<CK_HASH_SIGN_ADDITIONAL_CONTEXT>() == 32);
 const _: () = assert!(size_of::<CK_DES_CTR_PARAMS>() == 16);
+const _: () = assert!(size_of::<CK_APPLICATION_ID>() == 16);
+const _: () = assert!(size_of::<CK_OBJECT_MIGRATION_DATA>() == 32);
+const _: () = assert!(size_of::<CK_CPV4_EXTRACT_PARAMS>() == 88);
+const _: () = assert!(size_of::<CK_CPV4_INSERT_PARAMS>() == 96);
+const _: () = assert!(size_of::<CK_AES_CBC_PAD_EXTRACT_PARAMS>() == 72);
+const _: () = assert!(size_of::<CK_AES_CBC_PAD_INSERT_PARAMS>() == 88);
+const _: () = assert!(size_of::<CA_MOFN_STATUS>() == 40);
 const _: () = assert!(size_of::<CK_HA_MEMBER>() == 32);
 const _: () = assert!(size_of::<CK_HA_STATUS>() == 1056);
 const _: () = assert!(std::mem::offset_of!(CK_HA_STATUS, listSize) == 1048);

@@ -120,30 +120,34 @@ impl<'a> Console<'a> {
         if secret.is_empty() { Err(Failure::Cancelled) } else { Ok(secret) }
     }
 
-    /// Asks for a new secret, twice.
+    /// Asks for a new secret, twice, the second time to `Re-enter` what the question says to `Enter` (Observed, a
+    /// transcript of client 7.1).
     ///
     /// # Errors
     ///
     /// As [`Console::secret`]; `Misuse` when the two differ.
     pub(crate) fn new_secret(&mut self, question: &str, option: &str) -> Result<Pin, Failure> {
         let secret = self.secret(question, option)?;
-        if secret == self.secret("        Type it again: ", option)? {
+        let again = question.replacen("Enter", "Re-enter", 1);
+        if secret == self.secret(&again, option)? {
             Ok(secret)
         } else {
             Err(Failure::misuse("the two are not the same"))
         }
     }
 
-    /// Asks whether to go on with what cannot be undone.
+    /// Asks whether to go on with what cannot be undone. The shape is Observed, in a transcript of client 7.1.
     ///
     /// # Errors
     ///
     /// `Cancelled` unless the answer is `proceed`.
     pub(crate) fn proceed(&mut self, warning: &str) -> Result<(), Failure> {
-        writeln!(self.out, "        {warning}\n        Are you sure you wish to continue?\n")?;
+        writeln!(self.out, "        {warning}\n\n        Are you sure you wish to continue?\n")?;
         let question = "        Type 'proceed' to continue, or 'quit' to quit now ->";
         loop {
-            match self.ask(question)?.as_deref().map(str::trim) {
+            let answer = self.ask(question)?;
+            writeln!(self.out)?;
+            match answer.as_deref().map(str::trim) {
                 Some("proceed") => return Ok(()),
                 Some("quit") | None => return Err(Failure::Cancelled),
                 // Anything else is neither; from a pipe it would be the next command.

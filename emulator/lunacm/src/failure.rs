@@ -9,6 +9,9 @@ pub(crate) enum Failure {
     /// The module said so.
     #[error("{0}")]
     Module(#[from] Error),
+    /// The client configuration file is wrong, or cannot be read or written.
+    #[error("{0}")]
+    Configuration(#[from] chrystoki_conf::Error),
     /// The request cannot be understood or lacks something.
     #[error("{0}")]
     Misuse(String),
@@ -37,6 +40,12 @@ impl Failure {
         Failure::Refused { rv, text: text.into() }
     }
 
+    /// The code of an error, with words of our own.
+    pub(crate) fn of(error: &Error, text: impl Into<String>) -> Self {
+        let rv = Failure::Module(error.clone()).rv().0;
+        Failure::Refused { rv, text: text.into() }
+    }
+
     /// Of what is no answer of the module, the code that a module would have given.
     pub(crate) fn rv(&self) -> Rv {
         match self {
@@ -44,7 +53,7 @@ impl Failure {
                 Error::Missing { .. } => Rv(CKR_FUNCTION_NOT_SUPPORTED),
                 _ => Rv(CKR_GENERAL_ERROR),
             }),
-            Failure::Misuse(_) => Rv(CKR_ARGUMENTS_BAD),
+            Failure::Misuse(_) | Failure::Configuration(_) => Rv(CKR_ARGUMENTS_BAD),
             Failure::Refused { rv, .. } => Rv(*rv),
             Failure::Cancelled => Rv(CKR_CANCEL),
             Failure::Stream(_) => Rv(CKR_GENERAL_ERROR),

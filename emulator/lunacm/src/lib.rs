@@ -5,14 +5,12 @@
 //! vendor's functions it shows what the standard's tell.
 //!
 //! Rooms: [`run`] is the program; `arguments` what it is started with; `grammar` a line of input as a request;
-//! `registry` the table of commands; `commands` what they do; `shell` what stays from one command to the next;
-//! `present` the shapes of slots and flags; `console` where lines come from and go to.
+//! `table` the commands, `registry` how a line finds its row; `commands` what they do; `shell` what stays from one
+//! command to the next; `present` the shapes of slots and flags; `console` where lines come from and go to;
+//! `view` how slots are seen that `HAOnly` hides from applications.
 //!
 //! Shapes of output follow the vendor's pages and transcripts made public (Documented and Observed; each
 //! place says which). Output is text in the vendor's shape only; there is no `--json`, as there is none there.
-//!
-//! With `HAOnly = 1` the vendor's lunacm still shows the physical slots (Documented), which needs a way to ask
-//! the library for them that no public source shows. Here the slots are those the module lists.
 
 mod arguments;
 mod commands;
@@ -22,6 +20,8 @@ mod grammar;
 mod present;
 mod registry;
 mod shell;
+mod table;
+mod view;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -34,7 +34,9 @@ use self::arguments::{Arguments, Source};
 use self::console::Console;
 pub use self::console::Input;
 use self::failure::Failure;
-use self::shell::Shell;
+pub use self::present::banner;
+use self::shell::{Configuration, Shell};
+pub use self::view::{Told, View, enter};
 
 /// All commands worked.
 const DONE: u8 = 0;
@@ -47,6 +49,8 @@ const MISUSE: u8 = 2;
 pub struct Surroundings<'a> {
     /// The value of `ChrystokiConfigurationPath`, if it is set.
     pub configuration_directory: Option<OsString>,
+    /// The copy of the configuration that the module reads, when there is one.
+    pub view: Option<View>,
     /// Where commands and answers to questions come from.
     pub input: Input<'a>,
     /// Where output goes.
@@ -62,7 +66,7 @@ where
     I: IntoIterator<Item = A>,
     A: Into<OsString> + Clone,
 {
-    let Surroundings { configuration_directory, input, out, errors } = surroundings;
+    let Surroundings { configuration_directory, view, input, out, errors } = surroundings;
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -73,7 +77,7 @@ where
         }
     };
     let mut console = Console::new(input, out);
-    let outcome = start(&arguments, configuration_directory)
+    let outcome = start(&arguments, configuration_directory, view)
         .and_then(|mut shell| work(&arguments, &mut shell, &mut console));
     match outcome {
         Ok(code) => code,
@@ -100,7 +104,11 @@ impl From<std::io::Error> for Broken {
 }
 
 /// Finds the module and the slot to begin with.
-fn start(arguments: &Arguments, directory: Option<OsString>) -> Result<Shell, Broken> {
+fn start(
+    arguments: &Arguments,
+    directory: Option<OsString>,
+    view: Option<View>,
+) -> Result<Shell, Broken> {
     let set_up = |error: &dyn std::fmt::Display| Broken::SetUp(error.to_string());
     let file = Conf::locate(directory);
     let (path, conf) = match &arguments.module {
@@ -127,13 +135,13 @@ fn start(arguments: &Arguments, directory: Option<OsString>) -> Result<Shell, Br
         Some(slot) => Some(slot),
         None => slots.first().copied(),
     };
-    Ok(Shell::new(context, conf, current))
+    Ok(Shell::new(context, Configuration { file, conf, view }, current))
 }
 
 /// Works off the commands, wherever they come from.
 fn work(arguments: &Arguments, shell: &mut Shell, console: &mut Console<'_>) -> Result<u8, Broken> {
     if arguments.wants_banner() {
-        present::banner(console)?;
+        writeln!(console.out, "{}\n", banner("lunacm"))?;
         commands::slot::overview(shell, console)?;
     }
     match arguments.source().map_err(|error| Broken::SetUp(error.to_string()))? {
@@ -203,7 +211,8 @@ fn conclude(outcome: Result<(), Failure>, console: &mut Console<'_>) -> Result<D
         Err(failure) => {
             writeln!(console.out, "Error: {failure}\n")?;
             writeln!(console.out, "Command Result : {}\n", failure.rv())?;
-            if matches!(failure, Failure::Misuse(_)) { MISUSE } else { FAILED }
+            let misuse = matches!(failure, Failure::Misuse(_) | Failure::Configuration(_));
+            if misuse { MISUSE } else { FAILED }
         }
     };
     console.out.flush()?;

@@ -20,11 +20,10 @@ const HA_MODEL: &str = "LunaVirtual";
 /// Firmware from which the FM line is shown (Assumed).
 const FM_SINCE: [u64; 2] = [7, 4];
 
-/// The first line: the shape is the vendor's, the claim is not.
-pub(crate) fn banner(console: &mut Console<'_>) -> io::Result<()> {
+/// The first line of a tool: the shape is the vendor's, the claim is not.
+pub fn banner(tool: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let line = format!("lunacm (64-bit) {CLIENT} (luna-emulator {version}). Not a Thales product.");
-    writeln!(console.out, "{line}\n")
+    format!("{tool} (64-bit) {CLIENT} (luna-emulator {version}). Not a Thales product.")
 }
 
 /// A slot with what is known of its token.
@@ -33,7 +32,7 @@ pub(crate) struct Shown {
     pub(crate) token: TokenInfo,
     description: String,
     /// Three numbers from the vendor's function, or the token's two.
-    firmware: Vec<u64>,
+    pub(crate) firmware: Vec<u64>,
     mode: Option<&'static str>,
 }
 
@@ -46,7 +45,12 @@ impl Shown {
             Ok(numbers) => numbers.to_vec(),
             Err(_) => vec![u64::from(plain.major), u64::from(plain.minor)],
         };
-        Ok(Self { slot, description, firmware, mode: mode(context, slot), token })
+        let mode = if token.flags & CKF_ADMIN_TOKEN != 0 {
+            admin_mode(context, slot)
+        } else {
+            mode(context, slot)
+        };
+        Ok(Self { slot, description, firmware, mode, token })
     }
 
     pub(crate) fn is_ha_group(&self) -> bool {
@@ -133,6 +137,13 @@ fn mode(context: &Context, slot: SlotId) -> Option<&'static str> {
         (false, true) => "Signing With Cloning Mode",
         (false, false) => "No Backup Mode",
     })
+}
+
+/// The same of an HSM's admin partition, by the HSM's own capability (Assumed).
+fn admin_mode(context: &Context, slot: SlotId) -> Option<&'static str> {
+    let capabilities = context.hsm_capabilities(slot).ok()?;
+    let clones = capabilities.iter().any(|it| it.id == HSM_CONFIG_CLONING && it.value != 0);
+    Some(if clones { "Signing With Cloning Mode" } else { "No Backup Mode" })
 }
 
 /// Token flags by name, the standard's and the vendor's. Source: PKCS#11 v2.40, `CK_TOKEN_INFO`.

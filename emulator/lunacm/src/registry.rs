@@ -5,23 +5,36 @@
 
 use luna_ck::CKR_FUNCTION_NOT_SUPPORTED;
 
-use crate::commands::{clientconfig, hagroup, mechanism, partition, policy, role, slot};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::grammar::{self, Meant, meant};
 use crate::shell::Shell;
+use crate::table::{COMMANDS, UNSUPPORTED};
 
 /// One row of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Command {
     pub(crate) object: &'static str,
     pub(crate) verb: &'static str,
+    /// What the verb may be cut to even where another one begins so too, or none does.
+    pub(crate) short: &'static str,
     pub(crate) options: &'static [Opt],
     pub(crate) help: &'static str,
     pub(crate) run: Run,
 }
 
-type Run = fn(&mut Shell, &Request, &mut Console<'_>) -> Result<(), Failure>;
+pub(crate) type Run = fn(&mut Shell, &Request, &mut Console<'_>) -> Result<(), Failure>;
+
+/// A row of the table.
+pub(crate) const fn row(
+    object: &'static str,
+    verb: &'static str,
+    options: &'static [Opt],
+    help: &'static str,
+    run: Run,
+) -> Command {
+    Command { object, verb, short: "", options, help, run }
+}
 
 /// An option of a command.
 #[derive(Debug)]
@@ -42,154 +55,21 @@ pub(crate) enum Kind {
     Value(&'static str),
     /// A value that is not to be shown.
     Secret,
+    /// Itself a value, without a name before it: the first word after the verb, one of these.
+    Word(&'static str),
 }
 
-const fn switch(name: &'static str, help: &'static str) -> Opt {
+pub(crate) const fn switch(name: &'static str, help: &'static str) -> Opt {
     Opt { name, short: "", kind: Kind::Switch, help }
 }
 
-const fn value(name: &'static str, of: &'static str, help: &'static str) -> Opt {
+pub(crate) const fn value(name: &'static str, of: &'static str, help: &'static str) -> Opt {
     Opt { name, short: "", kind: Kind::Value(of), help }
 }
 
-const fn secret(name: &'static str, help: &'static str) -> Opt {
+pub(crate) const fn secret(name: &'static str, help: &'static str) -> Opt {
     Opt { name, short: "", kind: Kind::Secret, help }
 }
-
-const SLOT: Opt = value("slot", "number", "the slot, instead of the current one");
-const ROLE: Opt = Opt { short: "n", ..value("name", "role", "po, co, lco or cu") };
-const FORCE: Opt = switch("force", "do not ask");
-
-/// Groups by object, in the order of the help.
-static COMMANDS: &[Command] = &[
-    Command { object: "slot", verb: "list", options: &[], help: "Show all slots", run: slot::list },
-    Command {
-        object: "slot",
-        verb: "set",
-        options: &[value("slot", "number", "the slot that commands shall be about")],
-        help: "Choose the current slot",
-        run: slot::set,
-    },
-    Command {
-        object: "partition",
-        verb: "contents",
-        options: &[],
-        help: "Show the objects of the partition",
-        run: partition::contents,
-    },
-    Command {
-        object: "partition",
-        verb: "showinfo",
-        options: &[SLOT],
-        help: "Show the partition's identity, state and storage",
-        run: partition::show_info,
-    },
-    Command {
-        object: "partition",
-        verb: "showmechanism",
-        options: &[value("m", "mechanism", "one mechanism by name or number, with its properties")],
-        help: "Show the mechanisms of the partition",
-        run: mechanism::show,
-    },
-    Command {
-        object: "partition",
-        verb: "showpolicies",
-        options: &[switch("verbose", "also what a change does")],
-        help: "Show the partition's capabilities and policies",
-        run: policy::show,
-    },
-    Command {
-        object: "partition",
-        verb: "changepolicy",
-        options: &[
-            value("policy", "numbers", "one or more, with commas"),
-            value("value", "numbers", "as many values"),
-            FORCE,
-        ],
-        help: "Change policies of the partition (Partition SO)",
-        run: policy::change,
-    },
-    Command {
-        object: "partition",
-        verb: "init",
-        options: &[
-            value("label", "text", "the partition's label, up to 32 characters"),
-            secret("password", "the Partition SO's new password"),
-            secret("domain", "the cloning domain"),
-            FORCE,
-        ],
-        help: "Initialize the partition; all objects in it are destroyed",
-        run: partition::init,
-    },
-    Command {
-        object: "partition",
-        verb: "clear",
-        options: &[FORCE],
-        help: "Destroy the objects of the partition (Crypto Officer)",
-        run: partition::clear,
-    },
-    Command {
-        object: "role",
-        verb: "list",
-        options: &[],
-        help: "Show the roles of the slot",
-        run: role::list,
-    },
-    Command {
-        object: "role",
-        verb: "show",
-        options: &[ROLE],
-        help: "Show the state of a role",
-        run: role::show,
-    },
-    Command {
-        object: "role",
-        verb: "login",
-        options: &[ROLE, secret("password", "the role's password")],
-        help: "Log in",
-        run: role::login,
-    },
-    Command { object: "role", verb: "logout", options: &[], help: "Log out", run: role::logout },
-    Command {
-        object: "role",
-        verb: "init",
-        options: &[ROLE, secret("password", "the role's first password")],
-        help: "Initialize a role (co by po; cu and lco by co)",
-        run: role::init,
-    },
-    Command {
-        object: "role",
-        verb: "changepw",
-        options: &[
-            ROLE,
-            secret("oldpw", "the password as it is"),
-            secret("newpw", "the password as it shall be"),
-        ],
-        help: "Change the password of a role",
-        run: role::change_password,
-    },
-    Command {
-        object: "role",
-        verb: "resetpw",
-        options: &[ROLE, secret("password", "the role's new password")],
-        help: "Reset the password of a role (co by po; cu and lco by co)",
-        run: role::reset_password,
-    },
-    Command {
-        object: "hagroup",
-        verb: "listgroups",
-        options: &[],
-        help: "Show the HA groups and the state of their members",
-        run: hagroup::list_groups,
-    },
-    Command {
-        object: "clientconfig",
-        verb: "verify",
-        options: &[],
-        help: "Show the partitions this client reaches",
-        run: clientconfig::verify,
-    },
-];
 
 /// A row with the values that were given.
 #[derive(Debug)]
@@ -236,11 +116,17 @@ pub(crate) fn request(words: &[String]) -> Result<Wish, Failure> {
     if first == "?" {
         return help(rest);
     }
-    let object = match one(first, objects().into_iter().chain(ALONE), "command")? {
+    let unsupported = UNSUPPORTED.iter().map(|(object, _)| *object);
+    let objects = objects().into_iter().chain(unsupported).chain(ALONE);
+    let object = match one(first, objects, "command")? {
         "help" => return help(rest),
         "exit" | "quit" => return Ok(Wish::Leave),
         object => object,
     };
+    if let Some((object, why)) = UNSUPPORTED.iter().find(|(name, _)| *name == object) {
+        let text = format!("'{object}': command not supported; {why}");
+        return Err(Failure::refused(CKR_FUNCTION_NOT_SUPPORTED, text));
+    }
     let of_object = || COMMANDS.iter().filter(move |command| command.object == object);
     let Some((verb, rest)) = rest.split_first() else {
         return Err(Failure::misuse(format!("'{object}' needs a verb\n\n{}", help_object(object))));
@@ -248,14 +134,24 @@ pub(crate) fn request(words: &[String]) -> Result<Wish, Failure> {
     if verb == "?" || verb.eq_ignore_ascii_case("help") {
         return Ok(Wish::Help(help_object(object)));
     }
-    let verb = one(verb, of_object().map(|command| command.verb), object)?;
-    let unknown = || Failure::refused(CKR_FUNCTION_NOT_SUPPORTED, "command not supported");
-    let command = of_object().find(|command| command.verb == verb).ok_or_else(unknown)?;
+    let short = of_object().find(|command| is_short(command, verb));
+    let command = match short {
+        Some(command) => command,
+        None => {
+            let verb = one(verb, of_object().map(|command| command.verb), object)?;
+            let unknown = || Failure::refused(CKR_FUNCTION_NOT_SUPPORTED, "command not supported");
+            of_object().find(|command| command.verb == verb).ok_or_else(unknown)?
+        }
+    };
     if rest.iter().any(|word| word == "?") {
         return Ok(Wish::Help(help_command(command)));
     }
     let values = values(command, rest)?;
     Ok(Wish::Run(Request { command, values }))
+}
+
+fn is_short(command: &Command, word: &str) -> bool {
+    !command.short.is_empty() && command.short.eq_ignore_ascii_case(word)
 }
 
 fn one(
@@ -282,7 +178,11 @@ fn option(command: &'static Command, word: &str) -> Meant<&'static Opt> {
     let short = |option: &&Opt| !option.short.is_empty() && word.eq_ignore_ascii_case(option.short);
     match command.options.iter().find(short) {
         Some(option) => Meant::One(option),
-        None => meant(word, command.options, |option| option.name),
+        None => {
+            let named =
+                command.options.iter().filter(|option| !matches!(option.kind, Kind::Word(_)));
+            meant(word, named, |option| option.name)
+        }
     }
 }
 
@@ -292,7 +192,12 @@ fn values(
     words: &[String],
 ) -> Result<Vec<(&'static str, String)>, Failure> {
     let mut values: Vec<(&'static str, String)> = Vec::new();
-    let mut words = words.iter();
+    let mut words = words.iter().peekable();
+    if let Some(first) = command.options.iter().find(|option| matches!(option.kind, Kind::Word(_)))
+        && let Some(word) = words.next_if(|word| !word.starts_with('-'))
+    {
+        values.push((first.name, word.to_lowercase()));
+    }
     while let Some(word) = words.next() {
         let Some(name) = word.strip_prefix('-') else {
             return Err(Failure::misuse(format!("'{word}' is not expected here")));
@@ -313,9 +218,11 @@ fn values(
         }
         let value = match option.kind {
             Kind::Switch => String::new(),
-            Kind::Value(_) | Kind::Secret => words.next().cloned().ok_or_else(|| {
-                Failure::misuse(format!("-{} needs a value after it", option.name))
-            })?,
+            Kind::Value(_) | Kind::Secret | Kind::Word(_) => {
+                words.next().cloned().ok_or_else(|| {
+                    Failure::misuse(format!("-{} needs a value after it", option.name))
+                })?
+            }
         };
         values.push((option.name, value));
     }
@@ -332,7 +239,10 @@ pub(crate) fn without_secrets(line: &str) -> String {
         return if words.next().is_none() { line.to_owned() } else { start.join(" ") + " ..." };
     };
     let mut shown: Vec<String> = words.iter().take(words.len() - rest.len()).cloned().collect();
-    let mut rest = rest.iter();
+    let mut rest = rest.iter().peekable();
+    if command.options.iter().any(|option| matches!(option.kind, Kind::Word(_))) {
+        shown.extend(rest.next_if(|word| !word.starts_with('-')).cloned());
+    }
     while let Some(word) = rest.next() {
         let name = word.strip_prefix('-');
         shown.push(if name.is_some() { word.clone() } else { HIDDEN.to_owned() });
@@ -356,8 +266,11 @@ const HIDDEN: &str = "********";
 fn named(words: &[String]) -> Option<(&'static Command, &[String])> {
     let [object, verb, rest @ ..] = words else { return None };
     let Meant::One(object) = meant(object, objects(), |name| name) else { return None };
-    let of_object = COMMANDS.iter().filter(|command| command.object == object);
-    match meant(verb, of_object, |command| command.verb) {
+    let of_object = || COMMANDS.iter().filter(|command| command.object == object);
+    if let Some(command) = of_object().find(|command| is_short(command, verb)) {
+        return Some((command, rest));
+    }
+    match meant(verb, of_object(), |command| command.verb) {
         Meant::One(command) => Some((command, rest)),
         Meant::Several(_) | Meant::None => None,
     }
@@ -388,7 +301,10 @@ fn help_all() -> String {
     for object in objects() {
         text += &help_object(object);
     }
-    text + "\n        help [command]               Show this, or more about a command\n        \
+    for (object, why) in UNSUPPORTED {
+        text += &format!("\n        {object:<28} (not supported: {why})");
+    }
+    text + "\n\n        help [command]               Show this, or more about a command\n        \
             exit                         Leave\n"
 }
 
@@ -409,6 +325,7 @@ fn help_command(command: &Command) -> String {
             Kind::Switch => format!("-{}", option.name),
             Kind::Value(of) => format!("-{} <{of}>", option.name),
             Kind::Secret => format!("-{} <secret>", option.name),
+            Kind::Word(of) => format!("<{of}>"),
         };
         text += &format!(" [{given}]");
         rows += &format!("            {given:<24} {}\n", option.help);
@@ -438,6 +355,8 @@ mod tests {
         assert_eq!(found("role logi -n co -p pw"), ("role", "login"));
         assert_eq!(found("ha l"), ("hagroup", "listgroups"));
         assert_eq!(found("slot l"), ("slot", "list"));
+        assert_eq!(found("ha rt -count 5"), ("hagroup", "retry"));
+        assert_eq!(found("ha rm -group g -serialNum 1"), ("hagroup", "removemember"));
     }
 
     #[test]
@@ -445,7 +364,7 @@ mod tests {
         let several = wish("role log").unwrap_err().to_string();
         assert_eq!(several, "'log' could be any of: login, logout");
         let several = wish("h").unwrap_err().to_string();
-        assert_eq!(several, "'h' could be any of: hagroup, help");
+        assert_eq!(several, "'h' could be any of: hagroup, hsm, help");
         assert!(matches!(wish("par nothing"), Err(Failure::Misuse(_))));
         assert!(matches!(wish("nothing"), Err(Failure::Misuse(_))));
         assert!(matches!(wish("role"), Err(Failure::Misuse(_))));

@@ -100,6 +100,13 @@ impl Client {
         }
     }
 
+    /// The number of the partition's slot, which SoftHSM makes of its serial number.
+    fn slot(&self) -> String {
+        let out = self.run(&["-q", "slot", "list"], "").out;
+        let slot = out.lines().find_map(|line| line.trim().strip_prefix("Current Slot Id: "));
+        slot.unwrap().to_owned()
+    }
+
     /// Puts objects on the partition, in a process of its own: SoftHSM finds its state by the environment.
     fn with_objects(self) -> Self {
         let made = Command::new(std::env::current_exe().unwrap())
@@ -295,6 +302,60 @@ fn every_failure_has_its_code() {
         let last = format!("Command Result : {result}\n\n");
         assert!(run.out.ends_with(&last), "{command}: {}", run.out);
     }
+}
+
+#[test]
+fn what_the_vendor_added_is_refused_where_a_module_lacks_it() {
+    let Some(client) = Client::initialized().map(Client::with_objects) else { return };
+    let missing = "0x54 (CKR_FUNCTION_NOT_SUPPORTED)";
+    for (command, code, text, result) in [
+        ("partition changelabel -label x", 1, "CA_SetUserContainerName", missing),
+        ("partition restart -force", 1, "CA_Restart", missing),
+        ("partition archive list", 1, "no backup HSM is connected", missing),
+        ("partition showpolicies -exporttemplate x", 1, "CA_GetTokenPolicies", missing),
+        ("partition clone -objects 0 -slot 0", 2, "there is nothing to clone", "0x7"),
+        ("role createchallenge -name co", 1, "authenticates by password", missing),
+        ("role deactivate -name co", 1, "authenticates by password", missing),
+        ("role recoveryinit -name co", 1, "nobody is logged in", "0x101"),
+        ("role recoverylogin -name co -slot 0 -keyhandle 1", 1, "CA_HAGetMasterPublic", missing),
+        ("appid info", 1, "CA_GetApplicationID", missing),
+        ("appid set -major 1 -minor 2", 1, "CA_SetApplicationID", missing),
+        ("appid open -major 1 -minor 2", 1, "CA_OpenApplicationID", missing),
+        ("appid close -major 1 -minor x", 2, "'x' is no number of 32 bits", "0x7"),
+        ("hsm showinfo", 1, "is a partition, not an HSM's admin slot", missing),
+        ("hsm reset -force", 1, "is a partition, not an HSM's admin slot", missing),
+        ("stm recover", 1, "command not supported", missing),
+        ("audit config -any thing", 1, "command not supported", missing),
+        ("hagroup recover -group none", 1, "there is no HA group 'none'", "0x7"),
+    ] {
+        // The one partition is in the first slot that has one.
+        let command = command.replace("-slot 0", &format!("-slot {}", client.slot()));
+        let run = client.run(&["-c", &command], "");
+        assert_eq!(run.code, code, "{command}: {}", run.out);
+        assert!(run.out.contains(text), "{command}: {}", run.out);
+        assert!(run.out.contains(&format!("Command Result : {result}")), "{command}: {}", run.out);
+    }
+    let login = format!("role login -n co -p {USER}\n");
+    let run = client.run(&["-q"], &format!("{login}role recoveryinit -n co\npartition contents\n"));
+    assert!(run.out.contains("Error: CA_HAInit: the module does not have it"), "{}", run.out);
+    assert!(run.out.contains("Number of objects:  2\n"), "no key is left behind: {}", run.out);
+}
+
+#[test]
+fn a_group_of_any_modules_partitions_is_kept_in_the_file() {
+    let Some(client) = Client::initialized() else { return };
+    let slot = client.slot();
+    let create = format!("hagroup creategroup -slot {slot} -label grp -password {USER}\n");
+    let run =
+        client.run(&["-q"], &format!("{create}hagroup haonly -enable\nhagroup retry -count 7\n"));
+    assert_eq!(run.code, 0, "{}", run.out);
+    let conf = std::fs::read_to_string(client.directory.path().join("Chrystoki.conf")).unwrap();
+    for line in ["VirtualToken00Label = grp;", "grp = 1;", "HAOnly = 1;", "reconnAtt = 7;"] {
+        assert!(conf.contains(line), "{line} is not in {conf}");
+    }
+    let run = client.run(&["-q"], "hagroup deletegroup -label grp\n");
+    assert_eq!(run.code, 0, "{}", run.out);
+    assert!(run.out.contains("applications see no slot until"), "{}", run.out);
 }
 
 #[test]

@@ -7,6 +7,7 @@ fn started(arguments: &[&str]) -> (u8, String, String) {
     let mut lines: &[u8] = b"slot list\n";
     let surroundings = Surroundings {
         configuration_directory: Some("/nowhere".into()),
+        view: None,
         input: Input::Lines(&mut lines),
         out: &mut out,
         errors: &mut errors,

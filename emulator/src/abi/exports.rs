@@ -6,6 +6,7 @@
 
 use crate::abi::functions::with_functions;
 use crate::abi::tables::CK_SFNT_CA_FUNCTION_LIST;
+use crate::abi::trace::{self, Argument as _};
 use crate::abi::{
     digest, encrypt, general, guard, keys, object, random, session, sign, slot, vendor,
 };
@@ -21,18 +22,28 @@ macro_rules! body {
         ( session $(, $more:ident)* ), ( $session:ident $(, $arg:ident)* )
     ) => {
         guard::enter(stringify!($name), |library| {
+            let traced = trace::begin(library, stringify!($name), || [
+                (stringify!($session), $session.seen()), $((stringify!($arg), $arg.seen())),*
+            ]);
             // SAFETY: the handler wants of its pointers what this function wants of them.
             let outcome = unsafe { $($handler)+(library, $session, $($arg),*) };
-            outcome.or_else(|error| {
+            let outcome = outcome.or_else(|error| {
                 library.need_session(SessionHandle($session)).and(Err(error))
-            })
+            });
+            trace::end(traced, &outcome);
+            outcome
         })
     };
     // Needs the library.
     ($name:ident, guarded ( $($handler:tt)+ ), $same:tt, ( $($arg:ident),* )) => {
         guard::enter(stringify!($name), |library| {
+            let traced = trace::begin(library, stringify!($name), || [
+                $((stringify!($arg), $arg.seen())),*
+            ]);
             // SAFETY: the handler wants of its pointers what this function wants of them.
-            unsafe { $($handler)+(library, $($arg),*) }
+            let outcome = unsafe { $($handler)+(library, $($arg),*) };
+            trace::end(traced, &outcome);
+            outcome
         })
     };
     // Works without the library.

@@ -230,7 +230,10 @@ macro_rules! with_functions {
                 CA_GetFunctionList(
                     list: *mut *const CK_SFNT_CA_FUNCTION_LIST
                 ) => bare(general::vendor_function_list);
-                CA_WaitForSlotEvent() => unserved();
+                CA_WaitForSlotEvent(
+                    flags: CK_FLAGS, history: CK_ULONG_PTR, slot: CK_SLOT_ID_PTR, reserved:
+                    CK_VOID_PTR
+                ) => refused(FunctionNotSupported);
                 CA_InitIndirectToken() => unserved();
                 CA_InitIndirectPIN() => unserved();
                 CA_ResetPIN(
@@ -251,8 +254,14 @@ macro_rules! with_functions {
                 CA_TokenInsertNoAuth() => unserved();
                 CA_TokenZeroize() => unserved();
                 CA_TokenDelete() => unserved();
-                CA_OpenSession() => unserved();
-                CA_OpenSessionWithAppID() => unserved();
+                CA_OpenSession(
+                    slot: CK_SLOT_ID, container: CK_ULONG, flags: CK_FLAGS, application:
+                    CK_VOID_PTR, notify: CK_NOTIFY, session: CK_SESSION_HANDLE_PTR
+                ) => guarded(vendor::applications::open_session);
+                CA_OpenSessionWithAppID(
+                    slot: CK_SLOT_ID, flags: CK_FLAGS, high: CK_ULONG, low: CK_ULONG, application:
+                    CK_VOID_PTR, notify: CK_NOTIFY, session: CK_SESSION_HANDLE_PTR
+                ) => guarded(vendor::applications::open_session_as);
                 CA_IndirectLogin() => unserved();
                 CA_InitializeRemotePEDVector() => unserved();
                 CA_DeleteRemotePEDVector() => unserved();
@@ -261,47 +270,106 @@ macro_rules! with_functions {
                 CA_DismantleRemotePED() => unserved();
                 CA_Restart() => unserved();
                 CA_RestartForContainer() => unserved();
-                CA_CloseApplicationID() => unserved();
-                CA_CloseApplicationIDForContainer() => unserved();
-                CA_OpenApplicationID() => unserved();
-                CA_OpenApplicationIDForContainer() => unserved();
+                CA_CloseApplicationID(
+                    slot: CK_SLOT_ID, high: CK_ULONG, low: CK_ULONG
+                ) => guarded(vendor::applications::close);
+                CA_CloseApplicationIDForContainer(
+                    slot: CK_SLOT_ID, high: CK_ULONG, low: CK_ULONG, container: CK_ULONG
+                ) => guarded(vendor::applications::close_for_container);
+                CA_OpenApplicationID(
+                    slot: CK_SLOT_ID, high: CK_ULONG, low: CK_ULONG
+                ) => guarded(vendor::applications::open);
+                CA_OpenApplicationIDForContainer(
+                    slot: CK_SLOT_ID, high: CK_ULONG, low: CK_ULONG, container: CK_ULONG
+                ) => guarded(vendor::applications::open_for_container);
                 CA_SetApplicationID(
                     major: CK_ULONG, minor: CK_ULONG
-                ) => guarded(vendor::set_application_id);
+                ) => guarded(vendor::applications::set);
                 CA_ReadUtilizationMetrics() => unserved();
                 CA_DescribeUtilizationBinId() => unserved();
                 CA_ReadAndResetUtilizationMetrics() => unserved();
                 CA_ReadAllUtilizationCounters() => unserved();
-                CA_SetAuthorizationData() => unserved();
-                CA_AuthorizeKey() => unserved();
-                CA_ManualKCV() => unserved();
-                CA_SetLKCV() => unserved();
-                CA_SetKCV() => unserved();
-                CA_SetRDK() => unserved();
+                CA_SetAuthorizationData(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, old: CK_UTF8CHAR_PTR,
+                    old_len: CK_ULONG, new: CK_UTF8CHAR_PTR, new_len: CK_ULONG
+                ) => guarded(vendor::keys::set_authorization_data);
+                CA_AuthorizeKey(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, secret: CK_UTF8CHAR_PTR, len:
+                    CK_ULONG
+                ) => guarded(vendor::keys::authorize_key);
+                CA_ManualKCV(
+                    session: CK_SESSION_HANDLE
+                ) => guarded(vendor::journeys::manual_domain);
+                CA_SetLKCV(
+                    session: CK_SESSION_HANDLE, domain: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(vendor::journeys::set_legacy_domain);
+                CA_SetKCV(
+                    session: CK_SESSION_HANDLE, domain: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(vendor::journeys::set_domain);
+                CA_SetRDK(
+                    session: CK_SESSION_HANDLE, domain: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(vendor::journeys::set_recovery_domain);
                 CA_SetCloningDomain(
                     domain: CK_BYTE_PTR, len: CK_ULONG
                 ) => guarded(vendor::set_cloning_domain);
-                CA_ClonePrivateKey() => unserved();
-                CA_CloneObject() => unserved();
-                CA_GenerateCloningKEV() => unserved();
-                CA_CloneAsTargetInit() => unserved();
-                CA_CloneAsSource() => unserved();
-                CA_CloneAsTarget() => unserved();
+                CA_ClonePrivateKey(
+                    target: CK_SESSION_HANDLE, source: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE,
+                    clone: CK_OBJECT_HANDLE_PTR
+                ) => guarded(vendor::journeys::clone_private_key);
+                CA_CloneObject(
+                    target: CK_SESSION_HANDLE, source: CK_SESSION_HANDLE, object_type: CK_ULONG,
+                    object: CK_OBJECT_HANDLE, clone: CK_OBJECT_HANDLE_PTR
+                ) => guarded(vendor::journeys::clone_object);
+                CA_GenerateCloningKEV(
+                    session: CK_SESSION_HANDLE, vector: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::journeys::vector);
+                CA_CloneAsTargetInit(
+                    session: CK_SESSION_HANDLE, certificate: CK_BYTE_PTR, certificate_len: CK_ULONG,
+                    vector: CK_BYTE_PTR, vector_len: CK_ULONG, replicate: CK_BBOOL, part:
+                    CK_BYTE_PTR, part_len: CK_ULONG_PTR
+                ) => guarded(vendor::journeys::target_init);
+                CA_CloneAsSource(
+                    session: CK_SESSION_HANDLE, object_type: CK_ULONG, object: CK_ULONG, part:
+                    CK_BYTE_PTR, part_len: CK_ULONG, replicate: CK_BBOOL, answer: CK_BYTE_PTR,
+                    answer_len: CK_ULONG_PTR
+                ) => guarded(vendor::journeys::as_source);
+                CA_CloneAsTarget(
+                    session: CK_SESSION_HANDLE, vector: CK_BYTE_PTR, vector_len: CK_ULONG, part:
+                    CK_BYTE_PTR, part_len: CK_ULONG, object_type: CK_ULONG, object: CK_ULONG,
+                    replicate: CK_BBOOL, clone: CK_OBJECT_HANDLE_PTR
+                ) => guarded(vendor::journeys::as_target);
                 CA_SetMofN() => unserved();
                 CA_GenerateMofN() => unserved();
                 CA_GenerateCloneableMofN() => unserved();
                 CA_ModifyMofN() => unserved();
-                CA_CloneMofN() => unserved();
+                CA_CloneMofN(
+                    session: CK_SESSION_HANDLE, primary: CK_SESSION_HANDLE, reserved: CK_VOID_PTR
+                ) => guarded(vendor::journeys::clone_m_of_n);
                 CA_CloneModifyMofN() => unserved();
                 CA_ActivateMofN() => unserved();
                 CA_DeactivateMofN() => unserved();
-                CA_GetMofNStatus() => unserved();
-                CA_DuplicateMofN() => unserved();
-                CA_IsMofNEnabled() => unserved();
-                CA_IsMofNRequired() => unserved();
-                CA_GenerateTokenKeys() => unserved();
-                CA_GetTokenCertificateInfo() => unserved();
-                CA_SetTokenCertificateSignature() => unserved();
+                CA_GetMofNStatus(
+                    slot: CK_SLOT_ID, status: *mut CA_MOFN_STATUS
+                ) => guarded(vendor::places::m_of_n_status);
+                CA_DuplicateMofN(
+                    session: CK_SESSION_HANDLE
+                ) => guarded(vendor::journeys::duplicate_m_of_n);
+                CA_IsMofNEnabled(
+                    slot: CK_SLOT_ID, enabled: CK_ULONG_PTR
+                ) => guarded(vendor::places::no_m_of_n);
+                CA_IsMofNRequired(
+                    slot: CK_SLOT_ID, required: CK_ULONG_PTR
+                ) => guarded(vendor::places::no_m_of_n);
+                CA_GenerateTokenKeys(
+                    session: CK_SESSION_HANDLE, template: CK_ATTRIBUTE_PTR, count: CK_ULONG
+                ) => guarded(vendor::items::generate_keys);
+                CA_GetTokenCertificateInfo(
+                    slot: CK_SLOT_ID, level: CK_ULONG, certificate: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::items::certificate_info);
+                CA_SetTokenCertificateSignature(
+                    session: CK_SESSION_HANDLE, level: CK_ULONG, customer: CK_ULONG, template:
+                    CK_ATTRIBUTE_PTR, count: CK_ULONG, signature: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(vendor::items::set_certificate_signature);
                 CA_GetModuleList() => unserved();
                 CA_GetModuleInfo() => unserved();
                 CA_LoadModule() => unserved();
@@ -314,9 +382,13 @@ macro_rules! with_functions {
                 CA_GetUserContainerNumber() => unserved();
                 CA_GetUserContainerName() => unserved();
                 CA_SetUserContainerName() => unserved();
-                CA_GetTokenInsertionCount() => unserved();
+                CA_GetTokenInsertionCount(
+                    slot: CK_SLOT_ID, count: CK_ULONG_PTR
+                ) => guarded(vendor::places::insertion_count);
                 CA_GetRollbackFirmwareVersion() => unserved();
-                CA_GetFPV() => unserved();
+                CA_GetFPV(
+                    slot: CK_SLOT_ID, vector: CK_ULONG_PTR
+                ) => guarded(vendor::items::fixed_policy_vector);
                 CA_GetTPV() => unserved();
                 CA_GetExtendedTPV() => unserved();
                 CA_GetConfigurationElementDescription(
@@ -356,8 +428,14 @@ macro_rules! with_functions {
                 CA_QueryLicense() => unserved();
                 CA_GetContainerStatus() => unserved();
                 CA_GetTokenStatus() => unserved();
-                CA_GetSessionInfo() => unserved();
-                CA_GetCVFirmwareVersion() => unserved();
+                CA_GetSessionInfo(
+                    session: CK_SESSION_HANDLE, high: CK_ULONG_PTR, low: CK_ULONG_PTR, container:
+                    CK_ULONG_PTR, level: CK_ULONG_PTR
+                ) => guarded(vendor::applications::session_info);
+                CA_GetCVFirmwareVersion(
+                    slot: CK_SLOT_ID, major: CK_ULONG_PTR, minor: CK_ULONG_PTR,
+                    sub_minor: CK_ULONG_PTR
+                ) => guarded(vendor::cryptovisor_version);
                 CA_ReadCommonStore() => unserved();
                 CA_WriteCommonStore() => unserved();
                 CA_GetPrimarySlot() => unserved();
@@ -367,9 +445,13 @@ macro_rules! with_functions {
                 CA_CloseAllSecondarySessions() => unserved();
                 CA_ChoosePrimarySlot() => unserved();
                 CA_ChooseSecondarySlot() => unserved();
-                CA_CloneObjectToAllSessions() => unserved();
-                CA_CloneAllObjectsToSession() => unserved();
-                CA_ResetDevice() => unserved();
+                CA_CloneObjectToAllSessions(
+                    session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE
+                ) => guarded(vendor::journeys::clone_to_all_sessions);
+                CA_CloneAllObjectsToSession(
+                    session: CK_SESSION_HANDLE, slot: CK_SLOT_ID
+                ) => guarded(vendor::journeys::clone_all_objects);
+                CA_ResetDevice(slot: CK_SLOT_ID, flags: CK_FLAGS) => refused(OperationNotAllowed);
                 CA_Zeroize() => unserved();
                 CA_FactoryReset() => unserved();
                 CA_SetPedId() => unserved();
@@ -388,26 +470,72 @@ macro_rules! with_functions {
                 CA_ListSecureTokenInit() => unserved();
                 CA_ListSecureTokenUpdate() => unserved();
                 CA_GetSecureElementMeta() => unserved();
-                CA_HAInit() => unserved();
-                CA_HAInitExtended() => unserved();
-                CA_HAGetMasterPublic() => unserved();
-                CA_HAGetLoginChallenge() => unserved();
-                CA_HAAnswerLoginChallenge() => unserved();
-                CA_HALogin() => unserved();
-                CA_HAAnswerMofNChallenge() => unserved();
-                CA_HAActivateMofN() => unserved();
+                CA_HAInit(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE
+                ) => guarded(vendor::keys::ha_init);
+                CA_HAInitExtended(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, exported: CK_BYTE_PTR, len:
+                    CK_ULONG, users: CK_ULONG_PTR, flags: CK_ULONG_PTR, count: CK_ULONG
+                ) => guarded(vendor::keys::ha_init_extended);
+                CA_HAGetMasterPublic(
+                    slot: CK_SLOT_ID, certificate: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::keys::ha_master_public);
+                CA_HAGetLoginChallenge(
+                    session: CK_SESSION_HANDLE, user: CK_USER_TYPE, certificate: CK_BYTE_PTR,
+                    certificate_len: CK_ULONG, challenge: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::keys::ha_login_challenge);
+                CA_HAAnswerLoginChallenge(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, challenge: CK_BYTE_PTR,
+                    challenge_len: CK_ULONG, answer: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::keys::ha_answer_login_challenge);
+                CA_HALogin(
+                    session: CK_SESSION_HANDLE, answer: CK_BYTE_PTR, answer_len: CK_ULONG, m_of_n:
+                    CK_BYTE_PTR, m_of_n_len: CK_ULONG_PTR
+                ) => guarded(vendor::keys::ha_login);
+                CA_HAAnswerMofNChallenge(
+                    session: CK_SESSION_HANDLE, blob: CK_BYTE_PTR, blob_len: CK_ULONG, secret:
+                    CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => refused(OperationNotAllowed);
+                CA_HAActivateMofN(
+                    session: CK_SESSION_HANDLE, secret: CK_BYTE_PTR, len: CK_ULONG
+                ) => refused(OperationNotAllowed);
                 CA_GetHAState(
                     slot: CK_SLOT_ID, status: *mut CK_HA_STATUS
                 ) => guarded(vendor::ha_state);
-                CA_GetTokenCertificates() => unserved();
-                CA_ExtractMaskedObject() => unserved();
-                CA_InsertMaskedObject() => unserved();
+                CA_GetTokenCertificates(
+                    slot: CK_SLOT_ID, kind: CK_ULONG, certificate: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::items::certificates);
+                CA_ExtractMaskedObject(
+                    session: CK_SESSION_HANDLE, object: CK_ULONG, masked: CK_BYTE_PTR, len:
+                    CK_ULONG_PTR
+                ) => guarded(vendor::masking::extract_masked);
+                CA_InsertMaskedObject(
+                    session: CK_SESSION_HANDLE, object: CK_ULONG_PTR, masked: CK_BYTE_PTR, len:
+                    CK_ULONG
+                ) => guarded(vendor::masking::insert_masked);
                 CA_MultisignValue() => unserved();
-                CA_SIMExtract() => unserved();
-                CA_SIMInsert() => unserved();
-                CA_SIMMultiSign() => unserved();
-                CA_Extract() => unserved();
-                CA_Insert() => unserved();
+                CA_SIMExtract(
+                    session: CK_SESSION_HANDLE, count: CK_ULONG, objects: CK_OBJECT_HANDLE_PTR,
+                    secrets: CK_ULONG, subset: CK_ULONG, form: CK_ULONG, lengths: CK_ULONG_PTR,
+                    list: *mut CK_BYTE_PTR, delete: CK_BBOOL, len: CK_ULONG_PTR, blob: CK_BYTE_PTR
+                ) => guarded(vendor::masking::sim_extract);
+                CA_SIMInsert(
+                    session: CK_SESSION_HANDLE, secrets: CK_ULONG, form: CK_ULONG, lengths:
+                    CK_ULONG_PTR, list: *mut CK_BYTE_PTR, len: CK_ULONG, blob: CK_BYTE_PTR, count:
+                    CK_ULONG_PTR, objects: CK_OBJECT_HANDLE_PTR
+                ) => guarded(vendor::masking::sim_insert);
+                CA_SIMMultiSign(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR, secrets: CK_ULONG,
+                    form: CK_ULONG, lengths: CK_ULONG_PTR, list: *mut CK_BYTE_PTR, len: CK_ULONG,
+                    blob: CK_BYTE_PTR, count: CK_ULONG, input_lengths: CK_ULONG_PTR, inputs: *mut
+                    CK_BYTE_PTR, signature_lengths: CK_ULONG_PTR, signatures: *mut CK_BYTE_PTR
+                ) => guarded(vendor::masking::sim_multi_sign);
+                CA_Extract(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR
+                ) => guarded(vendor::masking::extract);
+                CA_Insert(
+                    session: CK_SESSION_HANDLE, mechanism: CK_MECHANISM_PTR
+                ) => guarded(vendor::masking::insert);
                 CA_GetTokenObjectUID(
                     slot: CK_SLOT_ID, object_type: CK_ULONG, object: CK_ULONG, uid: CK_BYTE_PTR
                 ) => guarded(vendor::token_object_uid);
@@ -437,9 +565,23 @@ macro_rules! with_functions {
                 CA_InvokeServiceFinal() => unserved();
                 CA_InvokeServiceAsynch() => unserved();
                 CA_InvokeServiceSinglePart() => unserved();
-                CA_EncodeECPrimeParams() => unserved();
-                CA_EncodeECChar2Params() => unserved();
-                CA_EncodeECParamsFromFile() => unserved();
+                CA_EncodeECPrimeParams(
+                    der: CK_BYTE_PTR, len: CK_ULONG_PTR, prime: CK_BYTE_PTR, prime_len: CK_ULONG, a:
+                    CK_BYTE_PTR, a_len: CK_ULONG, b: CK_BYTE_PTR, b_len: CK_ULONG, seed:
+                    CK_BYTE_PTR, seed_len: CK_ULONG, x: CK_BYTE_PTR, x_len: CK_ULONG, y:
+                    CK_BYTE_PTR, y_len: CK_ULONG, order: CK_BYTE_PTR, order_len: CK_ULONG, cofactor:
+                    CK_BYTE_PTR, cofactor_len: CK_ULONG
+                ) => guarded(vendor::curves::prime);
+                CA_EncodeECChar2Params(
+                    der: CK_BYTE_PTR, len: CK_ULONG_PTR, m: CK_ULONG, k1: CK_ULONG, k2: CK_ULONG,
+                    k3: CK_ULONG, a: CK_BYTE_PTR, a_len: CK_ULONG, b: CK_BYTE_PTR, b_len: CK_ULONG,
+                    seed: CK_BYTE_PTR, seed_len: CK_ULONG, x: CK_BYTE_PTR, x_len: CK_ULONG, y:
+                    CK_BYTE_PTR, y_len: CK_ULONG, order: CK_BYTE_PTR, order_len: CK_ULONG, cofactor:
+                    CK_BYTE_PTR, cofactor_len: CK_ULONG
+                ) => guarded(vendor::curves::binary);
+                CA_EncodeECParamsFromFile(
+                    der: CK_BYTE_PTR, len: CK_ULONG_PTR, file: CK_BYTE_PTR
+                ) => guarded(vendor::curves::from_file);
                 CA_GetHSMStats() => unserved();
                 CA_GetHSMStorageInformation() => unserved();
                 CA_GetTokenStorageInformation(
@@ -465,10 +607,14 @@ macro_rules! with_functions {
                 CA_GetContainerList() => unserved();
                 CA_GetContainerName() => unserved();
                 CA_GetNumberOfAllowedContainers() => unserved();
-                CA_GetTunnelSlotNumber() => unserved();
-                CA_GetClusterState() => unserved();
-                CA_LockClusteredSlot() => unserved();
-                CA_UnlockClusteredSlot() => unserved();
+                CA_GetTunnelSlotNumber(
+                    slot: CK_SLOT_ID, tunnel: CK_SLOT_ID_PTR
+                ) => refused(FunctionNotSupported);
+                CA_GetClusterState(
+                    slot: CK_SLOT_ID, state: CK_VOID_PTR
+                ) => guarded(vendor::places::cluster_state);
+                CA_LockClusteredSlot(slot: CK_SLOT_ID) => guarded(vendor::places::cluster_lock);
+                CA_UnlockClusteredSlot(slot: CK_SLOT_ID) => guarded(vendor::places::cluster_lock);
                 CA_LKMInitiatorChallenge() => unserved();
                 CA_LKMReceiverResponse() => unserved();
                 CA_LKMInitiatorComplete() => unserved();
@@ -501,10 +647,16 @@ macro_rules! with_functions {
                 CA_STCGetMaxSessions() => unserved();
                 CA_STCSetSequenceWindowSize() => unserved();
                 CA_STCGetSequenceWindowSize() => unserved();
-                CA_STCIsEnabled() => unserved();
-                CA_STCGetState() => unserved();
+                CA_STCIsEnabled(
+                    slot: CK_ULONG, enabled: CK_BYTE_PTR
+                ) => guarded(vendor::places::channel_enabled);
+                CA_STCGetState(
+                    slot: CK_ULONG, text: CK_CHAR_PTR, room: CK_BYTE
+                ) => guarded(vendor::places::channel_state);
                 CA_STCGetCurrentKeyLife() => unserved();
-                CA_GetSlotIdForPhysicalSlot() => unserved();
+                CA_GetSlotIdForPhysicalSlot(
+                    physical: CK_ULONG, slot: CK_SLOT_ID_PTR
+                ) => guarded(vendor::places::slot_of_physical);
                 CA_GetSlotIdForContainer() => unserved();
                 CA_STCGetChannelID() => unserved();
                 CA_STCGetCipherID() => unserved();
@@ -513,46 +665,103 @@ macro_rules! with_functions {
                 CA_STCGetCipherNameByID() => unserved();
                 CA_STCGetDigestIDs() => unserved();
                 CA_STCGetDigestNameByID() => unserved();
-                CA_GetServerInstanceBySlotID() => unserved();
-                CA_GetSlotListFromServerInstance() => unserved();
+                CA_GetServerInstanceBySlotID(
+                    slot: CK_SLOT_ID, instance: CK_ULONG_PTR
+                ) => guarded(vendor::places::server_instance);
+                CA_GetSlotListFromServerInstance(
+                    instance: CK_ULONG, slots: CK_SLOT_ID_PTR, count: CK_ULONG_PTR
+                ) => guarded(vendor::places::slots_of_instance);
                 CA_PerformSelfTest() => unserved();
                 CA_GetFirmwareVersion(
                     slot: CK_SLOT_ID, major: CK_ULONG_PTR, minor: CK_ULONG_PTR,
                     sub_minor: CK_ULONG_PTR
                 ) => guarded(vendor::firmware_version);
                 CA_GetPartitionPolicyTemplate() => unserved();
-                CA_Bip32ExportPublicKey() => unserved();
-                CA_Bip32ImportPublicKey() => unserved();
+                CA_Bip32ExportPublicKey(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, text: CK_BYTE_PTR,
+                    len: CK_ULONG_PTR
+                ) => guarded(vendor::extended_keys::export);
+                CA_Bip32ImportPublicKey(
+                    session: CK_SESSION_HANDLE, text: CK_BYTE_PTR, len: CK_ULONG, template:
+                    CK_ATTRIBUTE_PTR, count: CK_ULONG, key: CK_OBJECT_HANDLE_PTR
+                ) => guarded(vendor::extended_keys::import);
                 CA_TamperClear() => unserved();
                 CA_CreateContainerWithPolicy() => unserved();
-                CA_DeriveKeyAndWrap() => unserved();
-                CA_Get() => unserved();
+                CA_DeriveKeyAndWrap(
+                    session: CK_SESSION_HANDLE, derive: CK_MECHANISM_PTR, base: CK_OBJECT_HANDLE,
+                    template: CK_ATTRIBUTE_PTR, count: CK_ULONG, wrap: CK_MECHANISM_PTR, wrapping:
+                    CK_OBJECT_HANDLE, wrapped: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::keys::derive_and_wrap);
+                CA_Get(
+                    slot: CK_SLOT_ID, item: CK_ULONG, buffer: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::items::item);
                 CA_InitToken() => unserved();
-                CA_ResetAuthorizationData() => unserved();
-                CA_AssignKey() => unserved();
-                CA_IncrementFailedAuthCount() => unserved();
-                CA_SessionCancel() => unserved();
-                CA_MigrateKeys() => unserved();
-                CA_MigrationStartSessionNegotiation() => unserved();
-                CA_MigrationContinueSessionNegotiation() => unserved();
-                CA_MigrationCloseSession() => unserved();
-                CA_RandomizeApplicationID() => unserved();
-                CA_GetApplicationID() => unserved();
-                CA_OpenApplicationIDV2() => unserved();
-                CA_CloseApplicationIDV2() => unserved();
-                CA_SetApplicationIDV2() => unserved();
-                CA_OpenSessionWithAppIDV2() => unserved();
-                CA_OpenApplicationIDForContainerV2() => unserved();
-                CA_CloseApplicationIDForContainerV2() => unserved();
+                CA_ResetAuthorizationData(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, new: CK_UTF8CHAR_PTR, len:
+                    CK_ULONG
+                ) => guarded(vendor::keys::reset_authorization_data);
+                CA_AssignKey(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE
+                ) => guarded(vendor::keys::assign_key);
+                CA_IncrementFailedAuthCount(
+                    session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE
+                ) => guarded(vendor::keys::increment_failed_auth_count);
+                CA_SessionCancel(
+                    session: CK_SESSION_HANDLE, flags: CK_FLAGS
+                ) => guarded(vendor::applications::cancel);
+                CA_MigrateKeys(
+                    source: CK_SESSION_HANDLE, target: CK_SESSION_HANDLE, flags: CK_ULONG, count:
+                    CK_ULONG, objects: *mut CK_OBJECT_MIGRATION_DATA
+                ) => guarded(vendor::journeys::migrate);
+                CA_MigrationStartSessionNegotiation(
+                    session: CK_SESSION_HANDLE, input_len: CK_ULONG, input: CK_BYTE_PTR, step:
+                    CK_ULONG_PTR, output_len: CK_ULONG_PTR, output: CK_BYTE_PTR
+                ) => guarded(vendor::journeys::negotiate);
+                CA_MigrationContinueSessionNegotiation(
+                    session: CK_SESSION_HANDLE, step: CK_ULONG, input_len: CK_ULONG, input:
+                    CK_BYTE_PTR, route_len: CK_ULONG, route: CK_BYTE_PTR, next: CK_ULONG_PTR,
+                    output_len: CK_ULONG_PTR, output: CK_BYTE_PTR, status: CK_ULONG_PTR, made_len:
+                    CK_ULONG_PTR, made: CK_BYTE_PTR
+                ) => guarded(vendor::journeys::continue_negotiation);
+                CA_MigrationCloseSession(
+                    session: CK_SESSION_HANDLE, len: CK_ULONG, name: CK_BYTE_PTR
+                ) => guarded(vendor::journeys::close_negotiated);
+                CA_RandomizeApplicationID() => guarded(vendor::applications::randomize);
+                CA_GetApplicationID(
+                    id: *mut CK_APPLICATION_ID
+                ) => guarded(vendor::applications::current);
+                CA_OpenApplicationIDV2(
+                    slot: CK_SLOT_ID, id: *mut CK_APPLICATION_ID
+                ) => guarded(vendor::applications::open_long);
+                CA_CloseApplicationIDV2(
+                    slot: CK_SLOT_ID, id: *mut CK_APPLICATION_ID
+                ) => guarded(vendor::applications::close_long);
+                CA_SetApplicationIDV2(
+                    id: *mut CK_APPLICATION_ID
+                ) => guarded(vendor::applications::set_long);
+                CA_OpenSessionWithAppIDV2(
+                    slot: CK_SLOT_ID, flags: CK_FLAGS, id: *mut CK_APPLICATION_ID, application:
+                    CK_VOID_PTR, notify: CK_NOTIFY, session: CK_SESSION_HANDLE_PTR
+                ) => guarded(vendor::applications::open_session_as_long);
+                CA_OpenApplicationIDForContainerV2(
+                    slot: CK_SLOT_ID, id: *mut CK_APPLICATION_ID, container: CK_ULONG
+                ) => guarded(vendor::applications::open_long_for_container);
+                CA_CloseApplicationIDForContainerV2(
+                    slot: CK_SLOT_ID, id: *mut CK_APPLICATION_ID, container: CK_ULONG
+                ) => guarded(vendor::applications::close_long_for_container);
                 CA_STCRegisterV2() => unserved();
                 CA_STCGetClientInfoV2() => unserved();
                 CA_STCGetPID() => unserved();
                 CA_STCGetAdminPID() => unserved();
-                CA_SMKRollover() => unserved();
+                CA_SMKRollover(
+                    session: CK_SESSION_HANDLE, deed: CK_ULONG
+                ) => guarded(vendor::masking::roll_over);
                 CA_ConnectRemotePED() => unserved();
                 CA_DisconnectRemotePED() => unserved();
-                CA_GetSlotId() => unserved();
-                CA_GetUnassignedSlot() => unserved();
+                CA_GetSlotId(
+                    label: CK_UTF8CHAR_PTR, slots: CK_SLOT_ID_PTR, count: CK_ULONG_PTR
+                ) => guarded(vendor::places::slot_id);
+                CA_GetUnassignedSlot(slot: CK_SLOT_ID_PTR) => refused(KeyringNotFound);
                 CA_GetCurrentHAState(
                     slot: CK_SLOT_ID, status: *mut CK_HA_STATUS
                 ) => guarded(vendor::ha_state);

@@ -38,7 +38,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::ck::CK_RV;
 use crate::error::{Cause, Error, Result};
-use crate::library::Library;
+use crate::library::{Library, UNSERVED};
 
 /// The library of this process.
 static GUARD: Guard<Library> = Guard::new();
@@ -63,15 +63,17 @@ pub(super) fn enter(function: &'static str, call: impl FnOnce(&Library) -> Resul
 /// The answer of a function that is exported and not served, given where any other would be.
 #[inline(never)]
 pub(super) fn unserved(function: &'static str) -> CK_RV {
-    GUARD.enter(function, |_| {
-        Err(Error::new(Cause::FunctionNotSupported, "this module does not serve the function"))
+    GUARD.enter(function, |library| {
+        library.refuse(function, Error::new(Cause::FunctionNotSupported, UNSERVED))
     })
 }
 
 /// The answer of a function that the vendor's library has but refuses.
 #[inline(never)]
 pub(super) fn refused(function: &'static str, cause: Cause) -> CK_RV {
-    GUARD.enter(function, |_| Err(Error::new(cause, "Luna answers this function so, always")))
+    GUARD.enter(function, |library| {
+        library.refuse(function, Error::new(cause, "Luna answers this function so, always"))
+    })
 }
 
 /// Keeps calls out until [`release`], and waits for those inside, but not for long: a thread in the

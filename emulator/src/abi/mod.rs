@@ -25,6 +25,7 @@ mod ptr;
 pub mod tables;
 mod template;
 mod text;
+mod trace;
 
 mod digest;
 mod encrypt;

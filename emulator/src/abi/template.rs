@@ -50,6 +50,7 @@ const BOOLEANS: &[CK_ATTRIBUTE_TYPE] = &[
     CKA_ENCAPSULATE,
     CKA_DECAPSULATE,
     CKA_CCM_PRIVATE,
+    CKA_ASSIGNED,
 ];
 
 fn is_template(kind: CK_ATTRIBUTE_TYPE) -> bool {

@@ -3,6 +3,15 @@
 //! Source: signatures from `ThalesGroup/pycryptoki:pycryptoki/cryptoki/func_defs.py` (Documented),
 //! behaviour as marked.
 
+pub(super) mod applications;
+pub(super) mod curves;
+pub(super) mod extended_keys;
+pub(super) mod items;
+pub(super) mod journeys;
+pub(super) mod keys;
+pub(super) mod masking;
+pub(super) mod places;
+
 use crate::abi::ptr::{self, Buffer, List, Place};
 use crate::abi::text;
 use crate::ck::*;
@@ -60,6 +69,26 @@ pub(super) unsafe fn firmware_version(
         (Place::new(major, NOWHERE)?, Place::new(minor, NOWHERE)?, Place::new(sub_minor, NOWHERE)?)
     };
     let (major, minor, sub_minor) = library.firmware_version(SlotId(slot))?;
+    places.0.put(major);
+    places.1.put(minor);
+    places.2.put(sub_minor);
+    Ok(())
+}
+
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn cryptovisor_version(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    major: CK_ULONG_PTR,
+    minor: CK_ULONG_PTR,
+    sub_minor: CK_ULONG_PTR,
+) -> Result<()> {
+    // SAFETY: passed on.
+    let places = unsafe {
+        (Place::new(major, NOWHERE)?, Place::new(minor, NOWHERE)?, Place::new(sub_minor, NOWHERE)?)
+    };
+    let (major, minor, sub_minor) = library.cryptovisor_version(SlotId(slot))?;
     places.0.put(major);
     places.1.put(minor);
     places.2.put(sub_minor);
@@ -264,16 +293,6 @@ pub(super) unsafe fn set_cloning_domain(
     // SAFETY: passed on.
     let domain = unsafe { ptr::bytes(domain, len)? };
     library.set_cloning_domain(domain)
-}
-
-/// # Safety
-/// None of its own.
-pub(super) unsafe fn set_application_id(
-    library: &Library,
-    major: CK_ULONG,
-    minor: CK_ULONG,
-) -> Result<()> {
-    library.set_application_id(major, minor)
 }
 
 /// # Safety

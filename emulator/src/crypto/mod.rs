@@ -22,6 +22,9 @@
 //! | [`dsa`], [`dh`], [`group`] | aws-lc | not in ring |
 //! | [`curve25519`] | aws-lc | ring has no Ed25519 with a context and no X25519 with a stored key |
 //! | [`lattice`] | aws-lc, ml-dsa | not in ring; ml-dsa has the deterministic signatures aws-lc has no function for |
+//! | [`shares`] | blahaj | a secret of which some shares are enough is in none of the others |
+//! | [`curve_parameters`] | our DER | explicit parameters are parsed and written by nobody any more |
+//! | [`x509`] | our DER over Ed25519 | one shape of certificate, signed by aws-lc; a library for all shapes would be more code in the module than it saves |
 //! | [`milenage`] | milenage | over RustCrypto's AES; neither in ring nor in aws-lc |
 //! | [`sm2`] | RustCrypto | neither in ring nor in aws-lc |
 //! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
@@ -53,6 +56,7 @@ pub mod aes;
 pub mod block;
 pub mod cmac;
 pub mod curve25519;
+pub mod curve_parameters;
 mod der;
 pub mod dh;
 pub mod dsa;
@@ -69,9 +73,11 @@ pub mod random;
 pub mod rsa;
 mod running_digest;
 pub mod seal;
+pub mod shares;
 pub mod sm2;
 #[cfg(test)]
 pub(crate) mod vectors;
+pub mod x509;
 
 /// Why an operation gave no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

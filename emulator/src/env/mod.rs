@@ -8,6 +8,7 @@
 //!
 //! The only `unsafe` of the room is in `ffi`, which maps one file into memory.
 
+pub mod attendance;
 pub mod clock;
 pub mod disk;
 mod ffi;
@@ -15,6 +16,7 @@ pub mod page;
 pub mod process;
 mod tally;
 
+pub use attendance::Attendance;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::DiskError;
 pub use page::{ControlPage, PageError, Word};

@@ -5,7 +5,7 @@
 
 use crate::ck::{Purpose, names};
 use crate::error::Cause;
-use crate::wire::{Operation, Request};
+use crate::wire::{Cloning, Operation, RecoveryLogin, Request, Sharing};
 
 macro_rules! calls {
     ($($pattern:pat => $name:literal,)+) => {
@@ -69,6 +69,32 @@ calls! {
     Request::Insert(..) => "clone-in",
     Request::Bury(..) => "bury",
     Request::Inventory(_) => "inventory",
+    Request::Sharing(Sharing::Open(_)) => "CA_OpenApplicationID",
+    Request::Sharing(Sharing::Close(_)) => "CA_CloseApplicationID",
+    Request::Sharing(Sharing::Belonging(_)) => "CA_GetSessionInfo",
+    Request::Cloning(_, Cloning::Vector) => "CA_GenerateCloningKEV",
+    Request::Cloning(_, Cloning::Invite(..)) => "CA_CloneAsTargetInit",
+    Request::Cloning(_, Cloning::Answer(..)) => "CA_CloneAsSource",
+    Request::Cloning(_, Cloning::Accept(..)) => "CA_CloneAsTarget",
+    Request::Cloning(_, Cloning::PackMaskingKey) => "masking-key-out",
+    Request::Cloning(_, Cloning::UnpackMaskingKey(_)) => "masking-key-in",
+    Request::Cloning(_, Cloning::Negotiate) => "CA_MigrationStartSessionNegotiation",
+    Request::Cloning(_, Cloning::Continue(..)) => "CA_MigrationContinueSessionNegotiation",
+    Request::Cloning(_, Cloning::Hang(_)) => "CA_MigrationCloseSession",
+    Request::Cloning(_, Cloning::Send(..)) => "CA_Extract",
+    Request::Cloning(_, Cloning::Receive(..)) => "CA_Insert",
+    Request::Cloning(_, Cloning::Mask { .. }) => "CA_SIMExtract",
+    Request::Cloning(_, Cloning::Unmask { .. }) => "CA_SIMInsert",
+    Request::Cloning(_, Cloning::SetDomain(..)) => "CA_SetCloningDomain",
+    Request::Cloning(_, Cloning::Rollover(_)) => "CA_SMKRollover",
+    Request::AuthorizeKey(..) => "CA_AuthorizeKey",
+    Request::DeriveAndWrap(..) => "CA_DeriveKeyAndWrap",
+    Request::Recovery(_, RecoveryLogin::Install(..)) => "CA_HAInit",
+    Request::Recovery(_, RecoveryLogin::Certificate) => "CA_HAGetMasterPublic",
+    Request::Recovery(_, RecoveryLogin::Challenge(..)) => "CA_HAGetLoginChallenge",
+    Request::Recovery(_, RecoveryLogin::Answer(..)) => "CA_HAAnswerLoginChallenge",
+    Request::Recovery(_, RecoveryLogin::Login(_)) => "CA_HALogin",
+    Request::Certificate(_) => "CA_GetTokenCertificates",
 }
 
 /// The cause of a `CKR_` name.

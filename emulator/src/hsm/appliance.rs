@@ -10,8 +10,9 @@ use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
 use crate::hsm::partition::{self, Partition};
 use crate::hsm::role;
+use crate::hsm::size;
 use crate::hsm::store::{
-    Durability, HsmRecord, PartitionRecord, SqliteStore, Step, Store, StoreError,
+    Durability, HsmRecord, PartitionRecord, SqliteStore, Step, Store, StoreError, Usage,
 };
 use crate::mechanisms::broken;
 use crate::profile::Profile;
@@ -22,13 +23,15 @@ pub struct Appliance {
     serial: String,
     profile: Arc<Profile>,
     partitions: Vec<Arc<Partition>>,
+    store: Arc<dyn Store>,
+    device_key: Arc<SealKey>,
 }
 
 /// An HSM to be made.
 pub struct Blueprint {
     /// Decimal digits.
     pub serial: String,
-    /// A built-in profile's name.
+    /// What it is to behave like.
     pub profile: Arc<Profile>,
     /// HSM policies that differ from the profile's.
     pub policies: Vec<(u32, u64)>,
@@ -71,7 +74,7 @@ impl Appliance {
         let device_key = SealKey::generate().map_err(broken)?;
         let record = HsmRecord {
             serial: plan.serial.clone(),
-            profile: plan.profile.name.clone(),
+            profile: plan.profile.recorded().to_owned(),
             policies: plan.policies.iter().copied().collect(),
             device_key: device_key.expose().to_vec(),
             created: plan.created,
@@ -123,7 +126,67 @@ impl Appliance {
                     .map(Arc::new)
             })
             .collect::<Result<_>>()?;
-        Ok(Self { serial: hsm.serial, profile, partitions })
+        let store = Arc::clone(store);
+        Ok(Self { serial: hsm.serial, profile, partitions, store, device_key })
+    }
+
+    /// Makes a partition, as the appliance's administrator does.
+    ///
+    /// # Errors
+    /// The store's; `PinLenRange` for a PIN that the policies refuse.
+    pub fn make_partition(
+        &self,
+        plan: &PartitionBlueprint,
+        created: u64,
+    ) -> Result<Arc<Partition>> {
+        self.store.apply(&partition_steps(plan, created)?)?;
+        let (profile, store) = (Arc::clone(&self.profile), Arc::clone(&self.store));
+        Partition::open(&plan.serial, profile, store, Arc::clone(&self.device_key)).map(Arc::new)
+    }
+
+    /// Deletes a partition with everything in it.
+    ///
+    /// # Errors
+    /// The store's, when there is no such partition.
+    pub fn remove_partition(&self, serial: &str) -> Result<()> {
+        Ok(self.store.remove_partition(serial)?)
+    }
+
+    /// Gives a partition another size, in bytes.
+    ///
+    /// # Errors
+    /// `ContainerObjectStorageFull` for less than its objects take; the store's; `TokenNotPresent`
+    /// when there is no such partition.
+    pub fn resize_partition(&self, serial: &str, bytes: u64) -> Result<()> {
+        let (record, usage) = self.usage(serial)?;
+        if bytes < usage.bytes {
+            return Err(Error::new(
+                Cause::ContainerObjectStorageFull,
+                format!("objects take {} bytes of the partition", usage.bytes),
+            ));
+        }
+        let extra = size::written(&record.extra, bytes)?;
+        self.store.change_partition(serial, &mut |record| record.extra.clone_from(&extra))?;
+        Ok(())
+    }
+
+    /// Bytes of a partition for objects, by its record.
+    ///
+    /// # Errors
+    /// `DeviceError` for a damaged record.
+    pub fn bytes_of(&self, record: &PartitionRecord) -> Result<u64> {
+        Ok(size::read(&record.extra)?.unwrap_or(self.profile.limits.partition_bytes))
+    }
+
+    /// What is in a partition now.
+    ///
+    /// # Errors
+    /// The store's; `TokenNotPresent` when there is no such partition.
+    pub fn usage(&self, serial: &str) -> Result<(PartitionRecord, Usage)> {
+        let record = self.store.partition(serial)?.ok_or_else(|| {
+            Error::new(Cause::TokenNotPresent, format!("the HSM has no partition {serial}"))
+        })?;
+        Ok((record, self.store.count(serial)?))
     }
 
     /// Its serial number.

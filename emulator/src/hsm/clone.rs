@@ -77,12 +77,18 @@ impl Partition {
         blob: &[u8],
         unless_destroyed_since: Option<u64>,
     ) -> Result<Found> {
-        let (key, sealed) = match blob.split_first() {
-            Some((&UNDER_DOMAIN, sealed)) => (self.domain(session)?, sealed),
-            Some((&PUBLIC, sealed)) => (public_key()?, sealed),
+        let attributes = self.unpack(session, blob)?;
+        self.settle_in(session, attributes, unless_destroyed_since)
+    }
+
+    /// What is in a blob.
+    pub(super) fn unpack(&self, session: &Session, blob: &[u8]) -> Result<Template> {
+        let (keys, sealed) = match blob.split_first() {
+            Some((&UNDER_DOMAIN, sealed)) => (self.domains(session)?, sealed),
+            Some((&PUBLIC, sealed)) => (vec![public_key()?], sealed),
             _ => return Err(Error::new(Cause::CloneFailed, "this is no cloned object")),
         };
-        let plain = key.open(SEAL, sealed).map_err(|_| {
+        let plain = keys.iter().find_map(|key| key.open(SEAL, sealed).ok()).ok_or_else(|| {
             Error::new(Cause::CloneFailed, "the object comes from another cloning domain")
         })?;
         let attributes = records::decode(&plain)?;
@@ -92,6 +98,16 @@ impl Partition {
                 "a private object travels under its domain",
             ));
         }
+        Ok(attributes)
+    }
+
+    /// Takes the object in, unless it is here already.
+    pub(super) fn settle_in(
+        &self,
+        session: &Session,
+        attributes: Template,
+        unless_destroyed_since: Option<u64>,
+    ) -> Result<Found> {
         let identity = attributes.find(CKA_OUID).cloned().ok_or_else(gone)?;
         let ouid = identity.as_bytes().and_then(|bytes| bytes.try_into().ok());
         let here = || {
@@ -105,7 +121,7 @@ impl Partition {
             return Ok(found);
         }
         let class = records::class_of(&attributes)?;
-        self.add_copy(session, class, Template(attributes.0), unless_destroyed_since)
+        self.add_copy(session, class, attributes, unless_destroyed_since)
             // Another process may have brought it between the look and the write.
             .or_else(|error| here().ok_or(error))
     }

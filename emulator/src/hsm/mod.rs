@@ -10,18 +10,27 @@
 //! | a kind of object | a table in `crate::object::rules` |
 //! | a mechanism | `crate::mechanisms` |
 //! | a condition on each use of a key | `usage::Asks` |
-//! | something a store must keep | `store` |
+//! | something a store must keep | `store`; a small value of a partition: `extra::Entry` |
 
 pub mod appliance;
+mod authorization;
+mod certificates;
+mod chosen;
 mod clone;
+mod extra;
+mod journeys;
+mod masking;
 mod objects;
 mod operation;
 mod partition;
 mod policies;
 mod records;
+mod recovery;
 mod role;
 mod saved;
 mod session;
+mod sharing;
+mod size;
 pub mod store;
 mod transport;
 mod usage;

@@ -11,7 +11,8 @@ use crate::ck::*;
 use crate::crypto::random;
 use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
-use crate::hsm::partition::{Partition, done};
+use crate::hsm::authorization;
+use crate::hsm::partition::{Partition, State, done};
 use crate::hsm::policies;
 use crate::hsm::records;
 use crate::hsm::role::{self, Right};
@@ -62,6 +63,11 @@ impl Held {
             asks: Asks::of(class, &attributes),
             object: Arc::new(Object::new(class, attributes)),
         }
+    }
+
+    /// A key that is nobody's: made, used and forgotten within a request.
+    pub(super) fn passing(class: Class, attributes: Template) -> Self {
+        Self::new((ObjectHandle(0), Ouid::default()), None, 0, class, attributes)
     }
 
     fn found(&self) -> Found {
@@ -233,7 +239,11 @@ impl Partition {
         Ok(held)
     }
 
-    fn held(&self, application: &Application, handle: ObjectHandle) -> Result<Arc<Held>> {
+    pub(super) fn held(
+        &self,
+        application: &Application,
+        handle: ObjectHandle,
+    ) -> Result<Arc<Held>> {
         let (table, in_store) = if handle.0 >= SESSION_OBJECTS {
             (&self.objects.session, false)
         } else {
@@ -287,7 +297,11 @@ impl Partition {
         Ok(found)
     }
 
-    fn search(&self, application: &Application, wanted: &Template) -> Result<Vec<Arc<Held>>> {
+    pub(super) fn search(
+        &self,
+        application: &Application,
+        wanted: &Template,
+    ) -> Result<Vec<Arc<Held>>> {
         let token = wanted.flag(CKA_TOKEN);
         let private = application.sees_private();
         let mut found = Vec::new();
@@ -357,7 +371,8 @@ impl Partition {
             return Err(Error::new(Cause::TemplateInconsistent, "a private object stays private")
                 .about(CKA_PRIVATE));
         }
-        self.add_all(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
+        self.need_authorized(session, &held)?;
+        self.add_whole(session, vec![(class, attributes)])?.pop().ok_or_else(gone)
     }
 
     fn generate_key(
@@ -452,15 +467,15 @@ impl Partition {
             && login.must_change
             && class.is_key()
         {
-            return Err(expired());
+            return Err(expired(&state));
         }
         const POLICY_KEY_MANAGEMENT: u32 = 28;
         if class.is_key() && !state.allows(POLICY_KEY_MANAGEMENT) {
-            return Err(Error::new(
-                Cause::UserNotAuthorized,
-                "the partition is for using keys only (code Assumed)",
-            )
-            .by_policy(POLICY_KEY_MANAGEMENT));
+            return Err(state
+                .codes
+                .key_management_off
+                .error("the partition is for using keys only")
+                .by_policy(POLICY_KEY_MANAGEMENT));
         }
         Ok(())
     }
@@ -469,8 +484,16 @@ impl Partition {
     pub(super) fn add_all(
         &self,
         session: &Session,
-        objects: Vec<(Class, Template)>,
+        mut objects: Vec<(Class, Template)>,
     ) -> Result<Vec<Found>> {
+        for (class, attributes) in &mut objects {
+            self.guard_key(session, *class, attributes)?;
+        }
+        self.add_whole(session, objects)
+    }
+
+    /// As [`Partition::add_all`], for objects that have all that is theirs.
+    fn add_whole(&self, session: &Session, objects: Vec<(Class, Template)>) -> Result<Vec<Found>> {
         let mut records = Vec::new();
         for (class, attributes) in &objects {
             self.may_add(session, *class, attributes)?;
@@ -521,17 +544,21 @@ impl Partition {
         if records.is_empty() {
             return Ok(Vec::new());
         }
-        let used = self.store.count(&self.serial)?.bytes;
+        let usage = self.store.count(&self.serial)?;
+        let used = usage.bytes;
         let wanted: u64 = records
             .iter()
             .map(|record| (record.attributes.len() + record.secret.len()) as u64)
             .sum();
-        let total = self.profile.limits.partition_bytes;
+        let total = self.current()?.bytes;
         if used.saturating_add(wanted) > total {
-            return Err(Error::new(
-                Cause::ContainerObjectStorageFull,
-                format!("{used} of {total} bytes are used, {wanted} more are wanted"),
-            ));
+            let what = format!("{used} of {total} bytes are used, {wanted} more are wanted");
+            return Err(self.profile.codes.storage_full.error(what));
+        }
+        let most = self.profile.limits.max_objects;
+        if most > 0 && usage.objects.saturating_add(records.len() as u64) > most {
+            let what = format!("the partition holds {} of {most} objects", usage.objects);
+            return Err(self.profile.codes.objects_full.error(what));
         }
         let fresh = RefCell::new(Vec::new());
         let handles = self.store.insert_objects(&self.serial, records, &|counter| {
@@ -581,7 +608,7 @@ impl Partition {
         self.need_state_for(session, held.object.class(), held.private)
     }
 
-    fn destroy(&self, session: &Session, handle: ObjectHandle) -> Result<()> {
+    pub(super) fn destroy(&self, session: &Session, handle: ObjectHandle) -> Result<()> {
         let held = self.seen_by(&session.application, handle)?;
         self.may_change(session, &held)?;
         if !held.object.is(CKA_DESTROYABLE) {
@@ -616,6 +643,7 @@ impl Partition {
                 return Err(Error::new(Cause::ActionProhibited, "the object is not to be changed")
                     .about(CKA_MODIFIABLE));
             }
+            authorization::check_modifiable(held)?;
             let (class, state) = (held.object.class(), self.current()?);
             policies::check_change(&state, class, template)?;
             let changed = build::change(held.object.attributes(), class, template, false, so)?;
@@ -697,6 +725,11 @@ fn answer(object: &Object, kind: CK_ATTRIBUTE_TYPE) -> Answer {
     }
     match object.attributes().find(kind) {
         Some(attribute) => Answer::Value(attribute.value.clone()),
+        None if kind == CKA_KEY_STATUS
+            && let Some(status) = authorization::status(object) =>
+        {
+            Answer::Value(status)
+        }
         None if let Some(attribute) = seen::attribute(object, kind) => {
             Answer::Value(attribute.value)
         }
@@ -759,8 +792,9 @@ pub(super) fn gone() -> Error {
     Error::new(Cause::ObjectHandleInvalid, "the partition has no such object")
 }
 
-pub(super) fn expired() -> Error {
-    Error::new(Cause::PinExpired, "the first credential of a role must be changed (HSM policy 21)")
+pub(super) fn expired(state: &State) -> Error {
+    let rule = "the first credential of a role must be changed (HSM policy 21)";
+    state.codes.credential_to_change.error(rule)
 }
 
 fn wrong_function(mechanism: &Mechanism) -> Error {

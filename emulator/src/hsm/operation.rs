@@ -241,8 +241,8 @@ impl Partition {
         const POLICY_DIGEST_KEY: u32 = 9;
         let held = self.seen_by(&session.application, key).map_err(as_key)?;
         if !self.current()?.allows(POLICY_DIGEST_KEY) {
-            return Err(Error::new(Cause::KeyIndigestible, "keys are not digested (code Assumed)")
-                .by_policy(POLICY_DIGEST_KEY));
+            let code = self.profile.codes.digest_key_off;
+            return Err(code.error("keys are not digested").by_policy(POLICY_DIGEST_KEY));
         }
         if held.object.class().class == CKO_SECRET_KEY {
             return Ok(Arc::clone(&held.object));
@@ -310,19 +310,19 @@ impl Partition {
             role::check(session.application.role(), Right::UsePrivate)?;
         }
         if session.application.login().is_some_and(|login| login.must_change) {
-            return Err(expired());
+            return Err(expired(&state));
         }
         check_key(&held.object, offer.row, operation)?;
         if operation.purpose == Purpose::Sign
             && !state.foreign_keys_sign
             && !held.object.is(CKA_LOCAL)
         {
-            return Err(Error::new(
-                Cause::KeyFunctionNotPermitted,
-                "a key that was not made here does not sign (code Assumed)",
-            )
-            .about(CKA_LOCAL)
-            .by_policy(POLICY_FOREIGN_SIGNING));
+            return Err(state
+                .codes
+                .foreign_signing_off
+                .error("a key that was not made here does not sign")
+                .about(CKA_LOCAL)
+                .by_policy(POLICY_FOREIGN_SIGNING));
         }
         self.may_use(session, &held, stage)?;
         let using = Use {

@@ -10,16 +10,19 @@ use rustc_hash::FxHashMap;
 use crate::ck::*;
 use crate::crypto::seal::SealKey;
 use crate::crypto::{kdf, random};
-use crate::env::{Clock, SystemClock};
+use crate::env::{Attendance, Clock, SystemClock};
 use crate::error::{Cause, Error, Result};
+use crate::hsm::chosen;
+use crate::hsm::journeys::Routes;
 use crate::hsm::objects::Objects;
 use crate::hsm::role;
 use crate::hsm::session::{Session, Sessions};
+use crate::hsm::size;
 use crate::hsm::store::{Changes, PartitionRecord, RoleRecord, Step, Store};
 use crate::hsm::verified::Verified;
 use crate::mechanisms::{self, Offer, broken};
 use crate::output::Output;
-use crate::profile::{Destructive, Profile};
+use crate::profile::{Codes, Destructive, Profile};
 use crate::wire::{Description, Pin, PolicyState, Reply, Request};
 
 /// HSM policy 12 and partition policy 43: "Allow non-FIPS algorithms" (Documented).
@@ -48,6 +51,12 @@ pub struct Partition {
     refreshing: Mutex<()>,
     pub(super) clock: Arc<dyn Clock>,
     changes: AtomicU64,
+    /// Sessions of applications that share their identity come and go one after the other.
+    pub(super) sharing: Mutex<()>,
+    /// This process as others know it, once it shares an identity.
+    pub(super) attendance: Mutex<Option<Attendance>>,
+    /// Sessions negotiated with other partitions.
+    pub(super) routes: Routes,
 }
 
 /// A session of a partition, and the way to it.
@@ -63,7 +72,8 @@ impl Seated {
     /// # Errors
     /// What the request was refused for.
     pub fn handle(&self, request: &Request<'_>, out: Option<&mut [u8]>) -> Result<Reply> {
-        self.partition.serve(request, Some(&self.session), out)
+        let answer = self.partition.serve(request, Some(&self.session), out);
+        answer.map_err(|error| self.partition.as_chosen(error))
     }
 }
 
@@ -78,6 +88,10 @@ pub(super) struct State {
     roles: [Option<RoleRecord>; Role::ALL.len()],
     /// Policy 17: keys that came from outside may sign. Asked at every signature.
     pub(super) foreign_keys_sign: bool,
+    /// The codes of refusals that the profile chooses.
+    pub(super) codes: Codes,
+    /// Bytes for objects.
+    pub(super) bytes: u64,
 }
 
 impl State {
@@ -110,7 +124,19 @@ impl State {
             }
         }
         let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
-        Ok(Self { record, policies, hsm_policies, offers, by_kind, roles, foreign_keys_sign })
+        let codes = profile.codes.clone();
+        let bytes = size::read(&record.extra)?.unwrap_or(profile.limits.partition_bytes);
+        Ok(Self {
+            record,
+            policies,
+            hsm_policies,
+            offers,
+            by_kind,
+            roles,
+            foreign_keys_sign,
+            codes,
+            bytes,
+        })
     }
 
     /// The value of a partition policy; 0 for one that does not show.
@@ -123,6 +149,12 @@ impl State {
         self.policies.get(&id).is_none_or(|value| *value != 0)
     }
 
+    /// HSM policy 12 or partition policy 43 is off.
+    fn is_fips(&self) -> bool {
+        let off = |policies: &FxHashMap<u32, u64>, id| policies.get(&id) == Some(&0);
+        off(&self.hsm_policies, HSM_POLICY_NON_FIPS) || off(&self.policies, POLICY_NON_FIPS)
+    }
+
     pub(super) fn hsm_policy(&self, id: u32) -> u64 {
         self.hsm_policies.get(&id).copied().unwrap_or(0)
     }
@@ -131,10 +163,8 @@ impl State {
     /// `MechanismInvalid` for one that profile, policy or FIPS mode does not offer.
     pub(super) fn offer(&self, kind: CK_MECHANISM_TYPE) -> Result<Offer> {
         self.by_kind.get(&kind).and_then(|at| self.offers.get(*at)).copied().ok_or_else(|| {
-            Error::new(
-                Cause::MechanismInvalid,
-                format!("this partition does not offer {}", names::ckm(kind)),
-            )
+            let what = format!("this partition does not offer {}", names::ckm(kind));
+            self.codes.mechanism_not_offered.error(what)
         })
     }
 
@@ -144,10 +174,10 @@ impl State {
         if self.record.initialized {
             return Ok(());
         }
-        Err(Error::new(
-            Cause::TokenNotRecognized,
-            "the partition is not initialised: partition init, or C_InitToken",
-        ))
+        Err(self
+            .codes
+            .partition_not_initialised
+            .error("the partition is not initialised: partition init, or C_InitToken"))
     }
 
     /// The credential of a role and what became of it.
@@ -156,16 +186,14 @@ impl State {
     /// `UserPinNotInitialized` for a role that has none.
     pub(super) fn role(&self, role: Role) -> Result<&RoleRecord> {
         self.roles.get(usize::from(role.code())).and_then(Option::as_ref).ok_or_else(|| {
-            Error::new(
-                Cause::UserPinNotInitialized,
-                format!("the {} has no credential yet", role.name()),
-            )
+            let what = format!("the {} has no credential yet", role.name());
+            self.codes.role_not_initialised.error(what)
         })
     }
 
-    /// Source: pycryptoki's `test_get_token_info.py` (Documented).
+    /// Those that say how the partition stands; the others are the profile's.
     fn flags(&self) -> CK_FLAGS {
-        let mut flags = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_RESTORE_KEY_NOT_NEEDED;
+        let mut flags = 0;
         for (set, flag) in [
             (self.record.initialized, CKF_TOKEN_INITIALIZED),
             (self.role(Role::CryptoOfficer).is_ok(), CKF_USER_PIN_INITIALIZED),
@@ -206,6 +234,9 @@ impl Partition {
             refreshing: Mutex::new(()),
             clock: Arc::new(SystemClock::new()),
             changes: AtomicU64::new(0),
+            sharing: Mutex::new(()),
+            attendance: Mutex::new(None),
+            routes: Routes::default(),
         })
     }
 
@@ -229,7 +260,7 @@ impl Partition {
     }
 
     /// What was found out while this was the number is true while it still is.
-    pub(super) fn changes(&self) -> u64 {
+    pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
@@ -238,6 +269,7 @@ impl Partition {
         self.sessions.clear();
         self.objects.clear_session_objects();
         self.objects.forget_token_objects();
+        self.routes.clear();
         self.touch();
     }
 
@@ -272,6 +304,7 @@ impl Partition {
             if old.record.domain != domain {
                 self.forget_sessions();
             }
+            self.follow_all(&self.state.load())?;
         }
         match changes.objects {
             Changes::Everything => self.objects.forget_token_objects(),
@@ -291,7 +324,14 @@ impl Partition {
     /// # Errors
     /// What the request was refused for.
     pub fn handle(&self, request: &Request<'_>) -> Result<Reply> {
-        self.serve(request, None, None)
+        self.serve(request, None, None).map_err(|error| self.as_chosen(error))
+    }
+
+    /// The refusal with the code that the profile chose.
+    #[cold]
+    fn as_chosen(&self, error: Error) -> Error {
+        let is_fips = self.current().is_ok_and(|state| state.is_fips());
+        chosen::as_chosen(error, &self.profile.codes, is_fips)
     }
 
     /// Answers a request that came to a session's seat, or to the partition; an output may go to
@@ -311,6 +351,9 @@ impl Partition {
             }
             Request::OpenSession { application, read_write } => {
                 let most = self.profile.limits.max_sessions;
+                if application.named {
+                    return self.open_shared(*application, *read_write, most).map(Reply::Session);
+                }
                 self.sessions.open(*application, *read_write, most).map(Reply::Session)
             }
             Request::CloseSession(session) => self.close_session(*session).map(done),
@@ -339,11 +382,13 @@ impl Partition {
                 self.sessions.present(seat, *session)?;
                 self.random(*len, out)
             }
-            // The HSM's own generator needs no seed; it takes one and is none the worse
-            // (vendor sample seed_random.js: supported on appliances, Documented).
+            // The HSM's own generator needs no seed; where it takes one it is none the worse.
             Request::SeedRandom(session, _) => {
                 self.sessions.present(seat, *session)?;
-                Ok(Reply::Done)
+                if self.profile.features.seed_random {
+                    return Ok(Reply::Done);
+                }
+                Err(self.profile.codes.seed_refused.error("the HSM takes no seed"))
             }
             Request::Check(_)
             | Request::Perform { .. }
@@ -374,6 +419,18 @@ impl Partition {
             | Request::Insert(..)
             | Request::Bury(..)
             | Request::Inventory(_) => self.handle_object(request, seat),
+            Request::Sharing(sharing) => self.handle_sharing(*sharing, seat),
+            Request::Cloning(session, cloning) => {
+                self.handle_cloning(&*self.sessions.present(seat, *session)?, cloning)
+            }
+            Request::AuthorizeKey(session, key, said) => {
+                self.authorize_key(&*self.sessions.present(seat, *session)?, *key, said).map(done)
+            }
+            Request::DeriveAndWrap(session, both) => {
+                self.derive_and_wrap(&*self.sessions.present(seat, *session)?, both)
+            }
+            Request::Recovery(session, recovery) => self.handle_recovery(*session, seat, recovery),
+            Request::Certificate(kind) => self.certificate(*kind).map(Reply::Bytes),
         }
     }
 
@@ -399,6 +456,12 @@ impl Partition {
         if last {
             self.touch();
             self.forget_private(session.application.id);
+            if session.application.id.named {
+                let _one_at_a_time = self.sharing.lock();
+                if !self.sessions.has_any(session.application.id) {
+                    self.leave(session.application.id)?;
+                }
+            }
         }
         if session.made_objects.load(Ordering::Acquire) {
             self.touch();
@@ -411,14 +474,14 @@ impl Partition {
         let state = self.current()?;
         let firmware = self.profile.versions.firmware.map(u64::from);
         let usage = self.store.count(&self.serial)?;
-        let total = self.profile.limits.partition_bytes;
+        let total = state.bytes;
         let shown = self.profile.partition_policies.iter().filter(|row| row.capability != 0);
         Ok(Description {
             label: state.record.label.clone(),
             serial: self.serial.clone(),
             model: self.profile.strings.token_model.clone(),
             manufacturer: self.profile.strings.token_manufacturer.clone(),
-            flags: state.flags(),
+            flags: self.profile.flags.token.0 | state.flags(),
             sessions: self.sessions.count(),
             max_sessions: self.profile.limits.max_sessions,
             pin_len: role::pin_len(&state),
@@ -470,11 +533,13 @@ impl Partition {
         let opened = partition_key
             .open(b"domain", &state.record.domain)
             .map_err(|_| Error::new(Cause::DeviceError, "the store holds a damaged domain"))?;
-        let domain = opened.get(DOMAIN_NONCE..).unwrap_or_default();
-        kdf::hkdf_sha256(domain, b"luna emulator", b"cloning domain")
-            .map(SealKey::new)
-            .map_err(broken)
+        domain_key_of(opened.get(DOMAIN_NONCE..).unwrap_or_default())
     }
+}
+
+/// The key of a domain.
+pub(super) fn domain_key_of(domain: &[u8]) -> Result<SealKey> {
+    kdf::hkdf_sha256(domain, b"luna emulator", b"cloning domain").map(SealKey::new).map_err(broken)
 }
 
 /// Random bytes before the domain, so that each life of a partition has another blob.

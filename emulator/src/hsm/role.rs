@@ -206,6 +206,7 @@ impl Partition {
         }
         let (key, record) = self.authenticate(&state, role, pin)?;
         let login = Login { role, key, must_change: record.must_change };
+        self.share(session.application.id, Some(&login))?;
         session.application.set_login(Some(Arc::new(login)));
         self.touch();
         Ok(())
@@ -217,10 +218,8 @@ impl Partition {
         if session.application.role().is_none() {
             return Err(Error::new(Cause::UserNotLoggedIn, "nobody is logged in"));
         }
-        session.application.set_login(None);
-        self.touch();
-        self.sessions.end_key_operations(session.application.id);
-        self.forget_private(session.application.id);
+        self.share(session.application.id, None)?;
+        self.end_login(&session.application);
         Ok(())
     }
 
@@ -282,6 +281,7 @@ impl Partition {
         self.store.apply(&[Step::PutRole(self.serial.clone(), fresh)])?;
         if session.application.role() == Some(role) {
             let login = Login { role, key, must_change: false };
+            self.share(session.application.id, Some(&login))?;
             session.application.set_login(Some(Arc::new(login)));
             self.touch();
         }

@@ -11,7 +11,8 @@ use crate::ck::*;
 use crate::crypto::seal::SealKey;
 use crate::error::{Cause, Error, Result};
 use crate::hsm::operation::Operations;
-use crate::wire::ApplicationId;
+use crate::hsm::recovery::Asked;
+use crate::wire::{ApplicationId, Ouid};
 
 /// A role that is logged in.
 pub(super) struct Login {
@@ -70,12 +71,22 @@ impl Application {
     }
 }
 
+/// What few sessions have.
+#[derive(Default)]
+pub(super) struct Extras {
+    /// Keys whose own secret was given, and what was kept of it then.
+    pub(super) authorized: FxHashMap<Ouid, Vec<u8>>,
+    /// A login by another HSM that was asked for.
+    pub(super) asked: Option<Asked>,
+}
+
 /// One session.
 pub(super) struct Session {
     pub(super) handle: SessionHandle,
     pub(super) application: Arc<Application>,
     pub(super) read_write: bool,
     pub(super) operations: Mutex<Operations>,
+    pub(super) extras: Mutex<Extras>,
     /// It made session objects, which go with it.
     pub(super) made_objects: AtomicBool,
     closed: AtomicBool,
@@ -152,7 +163,8 @@ impl Sessions {
                 "the Partition SO has read-write sessions only",
             ));
         }
-        if table.open.len() as u64 >= most {
+        // The bound is one application's, so that no client of an appliance starves another.
+        if application.open.load(Ordering::Relaxed) as u64 >= most {
             return Err(Error::new(Cause::SessionCount, format!("{most} sessions are open")));
         }
         let handle = SessionHandle(self.next.fetch_add(1, Ordering::Relaxed) + 1);
@@ -161,6 +173,7 @@ impl Sessions {
             application: Arc::clone(application),
             read_write,
             operations: Mutex::default(),
+            extras: Mutex::default(),
             made_objects: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         };
@@ -226,11 +239,27 @@ impl Sessions {
         table.open.values().any(|session| session.application.id == id && !session.read_write)
     }
 
+    /// Whether an application has a session open.
+    pub(super) fn has_any(&self, id: ApplicationId) -> bool {
+        self.table
+            .read()
+            .applications
+            .get(&id)
+            .is_some_and(|it| it.open.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Applications that named their identity, so that other processes may share it.
+    pub(super) fn named(&self) -> Vec<Arc<Application>> {
+        let table = self.table.read();
+        table.applications.values().filter(|it| it.id.named).cloned().collect()
+    }
+
     /// Ends what keys were doing in any session of an application, when it logs out.
     pub(super) fn end_key_operations(&self, id: ApplicationId) {
         let table = self.table.read();
         for session in table.open.values().filter(|session| session.application.id == id) {
             session.operations.lock().end_those_with_keys();
+            session.extras.lock().authorized.clear();
         }
     }
 

@@ -3,6 +3,8 @@
 //! Source: PKCS#11 v2.40 sections 5.13.2 to 5.13.4 and table 10 of section 4.2; partition policies
 //! 1, 2, 5 and 6 from policies.md (numbers Documented, codes Assumed where it says so).
 
+mod derive_and_wrap;
+
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -20,6 +22,7 @@ use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
 use crate::object::{Attribute, Template, Value};
 use crate::output::Room;
+use crate::profile::Code;
 use crate::wire::{Found, Reply};
 
 /// A use of a key to carry or make others.
@@ -95,6 +98,7 @@ impl Partition {
             .seen_by(&session.application, key)
             .map_err(|error| error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid))?;
         self.may_wrap(&held, &carrier)?;
+        self.need_authorized(session, &held)?;
         let plain = keys::to_bytes(&held.object)?;
         let class = held.object.class().class;
         self.wrap_bytes(session, (mechanism, &using), &carrier, (&plain, class), room)
@@ -139,8 +143,8 @@ impl Partition {
         let (to, wrapper) = self.carrier(session, &WRAPPING, wrap, wrapping)?;
         let (from, unwrapper) = self.carrier(session, &UNWRAPPING, unwrap, unwrapping)?;
         let class = Class { class: CKO_SECRET_KEY, key_type: None };
-        self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
-        self.policy_of(class, POLICY_WRAPPING, Cause::KeyNotWrappable)?;
+        self.may_come(class)?;
+        self.may_leave(class)?;
         let (_, plain) = self.unwrapped(unwrap, &from, data)?;
         self.count(&session.application, &unwrapper)?;
         self.wrap_bytes(session, (wrap, &to), &wrapper, (&plain, class.class), room)
@@ -187,7 +191,7 @@ impl Partition {
             )
             .about(CKA_CLASS));
         }
-        self.policy_of(class, POLICY_UNWRAPPING, Cause::KeyFunctionNotPermitted)?;
+        self.may_come(class)?;
         let (cipher, plain) = self.unwrapped(mechanism, &using, wrapped)?;
         if let Some(len) = keys::wanted_len(class, &template)?
             && !cipher.fills_up(&using, &plain, len)?
@@ -410,7 +414,7 @@ impl Partition {
             .seen_by(&session.application, handle)
             .map_err(|error| error.recast(Cause::ObjectHandleInvalid, carrier.handle_invalid))?;
         if session.application.login().is_some_and(|login| login.must_change) {
-            return Err(expired());
+            return Err(expired(&state));
         }
         // There is no call between finding the key and using it in which the PIN could be given.
         self.may_use(session, &held, Stage::Run(None))?;
@@ -467,7 +471,7 @@ impl Partition {
             return Err(Error::new(Cause::KeyNotWrappable, "only a trusted key may wrap it")
                 .about(CKA_WRAP_WITH_TRUSTED));
         }
-        self.policy_of(key.class(), POLICY_WRAPPING, Cause::KeyNotWrappable)?;
+        self.may_leave(key.class())?;
         if let Some(Value::Template(wanted)) =
             by.attributes().find(CKA_WRAP_TEMPLATE).map(|attribute| &attribute.value)
             && !matches(key, wanted)
@@ -481,12 +485,33 @@ impl Partition {
         Ok(())
     }
 
-    fn policy_of(&self, class: Class, policies: (u32, u32), cause: Cause) -> Result<()> {
-        let policy = if class.class == CKO_PRIVATE_KEY { policies.0 } else { policies.1 };
+    /// Policies 1 and 5: whether keys of that class may be wrapped.
+    fn may_leave(&self, class: Class) -> Result<()> {
+        let codes = &self.profile.codes;
+        self.policy_of(
+            class,
+            POLICY_WRAPPING,
+            (codes.private_wrapping_off, codes.secret_wrapping_off),
+        )
+    }
+
+    /// Policies 2 and 6: whether keys of that class may be unwrapped.
+    fn may_come(&self, class: Class) -> Result<()> {
+        let codes = &self.profile.codes;
+        self.policy_of(
+            class,
+            POLICY_UNWRAPPING,
+            (codes.private_unwrapping_off, codes.secret_unwrapping_off),
+        )
+    }
+
+    fn policy_of(&self, class: Class, policies: (u32, u32), codes: (Code, Code)) -> Result<()> {
+        let private = class.class == CKO_PRIVATE_KEY;
+        let (policy, code) = if private { (policies.0, codes.0) } else { (policies.1, codes.1) };
         if self.current()?.allows(policy) {
             return Ok(());
         }
-        Err(Error::new(cause, "the partition forbids it").by_policy(policy))
+        Err(code.error("the partition forbids it").by_policy(policy))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What a key asks of each use beyond its usage flags: uses left, a date, the PIN once more.
+//! What a key asks of each use beyond its usage flags: uses left, a date, the PIN once more, a secret
+//! of its own (`authorization`).
 //!
 //! Sources: `CKA_USAGE_LIMIT` and `CKA_USAGE_COUNT` from the vendor's functional tests
 //! (test_usage_limit_and_count.py; Documented) and larskanis/pkcs11 on a device (Observed);
@@ -30,6 +31,7 @@ pub(super) struct Asks {
     limited: bool,
     dated: bool,
     pin: bool,
+    secret: bool,
 }
 
 impl Asks {
@@ -42,6 +44,7 @@ impl Asks {
             limited: attributes.find(CKA_USAGE_LIMIT).is_some(),
             dated: filled(CKA_START_DATE) || filled(CKA_END_DATE),
             pin: attributes.flag(CKA_ALWAYS_AUTHENTICATE) == Some(true),
+            secret: attributes.find(CKA_AUTH_DATA).is_some(),
         }
     }
 
@@ -81,7 +84,10 @@ impl Partition {
         }
         let attributes = held.object.attributes();
         if held.asks.limited {
-            left(attributes)?;
+            self.left(attributes)?;
+        }
+        if held.asks.secret {
+            self.need_authorized(session, held)?;
         }
         if held.asks.dated && self.current()?.policy(POLICY_DATES) != 0 {
             self.check_dates(attributes)?;
@@ -128,9 +134,8 @@ impl Partition {
             (CKA_END_DATE, false, "the key's time is over"),
         ] {
             if outside(kind, early) {
-                return Err(Error::new(Cause::KeyNotActive, rule)
-                    .about(kind)
-                    .by_policy(POLICY_DATES));
+                let code = self.profile.codes.dates_outside;
+                return Err(code.error(rule).about(kind).by_policy(POLICY_DATES));
             }
         }
         Ok(())
@@ -154,9 +159,20 @@ impl Partition {
         }
         self.rewrite(application, held.handle, &|held| {
             let attributes = held.object.attributes();
-            let used = left(attributes)?;
+            let used = self.left(attributes)?;
             Ok(with_count(attributes, used.saturating_add(1)))
         })
+    }
+
+    /// The uses so far, if one more is left. A limit of 0 leaves none (Assumed).
+    fn left(&self, attributes: &Template) -> Result<CK_ULONG> {
+        let used = attributes.number(CKA_USAGE_COUNT).unwrap_or(0);
+        let limit = attributes.number(CKA_USAGE_LIMIT).unwrap_or(CK_ULONG::MAX);
+        if used < limit {
+            return Ok(used);
+        }
+        let what = format!("the key may be used {limit} times and was");
+        Err(self.profile.codes.usage_limit_reached.error(what).about(CKA_USAGE_LIMIT))
     }
 
     /// As [`Partition::count`], once an output is given; a length or a short buffer is no use.
@@ -207,17 +223,6 @@ impl Partition {
 /// The reply to a use, marked where the other members of a group must count it too.
 pub(super) fn told(held: &Held, reply: Reply) -> Reply {
     if held.asks.limited { Reply::Counted(Box::new(reply)) } else { reply }
-}
-
-/// The uses so far, if one more is left. A limit of 0 leaves none (Assumed).
-fn left(attributes: &Template) -> Result<CK_ULONG> {
-    let used = attributes.number(CKA_USAGE_COUNT).unwrap_or(0);
-    let limit = attributes.number(CKA_USAGE_LIMIT).unwrap_or(CK_ULONG::MAX);
-    if used < limit {
-        return Ok(used);
-    }
-    Err(Error::new(Cause::KeyNotActive, format!("the key may be used {limit} times and was"))
-        .about(CKA_USAGE_LIMIT))
 }
 
 fn with_count(attributes: &Template, count: CK_ULONG) -> Template {

@@ -1,5 +1,12 @@
 //! The client: everything an application asks, put to the tokens behind its slots.
 
+mod applications;
+mod journeys;
+mod keys;
+mod places;
+
+pub use self::journeys::Migration;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -8,7 +15,7 @@ use parking_lot::Mutex;
 use crate::ck::*;
 use crate::env::Clock;
 use crate::error::{Cause, Error, Result};
-use crate::luna::config::ClientConfig;
+use crate::luna::config::{ClientConfig, Presentation};
 use crate::luna::ha::Group;
 use crate::luna::log::Log;
 use crate::luna::session::{AppSessions, Open, Search};
@@ -87,14 +94,34 @@ impl Client {
     pub fn describe(&self, id: SlotId) -> Result<Description> {
         let mut description = self.slot(id)?.describe()?;
         description.sessions = self.sessions.count(id);
-        if self.config.remap_rsa_generation {
+        for (asked, runs) in self.remaps() {
             let mechanisms = &mut description.mechanisms;
             let has = |wanted| mechanisms.iter().find(|(kind, ..)| *kind == wanted).copied();
-            if let (None, Some((_, min, max, flags))) = (has(REMAPPED.0), has(REMAPPED.1)) {
-                mechanisms.insert(0, (REMAPPED.0, min, max, flags));
+            if let (None, Some((_, min, max, flags))) = (has(asked), has(runs)) {
+                mechanisms.insert(0, (asked, min, max, flags));
             }
         }
         Ok(description)
+    }
+
+    /// What the configuration runs in place of a mechanism that a token does not offer.
+    ///
+    /// Source: chrystoki-conf.md, RSAKeyGenMechRemap, RSAPre1863KeyGenMechRemap (Documented).
+    fn remaps(&self) -> impl Iterator<Item = (CK_MECHANISM_TYPE, CK_MECHANISM_TYPE)> + '_ {
+        let config = &self.config;
+        let newer = REMAPPED.iter().filter(|_| config.remap_rsa_generation).copied();
+        let older = REMAPPED.iter().filter(|_| config.remap_pre_186_3_generation);
+        newer.chain(older.map(|(old, new)| (*new, *old)))
+    }
+
+    /// How slots and tokens are shown.
+    pub fn presentation(&self) -> &Presentation {
+        &self.config.presentation
+    }
+
+    /// The slot of a session, for the call log.
+    pub fn slot_of(&self, session: SessionHandle) -> Option<SlotId> {
+        self.session(session).ok().map(|session| session.slot.id)
     }
 
     /// # Errors
@@ -422,13 +449,12 @@ impl Client {
             ))
         };
         let mut reply = ask(mechanism);
-        // Source: chrystoki-conf.md, RSAKeyGenMechRemap (Documented).
-        if self.config.remap_rsa_generation
-            && mechanism.kind == REMAPPED.0
-            && reply.as_ref().is_err_and(|error| error.cause() == Cause::MechanismInvalid)
+        if reply.is_err()
+            && let Some((_, runs)) = self.remaps().find(|(asked, _)| *asked == mechanism.kind)
+            && !session.slot.describe()?.mechanisms.iter().any(|(kind, ..)| *kind == mechanism.kind)
         {
             let params = mechanism.params.clone();
-            reply = ask(&Mechanism { kind: REMAPPED.1, params });
+            reply = ask(&Mechanism { kind: runs, params });
         }
         match reply? {
             Reply::Pair(public, private) => Ok((public.handle, private.handle)),
@@ -622,11 +648,21 @@ impl Client {
     pub fn is_group(&self, id: SlotId) -> Result<bool> {
         Ok(matches!(self.slot(id)?.token, Token::Group(_)))
     }
+
+    /// Whether a slot is kept for a USB HSM.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`.
+    pub fn is_usb(&self, id: SlotId) -> Result<bool> {
+        Ok(matches!(self.slot(id)?.token, Token::Usb))
+    }
 }
 
-/// The mechanism that is run as another, and that other.
-const REMAPPED: (CK_MECHANISM_TYPE, CK_MECHANISM_TYPE) =
-    (CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_RSA_FIPS_186_3_PRIME_KEY_PAIR_GEN);
+/// Mechanisms of before FIPS 186-3, and those that do the same by it.
+const REMAPPED: [(CK_MECHANISM_TYPE, CK_MECHANISM_TYPE); 2] = [
+    (CKM_RSA_PKCS_KEY_PAIR_GEN, CKM_RSA_FIPS_186_3_PRIME_KEY_PAIR_GEN),
+    (CKM_RSA_X9_31_KEY_PAIR_GEN, CKM_RSA_FIPS_186_3_AUX_PRIME_KEY_PAIR_GEN),
+];
 
 fn no_session() -> Error {
     Error::new(Cause::UserNotLoggedIn, "the application has no session on the slot")

@@ -10,6 +10,7 @@
 //! | a rule of HA | `ha::policy` for when, `ha::group` for what |
 //! | a function of the library | `client`, then `crate::library` and `crate::abi` |
 
+pub mod call_log;
 pub mod client;
 pub mod config;
 pub mod ha;

@@ -57,7 +57,7 @@ impl Client {
         match session.call(&Request::Reauthenticate(NONE, pin.clone())) {
             Ok(_) => {}
             Err(error) => {
-                if error.cause() == Cause::PinLocked {
+                if matches!(error.cause(), Cause::PinLocked | Cause::UserLockedOut) {
                     self.logout(handle)?;
                 }
                 return Err(error);

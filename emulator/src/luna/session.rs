@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
-use crate::luna::ha::GroupSession;
-use crate::luna::slots::{Slot, Token, alone};
+use crate::luna::ha::{Group, GroupSession};
+use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
 use crate::wire::{ApplicationId, Pin, Reply, Request, Seat};
 
@@ -115,6 +115,14 @@ impl AppSession {
         }
     }
 
+    /// The group behind it, and the group's session.
+    pub(super) fn group(&self) -> Option<(&Arc<Group>, &Arc<GroupSession>)> {
+        match (&self.slot.token, &self.peer) {
+            (Token::Group(group), Peer::Group(own)) => Some((group, own)),
+            _ => None,
+        }
+    }
+
     fn close(&self) {
         match (&self.slot.token, &self.peer) {
             (Token::Partition(link), Peer::Partition(own, _)) => {
@@ -189,6 +197,7 @@ impl AppSessions {
                 }
             }
             Token::Group(group) => Peer::Group(group.open(application, read_write)?),
+            Token::Usb => return Err(slots::empty()),
         };
         let handle = SessionHandle(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let session = AppSession {

@@ -218,7 +218,7 @@ impl Node {
 }
 
 /// Version bytes as the number they are, from four bytes or a `CK_ULONG`.
-fn version(bytes: &[u8]) -> Option<CK_ULONG> {
+pub fn version(bytes: &[u8]) -> Option<CK_ULONG> {
     let number = bytes.try_into().map(CK_ULONG::from_ne_bytes);
     number.ok().or_else(|| bytes.try_into().map(|four| u32::from_be_bytes(four).into()).ok())
 }

@@ -84,7 +84,7 @@ pub struct Offer {
 }
 
 /// What a profile says of a mechanism.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Datum {
     /// Functions the firmware has.
     pub functions: Functions,

@@ -349,6 +349,26 @@ impl Params {
         }
     }
 
+    /// Whether an operation that may begin with one may begin with the other: they differ at most
+    /// in bytes that no rule looks at, such as a fresh initialisation vector.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Iv(one), Self::Iv(two)) => one.len() == two.len(),
+            (
+                Self::Gcm { iv: one, aad: with, tag_bits },
+                Self::Gcm { iv: two, aad: and, tag_bits: bits },
+            ) => {
+                one.as_ref().map(Vec::len) == two.as_ref().map(Vec::len)
+                    && with.len() == and.len()
+                    && tag_bits == bits
+            }
+            (Self::Ctr { counter_bits, block }, Self::Ctr { counter_bits: bits, block: first }) => {
+                counter_bits == bits && block.len() == first.len()
+            }
+            _ => self == other,
+        }
+    }
+
     /// The length of a MAC that is asked for, in bytes.
     pub fn mac_len(&self) -> Option<CK_ULONG> {
         match self {

@@ -117,8 +117,16 @@ mod tests {
     use super::*;
     use crate::profile;
 
+    /// Those that offer something else than one before them.
     fn profiles() -> Vec<Profile> {
-        profile::names().into_iter().map(|name| Profile::built_in(name).unwrap()).collect()
+        let mut own: Vec<Profile> = Vec::new();
+        for profile in profile::names().into_iter().map(|name| Profile::built_in(name).unwrap()) {
+            let same = |other: &Profile| other.mechanisms == profile.mechanisms;
+            if !own.iter().any(same) {
+                own.push(profile);
+            }
+        }
+        own
     }
 
     #[test]

@@ -43,6 +43,10 @@ impl Object {
     ///
     /// Source: PKCS#11 v2.40 section 4.2 table 10 note 7: sensitive or unextractable.
     pub fn hides(&self, kind: CK_ATTRIBUTE_TYPE) -> bool {
+        // What is kept of a key's own secret is nobody's to see.
+        if kind == CKA_AUTH_DATA {
+            return self.attributes.find(kind).is_some();
+        }
         let secret = self.class.rule(kind).is_some_and(|rule| rule.secret);
         secret
             && self.class.is_guarded()

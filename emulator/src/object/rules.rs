@@ -209,6 +209,12 @@ pub(super) const KEY: &[Rule] = &[
     row(CKA_CCM_PRIVATE, Flag, ANY, Fixed, Off),
 ];
 
+// A key's own secret, on partitions of version 1: `hsm::authorization`. Elsewhere a key has none of them.
+const AUTH_DATA: Rule = Rule { secret: true, ..row(CKA_AUTH_DATA, Bytes, ANY, Fixed, Absent) };
+const ASSIGNED: Rule = row(CKA_ASSIGNED, Flag, ANY, Fixed, Absent);
+const KEY_STATUS: Rule = row(CKA_KEY_STATUS, Bytes, NONE, Fixed, Absent);
+const FAILED_KEY_AUTH_COUNT: Rule = row(CKA_FAILED_KEY_AUTH_COUNT, Number, NONE, Fixed, Absent);
+
 pub(super) const PUBLIC: &[Rule] = &[
     row(CKA_SUBJECT, Bytes, ANY, Free, Empty),
     row(CKA_ENCRYPT, Flag, ANY, Free, Off),
@@ -236,6 +242,10 @@ pub(super) const PRIVATE: &[Rule] = &[
     row(CKA_UNWRAP_TEMPLATE, Form::Template, ANY, Fixed, Absent),
     row(CKA_DERIVE_TEMPLATE, Form::Template, ANY, Fixed, Absent),
     row(CKA_ALWAYS_AUTHENTICATE, Flag, ANY, Fixed, Off),
+    AUTH_DATA,
+    ASSIGNED,
+    KEY_STATUS,
+    FAILED_KEY_AUTH_COUNT,
     row(CKA_ENCRYPT, Flag, (Echo, Echo), Fixed, Absent),
     row(CKA_VERIFY, Flag, (Echo, Echo), Fixed, Absent),
 ];
@@ -258,6 +268,10 @@ pub(super) const SECRET: &[Rule] = &[
     row(CKA_WRAP_TEMPLATE, Form::Template, ANY, Fixed, Absent),
     row(CKA_UNWRAP_TEMPLATE, Form::Template, ANY, Fixed, Absent),
     row(CKA_DERIVE_TEMPLATE, Form::Template, ANY, Fixed, Absent),
+    AUTH_DATA,
+    ASSIGNED,
+    KEY_STATUS,
+    FAILED_KEY_AUTH_COUNT,
     secret(CKA_VALUE, Must, Never),
     row(CKA_VALUE_LEN, Number, (Echo, May), Fixed, Computed),
 ];
@@ -345,7 +359,9 @@ mod tests {
     #[test]
     fn secrets_are_never_in_a_template_for_a_made_key() {
         for class in key_types::classes() {
-            for rule in class.rules().filter(|rule| rule.secret) {
+            // What authorises the use of a key is no part of it.
+            let secrets = class.rules().filter(|rule| rule.secret && rule.kind != CKA_AUTH_DATA);
+            for rule in secrets {
                 assert_eq!(rule.given(Origin::Generated), Given::Never);
             }
         }

@@ -31,6 +31,7 @@
 //! Source: PKCS#11 v2.40 and v3.1; for the vendor's functions `ThalesGroup/pycryptoki`,
 //! `cryptoki/func_defs.py` (Documented).
 
+mod administration;
 mod attribute;
 mod context;
 mod error;
@@ -43,6 +44,7 @@ mod vendor;
 
 pub use luna_ck as ck;
 
+pub use self::administration::HsmStorage;
 pub use self::attribute::Attribute;
 pub use self::context::{Access, Context, InitArgs, Module};
 pub use self::error::{Error, Result, Rv};

@@ -108,6 +108,11 @@ impl Context {
         self.library().firmware_version(slot.0)
     }
 
+    /// `CA_GetCVFirmwareVersion` of a cloud HSM: major, minor, sub-minor.
+    pub fn cryptovisor_version(&self, slot: SlotId) -> Result<[CK_ULONG; 3]> {
+        self.library().cryptovisor_version(slot.0)
+    }
+
     /// `CA_GetTokenCapabilities`.
     pub fn token_capabilities(&self, slot: SlotId) -> Result<Vec<PolicyValue>> {
         Ok(values(self.library().token_capabilities(slot.0)?))
@@ -134,7 +139,18 @@ impl Context {
         capability: bool,
         id: CK_ULONG,
     ) -> Result<ElementDescription> {
-        let (numbers, text) = self.library().element_description(slot.0, capability, id)?;
+        self.element_description_of(slot, true, capability, id)
+    }
+
+    pub(crate) fn element_description_of(
+        &self,
+        slot: SlotId,
+        container: bool,
+        capability: bool,
+        id: CK_ULONG,
+    ) -> Result<ElementDescription> {
+        let (numbers, text) =
+            self.library().element_description(slot.0, container, capability, id)?;
         let [bits, destructive, restricted] = numbers;
         Ok(ElementDescription {
             text: digits(&text),

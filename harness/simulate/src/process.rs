@@ -153,7 +153,7 @@ impl Running {
         let group =
             Group::new(&entry, links.collect(), recovery, world.time(), Log::none(world.time()));
         let minor = number as u64 * 1_000_000 + run;
-        let session = group.open(ApplicationId { major: 0, minor }, true).ok()?;
+        let session = group.open(ApplicationId { major: 0, minor, named: false }, true).ok()?;
         Some(Self {
             number,
             run,

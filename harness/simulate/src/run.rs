@@ -134,7 +134,7 @@ fn whole(record: &Record, copy: &Held) -> std::result::Result<(), String> {
 
 fn inventory(device: &Device, profile: &Arc<Profile>) -> Result<BTreeMap<String, Vec<Held>>> {
     let partition = device.partition(profile)?;
-    let application = ApplicationId { major: 9, minor: 9 };
+    let application = ApplicationId { major: 9, minor: 9, named: false };
     let opened = partition.handle(&Request::OpenSession { application, read_write: true })?;
     let Reply::Session(session) = opened else { return Err(strange()) };
     partition.handle(&Request::Login(session, Role::CryptoOfficer, Pin::new(PIN)))?;

@@ -61,6 +61,7 @@ pub(super) const SERVICES: &[Service] = &[
             restart,
         )
     },
+    service(("server", "power", "off"), "end the server's process", ADMINISTRATOR, &[], off),
     service(
         ("server", "release", "upgrade"),
         "go to a later release",
@@ -135,6 +136,11 @@ fn restart(call: &Call<'_>) -> Result<Answer, Error> {
     Ok(Answer::new(&done, text)?.well(done.state != State::Sealed))
 }
 
+/// The process ends once this was answered: see the server's desk.
+fn off(call: &Call<'_>) -> Result<Answer, Error> {
+    Answer::new(&json!({ "state": call.view.state() }), "The server ends")
+}
+
 fn upgrade(call: &Call<'_>) -> Result<Answer, Error> {
     let release = call.vault.lock().upgrade(call.options.word("release"))?;
     let text = format!("The server is of release {}", release.name);
@@ -165,7 +171,10 @@ fn monitor(call: &Call<'_>) -> Result<Answer, Error> {
 
 fn audit(call: &Call<'_>) -> Result<Answer, Error> {
     let audit = call.view.audit()?;
-    let lines = audit.iter().map(|it| format!("{}  {:<20}  {}", it.at, it.operation, it.outcome));
+    let lines = audit.iter().map(|it| {
+        let who = it.who.as_deref().unwrap_or("-");
+        format!("{}  {who:<16}  {:<20}  {}", it.at, it.operation, it.outcome)
+    });
     let text = lines.collect::<Vec<_>>().join("\n");
     Answer::new(&audit, text)
 }

@@ -117,12 +117,13 @@ fn from_json(service: &Service, file: &str) -> Result<Vec<(String, Secret)>> {
     }
     let request: Value =
         serde_json::from_str(&text).with_context(|| format!("{file} is no JSON"))?;
-    let asked = &request["service"];
-    let words = ["category", "resource", "action"].map(|word| asked[word].as_str().unwrap_or(""));
+    let asked = |word: &str| request.pointer(&format!("/service/{word}"));
+    let words = ["category", "resource", "action"]
+        .map(|word| asked(word).and_then(Value::as_str).unwrap_or_default());
     if words != [service.category, service.resource, service.action] {
         bail!("{file} is a request for {}, not for {}", words.join(" "), service.name());
     }
-    let options = asked["options"].as_object().cloned().unwrap_or_default();
+    let options = asked("options").and_then(Value::as_object).cloned().unwrap_or_default();
     let filled = options.into_iter().filter_map(|(name, value)| match value {
         // A line of the template that was not filled in.
         Value::String(text) if text.starts_with('#') => None,

@@ -104,6 +104,10 @@ fn forward(
     let failed =
         |run: &Run, error| run.at(explain(Operation::Backup, Cause::DestinationFailed, &error));
     let there = courier.list().map_err(|error| failed(run, error))?;
+    // What an earlier run left that was cut short: the path is this server's alone (Documented).
+    for left in there.iter().filter(|it| it.starts_with("okvbackup") && it.ends_with(PART)) {
+        let _ = courier.remove(left);
+    }
     let file = file_name(job.kind, hsm, &there);
     let part = format!("{file}{PART}");
     let watch = vault.core.watch.clone();

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::operation::{self, Account, Operation, Step};
 use crate::release::Release;
 use crate::secret::Secret;
+use crate::store::acting;
 use crate::texts::Cause;
 use crate::vault::Vault;
 use crate::view::View;
@@ -40,6 +41,8 @@ pub(super) struct Desk {
     pub(super) started: Instant,
     /// Passwords are stretched two at a time: it is meant to cost, and not to stop everything else.
     pub(super) logins: tokio::sync::Semaphore,
+    /// Somebody asked for the end of the process.
+    pub(super) ending: tokio::sync::Notify,
     jobs: Mutex<VecDeque<Arc<Job>>>,
     next: AtomicU64,
     queue: Mutex<Sender<Arc<Job>>>,
@@ -103,6 +106,7 @@ impl Desk {
             running,
             started: Instant::now(),
             logins: tokio::sync::Semaphore::new(2),
+            ending: tokio::sync::Notify::new(),
             jobs: Mutex::default(),
             next: AtomicU64::new(1),
             queue: Mutex::new(queue),
@@ -126,7 +130,7 @@ impl Desk {
                 })));
                 let options = job.options.lock().take().unwrap_or_default();
                 let call = Call { vault: &desk.vault, view: &desk.view, options: &options };
-                let outcome = (job.service.run)(&call);
+                let outcome = acting(job.who.as_deref(), || (job.service.run)(&call));
                 watch.set(None);
                 desk.look_after(job.service, &outcome);
                 *job.outcome.lock() = Some(outcome);
@@ -206,30 +210,32 @@ impl Desk {
         options: Options,
         who: Option<&str>,
     ) -> Result<Answer, Error> {
-        let answer = if service.slow {
+        if service.slow {
             self.submit(service, options, who, "/")?.wait().await
         } else {
-            let desk = Arc::clone(self);
+            let (desk, who) = (Arc::clone(self), who.map(str::to_owned));
             let run = tokio::task::spawn_blocking(move || {
                 let (vault, view) = (&desk.vault, &desk.view);
-                let answer = (service.run)(&Call { vault, view, options: &options });
+                let call = Call { vault, view, options: &options };
+                let answer = acting(who.as_deref(), || (service.run)(&call));
                 desk.look_after(service, &answer);
                 answer
             });
             run.await.unwrap_or_else(|error| {
                 Err(Error::new(Operation::Serve, Cause::ServerSilent).with_detail(error))
             })
-        };
-        answer
+        }
     }
 
     /// What an operation does to those who are logged in.
     fn look_after(&self, service: &Service, answer: &Result<Answer, Error>) {
         let Ok(answer) = answer else { return };
+        let name = answer.value.get("name").and_then(|name| name.as_str()).unwrap_or_default();
         match (service.category, service.resource, service.action) {
+            ("server", "power", "off") => self.ending.notify_one(),
             ("backup", "restore", "start") => self.sessions.lock().end_all(),
             ("admin", "account", "delete" | "set-password") => {
-                self.sessions.lock().end_of(answer.value["name"].as_str().unwrap_or_default());
+                self.sessions.lock().end_of(name);
             }
             _ => {}
         }
@@ -266,7 +272,11 @@ impl Desk {
             let checked = operation::check_password(&desk.view.store, &asked, &password);
             if checked.is_err() {
                 // One that cannot be written stops nobody.
-                let _ = desk.view.store.change(|change| change.audit("login", "LoginRefused"));
+                let store = &desk.view.store;
+                let named: String = asked.chars().take(64).collect();
+                let _ = acting(Some(&named), || {
+                    store.change(|change| change.audit("login", "LoginRefused"))
+                });
             }
             checked
         });

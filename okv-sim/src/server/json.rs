@@ -84,8 +84,10 @@ pub(super) async fn post(
             let detail = format!("the request is no JSON: {error}");
             Error::new(Operation::Serve, Cause::OptionUnusable).with_detail(detail)
         })?;
-        let (service, options) = api::read_request(&request)?;
+        // Who may not call a service does not learn what it takes.
+        let service = api::read_service(&request)?;
         allowed(&account, service)?;
+        let options = api::read_options(service, &request)?;
         desk.call(service, options, Some(&account.name)).await
     };
     match done.await {

@@ -12,6 +12,7 @@
 mod commands;
 mod crash;
 mod hsm;
+mod kill;
 mod lifecycle;
 mod verification;
 

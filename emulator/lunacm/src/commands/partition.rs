@@ -2,15 +2,16 @@
 
 use luna_ck::*;
 use luna_client::{
-    Access, Attribute, Context, Error, ObjectHandle, Pin, Result, Session, SlotId, TokenInfo,
+    Access, Attribute, Context, Error, ObjectHandle, Pin, PolicyValue, Result, Session, SlotId,
+    TokenInfo, UserType,
 };
 
-use super::slot;
+use super::{policy, slot, template};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::present::{Shown, TOKEN_FLAGS, count, flag_names};
 use crate::registry::Request;
-use crate::shell::Shell;
+use crate::shell::{Role, Shell};
 
 type Outcome = std::result::Result<(), Failure>;
 
@@ -107,10 +108,7 @@ pub(crate) fn show_info(
     request: &Request,
     console: &mut Console<'_>,
 ) -> Outcome {
-    let at = match request.value("slot") {
-        Some(text) => slot::number(shell, text)?,
-        None => shell.slot()?,
-    };
+    let at = slot::given(shell, request)?;
     let shown = Shown::of(&shell.context, at)?;
     let token = &shown.token;
     let initialized = if token.initialized() { "OK" } else { "Zeroized" };
@@ -171,7 +169,7 @@ fn storage(
 
 /// FIPS mode is the absence of non-FIPS algorithms: by partition policy 43 where the firmware has it, else by
 /// HSM policy 12 (Documented). `None` when neither can be asked for.
-fn fips(context: &Context, slot: SlotId) -> Option<bool> {
+pub(super) fn fips(context: &Context, slot: SlotId) -> Option<bool> {
     const PARTITION_NON_FIPS: CK_ULONG = 43;
     let policies = context.token_policies(slot).unwrap_or_default();
     let partition = policies.iter().find(|policy| policy.id == PARTITION_NON_FIPS);
@@ -182,26 +180,25 @@ fn fips(context: &Context, slot: SlotId) -> Option<bool> {
     Some(value == 0)
 }
 
-/// `partition init`.
+/// `partition init`: passwords are asked for first, then comes the warning (Observed, a transcript of client 7.1).
 pub(crate) fn init(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
     let slot = shell.slot()?;
     let label = request.needed("label")?;
-    if !request.has("force") {
-        console.proceed(
-            "You are about to initialize the partition. All objects in it will be destroyed.",
-        )?;
-    }
+    let template = match request.value("applytemplate") {
+        Some(file) => Some(read_template(shell, slot, file)?),
+        None => None,
+    };
     let password = match request.value("password") {
         Some(password) => Pin::from(password),
         None => console.new_secret("        Enter password for Partition SO: ", "password")?,
     };
-    let domain = match request.value("domain") {
-        Some(domain) => Some(Pin::from(domain)),
-        None if takes_domain(&shell.context) => {
-            Some(console.new_secret("        Enter the domain name: ", "domain")?)
-        }
-        None => None,
-    };
+    let domain = domain(shell, request, console)?;
+    if !request.has("force") {
+        console.proceed(
+            "You are about to initialize the partition.\n        All contents of the partition will be \
+             destroyed.",
+        )?;
+    }
     if let Some(domain) = &domain {
         shell.context.set_cloning_domain(domain)?;
     }
@@ -213,7 +210,122 @@ pub(crate) fn init(shell: &mut Shell, request: &Request, console: &mut Console<'
     if !slots.contains(&slot) {
         shell.current = shell.context.slot_by_label(cut(label))?;
     }
+    if template.is_none() && !request.has("auth") {
+        return Ok(());
+    }
+    let session = shell.session(shell.slot()?, Access::ReadWrite)?;
+    session.login(UserType::PARTITION_SO, &password)?;
+    if let Some(policies) = template {
+        session.set_token_policies(session.slot(), &policies).map_err(|error| {
+            let text = format!("the partition is initialized, but not by the template: {error}");
+            Failure::of(&error, text)
+        })?;
+    }
+    if request.has("auth") {
+        shell.keep(Role::named("po")?, session);
+    }
     Ok(())
+}
+
+/// The cloning domain, given or asked for; `None` for the one every HSM has by default, and for a module that
+/// knows of no domains.
+fn domain(
+    shell: &Shell,
+    request: &Request,
+    console: &mut Console<'_>,
+) -> std::result::Result<Option<Pin>, Failure> {
+    match (request.value("domain"), request.has("defaultdomain")) {
+        (Some(_), true) => Err(Failure::misuse("-domain and -defaultdomain are two domains")),
+        (Some(domain), false) => Ok(Some(Pin::from(domain))),
+        (None, false) if takes_domain(&shell.context) => {
+            console.new_secret("        Enter the domain name: ", "domain").map(Some)
+        }
+        (None, _) => Ok(None),
+    }
+}
+
+/// The policies of a template that differ from what the partition has.
+fn read_template(
+    shell: &Shell,
+    slot: SlotId,
+    file: &str,
+) -> std::result::Result<Vec<PolicyValue>, Failure> {
+    let file = template::place(shell, file);
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Failure::misuse(format!("{}: {error}", file.display())))?;
+    let own = policy::current(shell, slot)?;
+    let mut changes = Vec::new();
+    for row in template::read(&text)? {
+        let Some(has) = own.iter().find(|has| has.id == row.id) else {
+            let text = format!("the partition has no policy {} ({})", row.id, row.text);
+            return Err(Failure::refused(CKR_CONFIG_FAILS_DEPENDENCIES, text));
+        };
+        if has.destructive != row.destructive {
+            let text = format!(
+                "policy {} ({}): another destructiveness cannot be set by this library",
+                row.id, row.text
+            );
+            return Err(Failure::refused(CKR_FUNCTION_NOT_SUPPORTED, text));
+        }
+        if has.value != row.value {
+            changes.push(row.policy());
+        }
+    }
+    Ok(changes)
+}
+
+/// `partition changelabel`. Which function the vendor's tool calls is not published; this one's name speaks of the
+/// partition's name (Assumed), so what came of it is looked at.
+pub(crate) fn change_label(shell: &mut Shell, request: &Request, _: &mut Console<'_>) -> Outcome {
+    let slot = shell.slot()?;
+    let label = request.needed("label")?;
+    if label.is_empty() || label.len() > LABEL_LEN {
+        return Err(Failure::misuse(format!("-label has 1 to {LABEL_LEN} characters")));
+    }
+    shell.context.set_container_name(slot, label)?;
+    let shown = shell.context.token_info(slot)?.label;
+    if shown == label {
+        return Ok(());
+    }
+    let text = format!(
+        "the library has given the partition another name, but its token still shows the label '{shown}'"
+    );
+    Err(Failure::refused(CKR_FUNCTION_FAILED, text))
+}
+
+/// `partition restart`: `CA_Restart` closes everything this application has on the slot.
+pub(crate) fn restart(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
+    let slot = shell.slot()?;
+    if !request.has("force") {
+        console.proceed("You are about to close every session of this client on the partition.")?;
+    }
+    shell.forget(slot);
+    Ok(shell.context.restart(slot)?)
+}
+
+/// `partition archive`: wants a backup HSM, told by the model of a slot's token (Assumed: `Luna G5`, `Luna G7`,
+/// `Luna Backup`), and the functions of its own by which one is filled.
+pub(crate) fn archive(shell: &mut Shell, request: &Request, _: &mut Console<'_>) -> Outcome {
+    const ACTIONS: [&str; 5] = ["list", "backup", "restore", "contents", "delete"];
+    const MODELS: [&str; 3] = ["Luna G5", "Luna G7", "Luna Backup"];
+    let action = request.needed("action")?;
+    let known = |name: &&str| !action.is_empty() && name.starts_with(action);
+    let Some(action) = ACTIONS.iter().find(|name| known(name)) else {
+        let text = format!("'archive' knows no '{action}'; it knows {}", ACTIONS.join(", "));
+        return Err(Failure::misuse(text));
+    };
+    let is_backup = |slot: &SlotId| {
+        let model = shell.context.token_info(*slot).map(|token| token.model);
+        model.is_ok_and(|model| MODELS.iter().any(|name| model.starts_with(name)))
+    };
+    let there = shell.context.slots(true)?.iter().any(is_backup);
+    let why = if there {
+        "the functions of the library that fill a backup HSM are not published"
+    } else {
+        "no backup HSM is connected"
+    };
+    let text = format!("'partition archive {action}': {why}");
+    Err(Failure::refused(CKR_FUNCTION_NOT_SUPPORTED, text))
 }
 
 fn takes_domain(context: &Context) -> bool {
@@ -221,7 +333,7 @@ fn takes_domain(context: &Context) -> bool {
 }
 
 /// The label as far as the field goes, not ending within a character.
-fn cut(label: &str) -> &str {
+pub(super) fn cut(label: &str) -> &str {
     let mut end = label.len().min(LABEL_LEN);
     while !label.is_char_boundary(end) {
         end -= 1;

@@ -1,12 +1,15 @@
-//! `partition showpolicies` and `changepolicy`.
+//! `partition showpolicies`, with its templates, and `changepolicy`.
 //!
 //! Source: vendor pages of these commands (Documented): a block of capabilities, a block of policies, one
 //! `number: words : value` a line; a destructive change asks first.
 
 use luna_client::{Context, ElementDescription, PolicyValue, Session, SlotId};
 
+use super::slot;
+use super::template::{self, Row};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::present::Shown;
 use crate::registry::Request;
 use crate::shell::Shell;
 
@@ -14,7 +17,11 @@ type Outcome = Result<(), Failure>;
 
 /// `partition showpolicies`.
 pub(crate) fn show(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
-    let (slot, token) = shell.token()?;
+    let slot = slot::given(shell, request)?;
+    if let Some(file) = request.value("exporttemplate") {
+        return export(shell, slot, file, console);
+    }
+    let token = shell.context.token_info(slot)?;
     let capabilities = shell.context.token_capabilities(slot)?;
     let policies = shell.context.token_policies(slot)?;
     writeln!(console.out, "        Partition: {}\n", token.label)?;
@@ -39,9 +46,42 @@ pub(crate) fn show(shell: &mut Shell, request: &Request, console: &mut Console<'
     Ok(())
 }
 
+/// `partition showpolicies -exporttemplate`. A file that is there already is not written over.
+fn export(shell: &Shell, slot: SlotId, file: &str, console: &mut Console<'_>) -> Outcome {
+    let file = template::place(shell, file);
+    let rows = current(shell, slot)?;
+    let firmware = Shown::of(&shell.context, slot)?.firmware();
+    let text = template::written(&firmware, &rows);
+    let mut new = std::fs::OpenOptions::new();
+    std::io::Write::write_all(
+        &mut new
+            .write(true)
+            .create_new(true)
+            .open(&file)
+            .map_err(|error| Failure::misuse(format!("{}: {error}", file.display())))?,
+        text.as_bytes(),
+    )?;
+    let file = file.display();
+    writeln!(console.out, "        The policies were written to the template {file}\n")?;
+    Ok(())
+}
+
+/// The policies as they are, as rows of a template. The library tells of one destructiveness for both directions.
+pub(super) fn current(shell: &Shell, slot: SlotId) -> Result<Vec<Row>, Failure> {
+    let policies = shell.context.token_policies(slot)?.into_iter();
+    Ok(policies
+        .map(|PolicyValue { id, value }| {
+            let description = shell.context.policy_description(slot, id).ok();
+            let destructive = description.as_ref().is_some_and(|it| it.destructive);
+            let text = words(description.as_ref(), "Allow", id);
+            Row { id, text, value, destructive: [destructive; 2] }
+        })
+        .collect())
+}
+
 /// What a policy is called. A module may give the whole phrase, or only what comes after `Enable` and `Allow`;
 /// the latter begins small, and is completed where the value is yes or no (Assumed).
-fn words(description: Option<&ElementDescription>, verb: &str, id: u64) -> String {
+pub(super) fn words(description: Option<&ElementDescription>, verb: &str, id: u64) -> String {
     let Some(description) = description else { return format!("policy {id}") };
     let text = &description.text;
     match text.chars().next() {
@@ -53,7 +93,7 @@ fn words(description: Option<&ElementDescription>, verb: &str, id: u64) -> Strin
 
 /// `partition changepolicy`, all in one call.
 pub(crate) fn change(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
-    let slot = shell.slot()?;
+    let slot = slot::given(shell, request)?;
     let ids = numbers(request.needed("policy")?)?;
     let values = numbers(request.needed("value")?)?;
     if ids.len() != values.len() || ids.is_empty() {
@@ -79,7 +119,7 @@ fn is_destructive(context: &Context, slot: SlotId, id: u64) -> bool {
     context.policy_description(slot, id).map_or(true, |description| description.destructive)
 }
 
-fn numbers(text: &str) -> Result<Vec<u64>, Failure> {
+pub(super) fn numbers(text: &str) -> Result<Vec<u64>, Failure> {
     let number = |item: &str| {
         item.trim().parse().map_err(|_| Failure::misuse(format!("'{item}' is no number")))
     };

@@ -4,7 +4,9 @@
 //! initialising, changing and resetting role credentials (Documented).
 
 use luna_ck::*;
-use luna_client::{Access, Error, Pin, SlotId};
+use luna_client::{Access, Attribute, Error, Mechanism, ObjectHandle, Pin, SlotId};
+
+use super::slot;
 
 use crate::console::Console;
 use crate::failure::Failure;
@@ -34,9 +36,9 @@ pub(crate) fn list(shell: &mut Shell, _: &Request, console: &mut Console<'_>) ->
 
 /// `role show`: of the role named, or of the one logged in.
 pub(crate) fn show(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
-    let slot = shell.slot()?;
+    let (slot, token) = shell.token()?;
     let role = match (request.value("name"), shell.login(slot)) {
-        (Some(name), _) => Role::named(name)?,
+        (Some(name), _) => Role::of(&token, name)?,
         (None, Some((role, _))) => role,
         (None, None) => return Err(Failure::misuse("-name is needed, as nobody is logged in")),
     };
@@ -69,7 +71,7 @@ fn authentication(number: u8) -> &'static str {
 /// `role login`.
 pub(crate) fn login(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
     let (slot, token) = shell.token()?;
-    let role = Role::named(request.needed("name")?)?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let session = shell.session(slot, Access::ReadWrite)?;
     let elsewhere = token.flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0;
     match request.value("password") {
@@ -109,8 +111,8 @@ fn new_password(
 
 /// `role init`: the vendor's function, or for the Crypto Officer the standard's.
 pub(crate) fn init(shell: &mut Shell, request: &Request, console: &mut Console<'_>) -> Outcome {
-    let slot = shell.slot()?;
-    let role = Role::named(request.needed("name")?)?;
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let password = new_password(request, "password", console)?;
     in_session(shell, slot, |session| match session.init_role_pin(role.user, &password) {
         Err(Error::Missing { .. }) if role.user.0 == CKU_USER => session.init_pin(&password),
@@ -124,8 +126,8 @@ pub(crate) fn reset_password(
     request: &Request,
     console: &mut Console<'_>,
 ) -> Outcome {
-    let slot = shell.slot()?;
-    let role = Role::named(request.needed("name")?)?;
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let password = new_password(request, "password", console)?;
     in_session(shell, slot, |session| {
         if role.user.0 == CKU_USER {
@@ -154,8 +156,8 @@ pub(crate) fn change_password(
     request: &Request,
     console: &mut Console<'_>,
 ) -> Outcome {
-    let slot = shell.slot()?;
-    let role = Role::named(request.needed("name")?)?;
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
     let old = match request.value("oldpw") {
         Some(password) => Pin::from(password),
         None => console.secret("        Enter existing password: ", "oldpw")?,
@@ -172,5 +174,121 @@ pub(crate) fn change_password(
             changed?;
         }
     }
+    Ok(())
+}
+
+/// A slot and the role a command is about, on a partition that authenticates by PED.
+fn by_ped(shell: &Shell, request: &Request) -> Result<(SlotId, Role), Failure> {
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
+    if token.flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0 {
+        return Ok((slot, role));
+    }
+    let text = "this partition authenticates by password: it has no challenges and no activation";
+    Err(Failure::refused(CKR_FUNCTION_NOT_SUPPORTED, text))
+}
+
+/// `role createchallenge`: the HSM makes it, and it is shown once.
+pub(crate) fn create_challenge(
+    shell: &mut Shell,
+    request: &Request,
+    console: &mut Console<'_>,
+) -> Outcome {
+    let (slot, role) = by_ped(shell, request)?;
+    let challenge = match shell.login(slot) {
+        Some((_, session)) => session.create_login_challenge(role.user)?,
+        None => shell.session(slot, Access::ReadWrite)?.create_login_challenge(role.user)?,
+    };
+    let shown = String::from_utf8_lossy(challenge.expose());
+    let shown = shown.trim_end_matches('\0');
+    writeln!(console.out, "        The challenge of role '{}':  {shown}\n", role.title)?;
+    Ok(())
+}
+
+/// `role deactivate`.
+pub(crate) fn deactivate(shell: &mut Shell, request: &Request, _: &mut Console<'_>) -> Outcome {
+    let (slot, role) = by_ped(shell, request)?;
+    Ok(shell.context.deactivate(slot, role.user)?)
+}
+
+/// Bits of the key that recovery logins are answered with, which is good for nothing else (Documented, the vendor's
+/// sample of HA login).
+const RECOVERY_KEY_BITS: CK_ULONG = 4096;
+
+/// `role recoveryinit`: an RSA key pair, given or made, becomes the one that recovery logins are answered with.
+pub(crate) fn recovery_init(
+    shell: &mut Shell,
+    request: &Request,
+    console: &mut Console<'_>,
+) -> Outcome {
+    let (slot, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
+    let Some((logged_in, session)) = shell.login(slot) else {
+        return Err(Failure::refused(CKR_USER_NOT_LOGGED_IN, "nobody is logged in"));
+    };
+    if logged_in.user != role.user {
+        let text = format!("'{}' is logged in, not '{}'", logged_in.title, role.title);
+        return Err(Failure::refused(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, text));
+    }
+    let key = match request.value("keyhandle") {
+        Some(text) => {
+            let key = handle(text)?;
+            session.ha_init(key)?;
+            key
+        }
+        None => {
+            let (public, private) = recovery_key(session)?;
+            session.ha_init(private).inspect_err(|_| {
+                // What was made for nothing goes again, as far as the module lets it.
+                let _ = session.destroy(private);
+                let _ = session.destroy(public);
+            })?;
+            private
+        }
+    };
+    writeln!(console.out, "        Recovery logins are answered with key {key}.\n")?;
+    Ok(())
+}
+
+fn handle(text: &str) -> Result<ObjectHandle, Failure> {
+    let number = text.parse().map(ObjectHandle);
+    number.map_err(|_| Failure::misuse(format!("'{text}' is no object handle")))
+}
+
+/// The public key and the private one.
+fn recovery_key(session: &luna_client::Session) -> Result<(ObjectHandle, ObjectHandle), Failure> {
+    let label = Attribute::label("HA recovery key");
+    let public = [
+        Attribute::token(true),
+        label.clone(),
+        Attribute::ulong(CKA_MODULUS_BITS, RECOVERY_KEY_BITS),
+        Attribute::bytes(CKA_PUBLIC_EXPONENT, [1, 0, 1]),
+    ];
+    let private = [
+        Attribute::token(true),
+        Attribute::private(true),
+        label,
+        Attribute::bool(CKA_SENSITIVE, true),
+    ];
+    let mechanism = Mechanism::Plain(CKM_RSA_PKCS_KEY_PAIR_GEN);
+    Ok(session.generate_key_pair(&mechanism, &public, &private)?)
+}
+
+/// `role recoverylogin`: the other slot's key answers for this one's login, so that nobody types a password.
+pub(crate) fn recovery_login(shell: &mut Shell, request: &Request, _: &mut Console<'_>) -> Outcome {
+    let (to, token) = shell.token()?;
+    let role = Role::of(&token, request.needed("name")?)?;
+    let from = slot::number(shell, request.needed("slot")?)?;
+    let key = handle(request.needed("keyhandle")?)?;
+    let certificate = shell.context.ha_master_public(from)?;
+    let session = shell.session(to, Access::ReadWrite)?;
+    let challenge = session.ha_login_challenge(role.user, &certificate)?;
+    let Some((_, primary)) = shell.login(from) else {
+        let text = format!("nobody is logged in on slot {from} to answer the challenge");
+        return Err(Failure::refused(CKR_USER_NOT_LOGGED_IN, text));
+    };
+    let answer = primary.ha_answer_challenge(key, &challenge)?;
+    session.ha_login(&answer)?;
+    shell.keep(role, session);
     Ok(())
 }

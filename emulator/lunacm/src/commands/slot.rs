@@ -55,6 +55,11 @@ pub(crate) fn set(
     Ok(())
 }
 
+/// The slot of `-slot`, or else the current one.
+pub(crate) fn given(shell: &Shell, request: &Request) -> Result<SlotId, Failure> {
+    request.value("slot").map_or_else(|| shell.slot(), |text| number(shell, text))
+}
+
 /// A slot by its number, which the module must list.
 pub(crate) fn number(shell: &Shell, text: &str) -> Result<SlotId, Failure> {
     let slot = text.parse().map(SlotId);

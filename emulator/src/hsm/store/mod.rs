@@ -58,6 +58,7 @@ mod sqlite;
 mod tests;
 
 use std::fmt::Debug;
+use std::path::Path;
 
 pub use error::StoreError;
 pub use provoked::{Provoked, provoke};
@@ -79,6 +80,12 @@ pub trait Store: Send + Sync + Debug {
     /// The generation on the control page, which is never behind the committed one. To be
     /// compared with the number a cache carries, and for nothing else. A few nanoseconds.
     fn generation(&self) -> u64;
+
+    /// How often the HSM was restarted: what was in its memory before is gone.
+    fn restarts(&self) -> u64;
+
+    /// The directory that other processes reach the HSM by; none for one in memory.
+    fn directory(&self) -> Option<&Path>;
 
     /// The committed generation. What is read after this call is at least as new.
     ///

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub struct HsmRecord {
     /// Serial number, decimal digits.
     pub serial: String,
-    /// Name of the profile the HSM was made with.
+    /// The profile the HSM was made with: a built-in one by its name, another by its text.
     pub profile: String,
     /// HSM policies that were set, by number.
     pub policies: BTreeMap<u32, u64>,

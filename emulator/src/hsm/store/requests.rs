@@ -1,5 +1,7 @@
 //! The requests of the [`Store`], each one read or one write.
 
+use std::path::Path;
+
 use super::administration::{self, partition_number};
 use super::record::{
     ChangeSet, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
@@ -16,6 +18,14 @@ impl Store for SqliteStore {
             // An answer that no cache carries, so that everything is read again.
             None => self.committed_generation().unwrap_or(u64::MAX),
         }
+    }
+
+    fn restarts(&self) -> u64 {
+        self.page.as_ref().map_or(0, |page| page.word(Word::Restarts))
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        self.home()
     }
 
     fn committed_generation(&self) -> Result<u64, StoreError> {

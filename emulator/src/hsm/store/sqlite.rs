@@ -196,6 +196,11 @@ impl SqliteStore {
         self.page.as_ref()
     }
 
+    /// The directory it lies in; none for one in memory.
+    pub(super) fn home(&self) -> Option<&Path> {
+        if self.access == Access::Memory { None } else { self.database.parent() }
+    }
+
     /// Whether every write would answer [`StoreError::ReadOnly`].
     #[must_use]
     pub fn is_read_only(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use crate::ck::*;
 use crate::env::Clock;
@@ -43,6 +43,11 @@ pub struct Group {
     /// calls, as `making`.
     logging_in: Mutex<()>,
     pub(super) recovering: Mutex<()>,
+    /// Shared by calls that change members, while they do; a member that has been brought up to
+    /// date is taken in alone, so that no change passes it by. Held across calls.
+    pub(super) changing: RwLock<()>,
+    /// Changes that have ended: see `recover`.
+    pub(super) changed: AtomicU64,
     /// All members were lost and the mode is activeBasic: sessions and logins are gone.
     pub(super) stranded: AtomicBool,
 }
@@ -79,6 +84,18 @@ struct MemberSession {
     seat: Option<Arc<dyn Seat>>,
 }
 
+/// A change of members that is under way. Nothing in it looks for members that are back.
+struct Change<'a> {
+    group: &'a Group,
+    _shared: RwLockReadGuard<'a, ()>,
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.group.changed.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 impl Group {
     /// A group over links in the order of its members.
     pub fn new(
@@ -111,6 +128,8 @@ impl Group {
             making: Mutex::new(()),
             logging_in: Mutex::new(()),
             recovering: Mutex::new(()),
+            changing: RwLock::new(()),
+            changed: AtomicU64::new(0),
             stranded: AtomicBool::new(false),
         }
     }
@@ -244,11 +263,16 @@ impl Group {
             Audience::Pinned => self.ask_pinned(session, request),
             Audience::All if matches!(request, Request::Login(..) | Request::Logout(_)) => {
                 let _one_at_a_time = self.logging_in.lock();
+                let _change = self.change();
                 self.tell_all(session, request)
             }
-            Audience::All => self.tell_all(session, request),
+            Audience::All => {
+                let _change = self.change();
+                self.tell_all(session, request)
+            }
             Audience::Primary => {
                 let _one_at_a_time = self.making.lock();
+                let _change = self.change();
                 self.make(session, request)
             }
             Audience::Member => Err(Error::new(
@@ -256,6 +280,11 @@ impl Group {
                 "administration is done on the members, not on the group (ha.md section 4)",
             )),
         }
+    }
+
+    /// Says that members are being changed, until it is dropped.
+    fn change(&self) -> Change<'_> {
+        Change { group: self, _shared: self.changing.read() }
     }
 
     fn ready(&self) -> Result<()> {
@@ -332,6 +361,29 @@ impl Group {
         Ok(self.member_seat(session, place)?.0)
     }
 
+    /// Gives a member the group's login, by one of its sessions, or takes from it one that the group
+    /// has not.
+    pub(super) fn log_in(&self, member: &Member, handle: SessionHandle) -> Result<(), Fault> {
+        let login = self.login.lock().clone();
+        if login.is_none() && member.may_be_logged_in() {
+            match member.call(&Request::Logout(handle)) {
+                Err(fault @ (Fault::Unreachable(_) | Fault::Lost(_))) => return Err(fault),
+                Ok(_) | Err(Fault::Refused(_)) => {}
+            }
+        }
+        if let Some((role, pin)) = login
+            && !member.is_logged_in()
+        {
+            match member.call(&Request::Login(handle, role, pin)) {
+                Ok(_) => {}
+                Err(Fault::Refused(error)) if error.cause() == Cause::UserAlreadyLoggedIn => {}
+                Err(fault) => return Err(fault),
+            }
+            member.set_logged_in(true);
+        }
+        Ok(())
+    }
+
     /// The same, with the shorter way to it where the link has one.
     fn member_seat(
         &self,
@@ -350,23 +402,7 @@ impl Group {
             read_write: session.read_write,
         };
         let Reply::Session(handle) = member.call(&request)? else { return Err(strange().into()) };
-        let login = self.login.lock().clone();
-        if login.is_none() && member.may_be_logged_in() {
-            match member.call(&Request::Logout(handle)) {
-                Err(fault @ (Fault::Unreachable(_) | Fault::Lost(_))) => return Err(fault),
-                Ok(_) | Err(Fault::Refused(_)) => {}
-            }
-        }
-        if let Some((role, pin)) = login
-            && !member.is_logged_in()
-        {
-            match member.call(&Request::Login(handle, role, pin)) {
-                Ok(_) => {}
-                Err(Fault::Refused(error)) if error.cause() == Cause::UserAlreadyLoggedIn => {}
-                Err(fault) => return Err(fault),
-            }
-            member.set_logged_in(true);
-        }
+        self.log_in(member, handle)?;
         let seat = member.link.seat(handle);
         if let Some(own) = session.members.lock().get_mut(place) {
             *own = Some(MemberSession { epoch, handle, seat: seat.clone() });
@@ -374,7 +410,7 @@ impl Group {
         Ok((handle, seat))
     }
 
-    fn send(
+    pub(super) fn send(
         &self,
         session: &GroupSession,
         place: usize,
@@ -407,7 +443,7 @@ impl Group {
 
     /// What a member calls an object of the group, asked of it by the object's permanent identity
     /// where that is not known yet.
-    fn on_member(
+    pub(super) fn on_member(
         &self,
         session: SessionHandle,
         place: usize,
@@ -477,7 +513,12 @@ impl Group {
             // One that fails may have written; the next writes over it.
             match self.send_into(session, place, request, out.as_deref_mut()) {
                 Ok(reply) => {
-                    let reply = self.counted(session, place, request, reply);
+                    let reply = if matches!(reply, Reply::Counted(_)) {
+                        let _change = self.change();
+                        self.counted(session, place, request, reply)
+                    } else {
+                        reply
+                    };
                     if let (true, Some(purpose)) = (pin, request.purpose()) {
                         session.pinned.lock().insert(purpose, place);
                     }
@@ -549,6 +590,7 @@ impl Group {
                 Err(Fault::Refused(error))
                     if answer.is_none() && error.class() != Class::Member =>
                 {
+                    self.count_failed_secret(session, place, request, &error);
                     // A recovered member had its login already when the application asks again.
                     return Err(error);
                 }

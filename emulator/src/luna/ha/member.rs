@@ -102,8 +102,8 @@ impl Member {
         if first {
             let mut outage = self.outage.lock();
             *outage = Outage { since: now, ..Outage::default() };
-            outage.told_by_link =
-                !self.link.presence().reachable || self.link.presence().epoch != self.epoch();
+            outage.told_by_link = self.link.tells_at_once()
+                && (!self.link.presence().reachable || self.link.presence().epoch != self.epoch());
             *self.logged_in.lock() = None;
         }
         first

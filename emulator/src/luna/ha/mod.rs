@@ -7,6 +7,7 @@ mod handles;
 mod member;
 mod recovery;
 mod replicate;
+mod sessionless;
 
 pub use self::group::{Group, GroupSession};
 

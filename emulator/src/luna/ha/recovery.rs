@@ -69,9 +69,19 @@ impl Group {
         }
         member.meet_anew();
         let serial = member.link.serial();
-        match self.restore(place, alone) {
+        let seen = self.changed.load(Ordering::Acquire);
+        let restored = self.restore(place, alone).and_then(|()| {
+            let _alone = self.changing.write();
+            // Other threads changed the members that are up meanwhile, and not this one.
+            if self.changed.load(Ordering::Acquire) != seen {
+                self.follow_login(place).map_err(|fault| format!("{fault:?}"))?;
+                self.bring_up_to_date(place, alone)?;
+            }
+            member.set_up();
+            Ok(())
+        });
+        match restored {
             Ok(()) => {
-                member.set_up();
                 self.log.line(&format!(
                     "HA group: {} recovery attempt #{attempt} succeeded for member: {serial}",
                     self.serial()
@@ -101,6 +111,28 @@ impl Group {
         for session in &sessions {
             self.member_session(session, place).map_err(|fault| format!("{fault:?}"))?;
         }
+        self.bring_up_to_date(place, alone)
+    }
+
+    /// The login that the group has now, or none.
+    fn follow_login(&self, place: usize) -> Result<(), Fault> {
+        let session = self.sessions.lock().values().next().cloned();
+        let Some(session) = session else { return Ok(()) };
+        let member = self.member(place)?;
+        let handle = self.member_session(&session, place)?;
+        if self.login.lock().is_some() {
+            return self.log_in(member, handle);
+        }
+        match member.call(&Request::Logout(handle)) {
+            Err(fault @ (Fault::Unreachable(_) | Fault::Lost(_))) => Err(fault),
+            // One that was not logged in says so, which is as good.
+            Ok(_) | Err(Fault::Refused(_)) => Ok(()),
+        }
+    }
+
+    /// Missed changes, missing objects.
+    fn bring_up_to_date(&self, place: usize, alone: bool) -> Result<(), String> {
+        let sessions: Vec<Arc<GroupSession>> = self.sessions.lock().values().cloned().collect();
         let Some(session) = sessions.first() else {
             self.behind(place);
             return Ok(());

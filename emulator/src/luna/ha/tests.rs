@@ -157,7 +157,12 @@ impl Rig {
         let as_links = links.iter().map(|link| Arc::clone(link) as Arc<dyn Link>).collect();
         let time: Arc<dyn Clock> = clock.clone();
         let group = Group::new(&entry, as_links, recovery, time.clone(), Log::none(time));
-        Self { links, group, application: ApplicationId { major: 0, minor: process }, clock }
+        Self {
+            links,
+            group,
+            application: ApplicationId { major: 0, minor: process, named: false },
+            clock,
+        }
     }
 
     fn session(&self) -> Arc<GroupSession> {
@@ -209,7 +214,7 @@ impl Rig {
     /// Objects on one member, by its own account.
     fn count(&self, at: usize) -> usize {
         let link = &self.links[at];
-        let application = ApplicationId { major: 9, minor: 9 };
+        let application = ApplicationId { major: 9, minor: 9, named: false };
         let Ok(Reply::Session(own)) =
             link.call(&Request::OpenSession { application, read_write: true })
         else {

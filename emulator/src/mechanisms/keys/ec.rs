@@ -92,7 +92,7 @@ pub fn curve(attributes: &Template) -> Result<Curve> {
 ///
 /// A bare uncompressed point begins with 04 too, and one in 256 goes on with what could be its length, so
 /// bytes as long as such a point of this curve are one; no wrapped point has that length.
-pub(in crate::mechanisms) fn unwrap_point(curve: Curve, value: &[u8]) -> &[u8] {
+pub fn unwrap_point(curve: Curve, value: &[u8]) -> &[u8] {
     match value {
         _ if value.len() == 1 + 2 * curve.field_len() => value,
         [0x04, len, point @ ..] if usize::from(*len) == point.len() && point.len() < 0x80 => point,

@@ -28,8 +28,7 @@ pub use self::curve25519::{
 };
 pub use self::dh::{dh_group, dh_private};
 pub use self::dsa::{dsa_group, dsa_private, dsa_public, group_attributes, parameter_sizes};
-pub(super) use self::ec::unwrap_point;
-pub use self::ec::{curve, ec_private, ec_public, wrap_point};
+pub use self::ec::{curve, ec_private, ec_public, unwrap_point, wrap_point};
 pub use self::lattice::{ML_DSA, ML_KEM, lattice_pair, lattice_private, lattice_public, set_of};
 pub use self::rsa::{rsa_private, rsa_private_attributes, rsa_public};
 pub use self::secret::{aes, block, cmac, hmac, tuned, value};

@@ -9,6 +9,7 @@
 
 #![allow(unsafe_code, reason = "the C boundary of the harness")]
 
+mod administration;
 mod calls;
 pub mod exact;
 pub mod fork;

@@ -159,6 +159,8 @@ vendor_functions! {
     CA_GetHAState(slot: CK_SLOT_ID, state: *mut CK_HA_STATUS);
     /// Major, minor and sub-minor firmware numbers.
     CA_GetFirmwareVersion(slot: CK_SLOT_ID, major: *mut CK_ULONG, minor: *mut CK_ULONG, sub: *mut CK_ULONG);
+    /// The same of the firmware of a cloud HSM.
+    CA_GetCVFirmwareVersion(slot: CK_SLOT_ID, major: *mut CK_ULONG, minor: *mut CK_ULONG, sub: *mut CK_ULONG);
     /// Capability numbers and values of a slot's partition, two passes.
     CA_GetTokenCapabilities(slot: CK_SLOT_ID, ids: *mut CK_ULONG, n_ids: *mut CK_ULONG, values: *mut CK_ULONG, n_values: *mut CK_ULONG);
     /// Policy numbers and values of a slot's partition, two passes.
@@ -194,5 +196,43 @@ vendor_functions! {
     /// The key in a ciphertext.
     CA_DecapsulateKey(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, private: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG, ciphertext: *mut CK_BYTE, ciphertext_len: CK_ULONG, key: *mut CK_OBJECT_HANDLE);
     /// Copies an object from one token to another.
-    CA_CloneObject(source: CK_SESSION_HANDLE, target: CK_SESSION_HANDLE, kind: CK_ULONG, handle: CK_OBJECT_HANDLE, clone: *mut CK_OBJECT_HANDLE);
+    CA_CloneObject(target: CK_SESSION_HANDLE, source: CK_SESSION_HANDLE, kind: CK_ULONG, handle: CK_OBJECT_HANDLE, clone: *mut CK_OBJECT_HANDLE);
+    /// Closes everything this application has on the slot.
+    CA_Restart(slot: CK_SLOT_ID);
+    /// The application of the sessions to come.
+    CA_SetApplicationID(major: CK_ULONG, minor: CK_ULONG);
+    /// An application whose logins outlive its processes.
+    CA_OpenApplicationID(slot: CK_SLOT_ID, major: CK_ULONG, minor: CK_ULONG);
+    /// The end of such an application.
+    CA_CloseApplicationID(slot: CK_SLOT_ID, major: CK_ULONG, minor: CK_ULONG);
+    /// The 16 bytes of the current application.
+    CA_GetApplicationID(id: *mut CK_BYTE);
+    /// Another label for the slot's partition.
+    CA_SetUserContainerName(slot: CK_SLOT_ID, name: *mut CK_BYTE, len: CK_ULONG);
+    /// A challenge secret for a role of a PED partition.
+    CA_CreateLoginChallenge(session: CK_SESSION_HANDLE, role: CK_USER_TYPE, given_len: CK_ULONG, given: *mut CK_BYTE, challenge_len: *mut CK_ULONG, challenge: *mut CK_BYTE);
+    /// Drops the kept login of a role.
+    CA_Deactivate(slot: CK_SLOT_ID, role: CK_USER_TYPE);
+    /// The key pair of recovery logins.
+    CA_HAInit(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE);
+    /// The certificate of recovery logins, two passes.
+    CA_HAGetMasterPublic(slot: CK_SLOT_ID, certificate: *mut CK_BYTE, len: *mut CK_ULONG);
+    /// A challenge for the token that is logged in.
+    CA_HAGetLoginChallenge(session: CK_SESSION_HANDLE, role: CK_USER_TYPE, certificate: *mut CK_BYTE, certificate_len: CK_ULONG, challenge: *mut CK_BYTE, len: *mut CK_ULONG);
+    /// The answer of the token that is logged in.
+    CA_HAAnswerLoginChallenge(session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, challenge: *mut CK_BYTE, challenge_len: CK_ULONG, answer: *mut CK_BYTE, len: *mut CK_ULONG);
+    /// The login by that answer.
+    CA_HALogin(session: CK_SESSION_HANDLE, answer: *mut CK_BYTE, answer_len: CK_ULONG, mofn: *mut CK_BYTE, len: *mut CK_ULONG);
+    /// The HSM as it left the factory.
+    CA_FactoryReset(slot: CK_SLOT_ID, flags: CK_FLAGS);
+    /// Storage of the whole HSM: overhead, total, used, free.
+    CA_GetHSMStorageInformation(slot: CK_SLOT_ID, overhead: *mut CK_ULONG, total: *mut CK_ULONG, used: *mut CK_ULONG, free: *mut CK_ULONG);
+    /// Capability numbers and values of the HSM, two passes.
+    CA_GetHSMCapabilitySet(slot: CK_SLOT_ID, ids: *mut CK_ULONG, n_ids: *mut CK_ULONG, values: *mut CK_ULONG, n_values: *mut CK_ULONG);
+    /// Policy numbers and values of the HSM, two passes.
+    CA_GetHSMPolicySet(slot: CK_SLOT_ID, ids: *mut CK_ULONG, n_ids: *mut CK_ULONG, values: *mut CK_ULONG, n_values: *mut CK_ULONG);
+    /// The HSM SO sets policies that destroy nothing.
+    CA_SetHSMPolicies(session: CK_SESSION_HANDLE, count: CK_ULONG, ids: *mut CK_ULONG, values: *mut CK_ULONG);
+    /// The HSM SO sets policies that destroy what is there.
+    CA_SetDestructiveHSMPolicies(session: CK_SESSION_HANDLE, count: CK_ULONG, ids: *mut CK_ULONG, values: *mut CK_ULONG);
 }

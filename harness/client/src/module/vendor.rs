@@ -47,6 +47,12 @@ impl Library {
         Ok([major, minor, sub])
     }
 
+    pub(crate) fn cryptovisor_version(&self, slot: CK_SLOT_ID) -> Result<[CK_ULONG; 3]> {
+        let (mut major, mut minor, mut sub) = (0, 0, 0);
+        call!(self, CA_GetCVFirmwareVersion(slot, &raw mut major, &raw mut minor, &raw mut sub))?;
+        Ok([major, minor, sub])
+    }
+
     pub(crate) fn token_capabilities(&self, slot: CK_SLOT_ID) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
         let (mut n_ids, mut n_values) = (0, 0);
         let null = std::ptr::null_mut;
@@ -106,6 +112,7 @@ impl Library {
     pub(crate) fn element_description(
         &self,
         slot: CK_SLOT_ID,
+        container: bool,
         capability: bool,
         id: CK_ULONG,
     ) -> Result<([CK_ULONG; 3], Vec<u8>)> {
@@ -116,7 +123,7 @@ impl Library {
             self,
             CA_GetConfigurationElementDescription(
                 slot,
-                1,
+                CK_ULONG::from(container),
                 CK_ULONG::from(capability),
                 id,
                 &raw mut bits,
@@ -306,7 +313,8 @@ impl Library {
         handle: CK_OBJECT_HANDLE,
     ) -> Result<CK_OBJECT_HANDLE> {
         let mut clone = 0;
-        call!(self, CA_CloneObject(source, target, 0, handle, &raw mut clone))?;
+        // The target comes first in the vendor's header.
+        call!(self, CA_CloneObject(target, source, 0, handle, &raw mut clone))?;
         Ok(clone)
     }
 }

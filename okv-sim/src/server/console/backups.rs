@@ -12,7 +12,7 @@ use crate::secret::Secret;
 use crate::store::{BackupJob, BackupRun, BackupStatus};
 
 fn own(text: Option<&String>) -> Cell {
-    Cell::from(text.map_or_else(|| "-".to_owned(), |text| time(text)))
+    text.map_or_else(|| "-".into(), |text| Cell::time(text))
 }
 
 pub(super) fn page(ask: &Ask<'_>, release: &Release) -> Made {
@@ -108,8 +108,8 @@ fn run_row(run: &BackupRun) -> Vec<Cell> {
         Cell::status(run.status.name()),
         run.run_index.to_string().into(),
         run.run_error.as_deref().unwrap_or_default().into(),
-        time(&run.scheduled_at).into(),
-        time(&run.started_at).into(),
+        Cell::time(&run.scheduled_at),
+        Cell::time(&run.started_at),
         own(run.ended_at.as_ref()),
         own(full),
         run.file.as_deref().unwrap_or("-").into(),

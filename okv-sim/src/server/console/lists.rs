@@ -122,11 +122,12 @@ pub(super) fn audit(ask: &Ask<'_>, _: &Release) -> Made {
             "success" => Cell::status("success"),
             other => other.into(),
         };
-        vec![time(&it.at).into(), it.operation.as_str().into(), outcome]
+        let who = it.who.as_deref().unwrap_or("the server");
+        vec![time(&it.at).into(), who.into(), it.operation.as_str().into(), outcome]
     });
     let table = Table {
         caption: "Audit trail, newest first".into(),
-        columns: vec!["Time (UTC)", "Operation", "Outcome"],
+        columns: vec!["Time (UTC)", "User", "Operation", "Outcome"],
         rows: rows.collect(),
         empty: "Nothing happened yet.".into(),
     };

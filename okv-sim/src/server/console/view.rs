@@ -47,6 +47,11 @@ impl Cell {
         Self { text: word.to_owned(), class, ..Self::default() }
     }
 
+    /// A time, the day above the hour.
+    pub(super) fn time(written: &str) -> Self {
+        Self { text: time(written).replacen(' ', "\n", 1), class: "time".into(), ..Self::default() }
+    }
+
     pub(super) fn link(text: impl Into<String>, href: impl Into<String>) -> Self {
         Self { text: text.into(), href: href.into(), ..Self::default() }
     }

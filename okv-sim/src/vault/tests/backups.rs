@@ -169,6 +169,40 @@ fn a_backup_of_a_server_with_a_red_arrow_is_refused_and_paused() {
 }
 
 #[test]
+fn a_periodic_backup_waits_for_its_next_time_also_after_a_failure() {
+    let (_directory, hsm, mut vault) = enabled();
+    let request = ScheduleRequest {
+        name: "daily".into(),
+        start: BackupStart::Now,
+        destination: "LOCAL".into(),
+        kind: BackupKind::Periodic,
+        every_minutes: Some(24 * 60),
+    };
+    vault.schedule_backup(&request).unwrap();
+    assert_eq!(vault.schedule_backup(&request).unwrap_err().cause, Cause::BackupExists);
+    let nowhere = ScheduleRequest { name: "n".into(), destination: "N".into(), ..request.clone() };
+    assert_eq!(vault.schedule_backup(&nowhere).unwrap_err().cause, Cause::DestinationUnknown);
+    let never = ScheduleRequest { name: "n".into(), every_minutes: Some(0), ..request };
+    assert_eq!(vault.schedule_backup(&never).unwrap_err().cause, Cause::OptionUnusable);
+    assert_eq!(operation::due_backups(&vault.view()).unwrap(), ["daily"]);
+    hsm.fail(Call::Login, 1, 0x30);
+    vault.backup("daily").unwrap_err();
+    for runs in [1, 2] {
+        assert_eq!(operation::due_backups(&vault.view()).unwrap(), Vec::<String>::new());
+        let job = vault.view().backup_jobs().unwrap().remove(0);
+        assert_eq!((job.status, job.runs), (BackupStatus::Active, runs));
+        assert!(vault.backup("daily").unwrap().file.contains("_periodic_"));
+    }
+    // A restored server sends nothing by itself.
+    let file = vault.list_backups("LOCAL").unwrap().remove(0).file;
+    vault.restore(&request_of(&file, PASSPHRASE)).unwrap();
+    assert_eq!(vault.view().backup_jobs().unwrap()[0].status, BackupStatus::Paused);
+    let runs = vault.view().backup_runs().unwrap();
+    assert!(runs.iter().all(|run| run.status != BackupStatus::Ongoing));
+    operation::unschedule(&mut vault, "daily").unwrap();
+}
+
+#[test]
 fn a_death_anywhere_in_a_backup_leaves_a_whole_one_or_none() {
     let (mut whole, mut none) = (0, 0);
     for n in 0.. {

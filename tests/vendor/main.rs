@@ -1,0 +1,36 @@
+//! The vendor's functions: what each does, or the refusal it is documented to give.
+//!
+//! One file a theme. [`call`] reaches a function by its symbol, as the vendor's own Python package does, so
+//! that a name with a wrong signature is found here. [`names`] goes through the whole list of names.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "all of it is part of tests: what fails here fails a test, with its reason"
+)]
+
+mod call;
+
+mod applications;
+mod authorization;
+mod cloning;
+mod extended_keys;
+mod masking;
+mod names;
+mod places;
+mod recovery;
+
+/// What a child process of these tests does.
+#[test]
+#[ignore = "run by the other tests, in a process of its own"]
+fn application() {
+    let Some((role, words)) = luna_tests::child::role() else { return };
+    match role.as_str() {
+        "shares" => applications::child(&words),
+        "guesses" => authorization::child(&words),
+        other => panic!("no role {other}"),
+    }
+}
