@@ -87,6 +87,27 @@ impl Instance {
         })
     }
 
+    /// Makes a client directory with these options of `luna-emulator up`: the directory for
+    /// [`CONFIGURATION`], and the module in it. The password is the Crypto Officer's.
+    ///
+    /// # Errors
+    /// What `luna-emulator` complained of.
+    pub fn plain(
+        program: &Path,
+        module: &Path,
+        directory: &Path,
+        options: &[String],
+        password: &str,
+    ) -> Result<(PathBuf, PathBuf)> {
+        let mut command = Command::new(program);
+        command.arg("up").arg(directory).arg("--json").args(options);
+        command.arg("--module").arg(module).env("LUNA_CO_PASSWORD", password);
+        command.env_remove(CONFIGURATION);
+        let up: Up = serde_json::from_str(&answer(&mut command)?)
+            .context("luna-emulator up printed what is not understood")?;
+        Ok((up.configuration, up.module))
+    }
+
     /// Cuts a member off or lets it back.
     ///
     /// # Errors

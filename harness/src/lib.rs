@@ -16,6 +16,7 @@
 //! | [`locate`] | the tools beside this program, built by cargo where they are not yet |
 //! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
 //! | [`lunacm`] | conversations with the administrator's tool |
+//! | [`conformance`] | checks, by `luna-conformance`: the verbs, and a private emulator for them |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
 //! | [`record`] | an application run with the spy before its module; traces played on another |
 //! | [`search`] | secrets in the files a run leaves |
@@ -27,6 +28,7 @@
 //! the program that was started never loads one: it sets things up, starts itself again as the worker with the
 //! right environment, writes down what the worker says, and tidies up whatever becomes of it.
 
+pub mod conformance;
 pub mod instance;
 pub mod locate;
 pub mod lunacm;

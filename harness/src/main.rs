@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use luna_harness::locate::Cargo;
 use luna_harness::okv::{self, Guest, Request};
 use luna_harness::render::{self, Console, Silence};
-use luna_harness::{record, report, simulate};
+use luna_harness::{conformance, record, report, simulate};
 use luna_trace::replay::Pins;
 use zeroize::Zeroizing;
 
@@ -38,6 +38,8 @@ enum Verb {
     Record(Record),
     /// Play a trace on a module, and show the first call that it answers otherwise.
     Replay(Replay),
+    #[command(flatten)]
+    Conformance(conformance::Verb),
     #[command(name = okv::WORKER, hide = true)]
     OkvWorker,
 }
@@ -128,6 +130,7 @@ fn main() -> ExitCode {
         Some(Verb::Simulate(arguments)) => simulate(&arguments),
         Some(Verb::Record(arguments)) => return recorded(arguments),
         Some(Verb::Replay(arguments)) => replay(&arguments),
+        Some(Verb::Conformance(verb)) => verb.run(),
         Some(Verb::OkvWorker) => okv::worker().map(|()| true),
     };
     match outcome {

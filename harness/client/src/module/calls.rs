@@ -29,10 +29,15 @@ pub(super) fn answer(function: &'static str, rv: CK_RV) -> Result<()> {
 macro_rules! rv {
     ($library:expr, $name:ident($($argument:expr),* $(,)?)) => {
         match $library.functions.list.$name {
-            // SAFETY: the table's types are the standard's. Each pointer among the arguments is null where
-            // that is allowed, or is made here from a borrow that outlives the call and covers the length
-            // given with it; handles and flags are numbers that the module checks.
-            Some(function) => Ok(unsafe { function($($argument),*) }),
+            Some(function) => {
+                super::watch::called(stringify!($name));
+                // SAFETY: the table's types are the standard's. Each pointer among the arguments is null where
+                // that is allowed, or is made here from a borrow that outlives the call and covers the length
+                // given with it; handles and flags are numbers that the module checks.
+                let rv = unsafe { function($(super::watch::argument($argument)),*) };
+                super::watch::returned(rv);
+                Ok(rv)
+            }
             None => Err(Error::Missing { function: stringify!($name) }),
         }
     };

@@ -13,7 +13,7 @@ use super::marshal::{Laid, Template, ulong};
 use crate::{Attribute, AttributeType, Error, Mechanism, Result};
 
 /// What is known to lie behind a buffer.
-const GUARD: [u8; 16] = [0xa5; 16];
+pub(super) const GUARD: [u8; 16] = [0xa5; 16];
 
 /// What a buffer holds before the call.
 const UNTOUCHED: u8 = 0xa5;
@@ -82,10 +82,15 @@ pub enum Purpose {
 macro_rules! rv {
     ($exact:expr, $name:ident($($argument:expr),* $(,)?)) => {
         match $exact.library.functions.list.$name {
-            // SAFETY: the table's types are the standard's. Each pointer among the arguments is null, or is
-            // made here from a value that outlives the call and covers the length given with it; handles and
-            // flags are numbers that the module checks.
-            Some(function) => Ok(unsafe { function($($argument),*) }),
+            Some(function) => {
+                super::watch::called(stringify!($name));
+                // SAFETY: the table's types are the standard's. Each pointer among the arguments is null, or is
+                // made here from a value that outlives the call and covers the length given with it; handles and
+                // flags are numbers that the module checks.
+                let rv = unsafe { function($(super::watch::argument($argument)),*) };
+                super::watch::returned(rv);
+                Ok(rv)
+            }
             None => Err(Error::Missing { function: stringify!($name) }),
         }
     };
@@ -384,13 +389,13 @@ impl Exact<'_> {
     }
 }
 
-fn guarded(room: usize) -> Vec<u8> {
+pub(super) fn guarded(room: usize) -> Vec<u8> {
     let mut buffer = vec![UNTOUCHED; room];
     buffer.extend(GUARD);
     buffer
 }
 
-fn left(rv: CK_RV, len: CK_ULONG, mut buffer: Vec<u8>) -> Left {
+pub(super) fn left(rv: CK_RV, len: CK_ULONG, mut buffer: Vec<u8>) -> Left {
     let overrun = !buffer.ends_with(&GUARD);
     buffer.truncate(buffer.len().saturating_sub(GUARD.len()));
     Left { rv, len, buffer, overrun }

@@ -36,6 +36,7 @@ impl<'a> Template<'a> {
             let what = "an attribute that holds a template was given as bytes, or the reverse";
             return Err(Error::Refused { function, what });
         }
+        super::watch::template(|| format!("{attributes:?}"));
         Ok(Self::laid_out(attributes))
     }
 

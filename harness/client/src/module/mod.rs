@@ -12,9 +12,12 @@
 mod administration;
 mod calls;
 pub mod exact;
+pub mod fork;
 mod marshal;
 mod table;
 mod vendor;
+pub mod watch;
+pub mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -81,6 +84,11 @@ impl<'a> Raw<'a> {
     /// The vendor's functions; `None` where the module has none.
     pub fn vendor(&self) -> &'a Vendor {
         &self.library.vendor
+    }
+
+    /// The standard's functions with any argument at all.
+    pub fn words(&self) -> words::Words<'a> {
+        words::Words { library: self.library }
     }
 
     /// The standard's functions with the room for each answer chosen by the caller.

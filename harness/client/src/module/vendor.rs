@@ -16,9 +16,14 @@ const MOST_POLICIES: usize = 4096;
 macro_rules! call {
     ($library:expr, $name:ident($($argument:expr),* $(,)?)) => {
         match $library.vendor.$name {
-            // SAFETY: the type is that of the vendor's published bindings; each pointer is made here from a
-            // value that outlives the call and is as large as the function fills.
-            Some(function) => answer(stringify!($name), unsafe { function($($argument),*) }),
+            Some(function) => {
+                super::watch::called(stringify!($name));
+                // SAFETY: the type is that of the vendor's published bindings; each pointer is made here from a
+                // value that outlives the call and is as large as the function fills.
+                let rv = unsafe { function($(super::watch::argument($argument)),*) };
+                super::watch::returned(rv);
+                answer(stringify!($name), rv)
+            }
             None => Err(Error::Missing { function: stringify!($name) }),
         }
     };
