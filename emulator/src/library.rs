@@ -3,11 +3,15 @@
 //! Wires the rooms: reads the configuration, opens the HSMs, puts links to them under a client.
 //! Everything else is handed on.
 
+mod administration;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrystoki_conf::Conf;
+
+pub use self::administration::Whose;
 
 use crate::ck::*;
 use crate::env::{Clock, SystemClock, process};
@@ -138,8 +142,7 @@ pub struct TokenStorage {
     pub objects: CK_ULONG,
 }
 
-/// Source: performance.md section 5 of the fact pack (Documented).
-const PARTITION_OVERHEAD: CK_ULONG = 9648;
+const PARTITION_OVERHEAD: CK_ULONG = crate::wire::CONTAINER_OVERHEAD_BYTES;
 
 /// `CA_ROLE_STATE`.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +151,7 @@ pub struct RoleState {
     pub flags: u8,
     /// Wrong credentials left.
     pub attempts_left: u8,
-    /// None 0, password 1.
+    /// None 0, password 1, PED 2.
     pub primary_authentication: u8,
     /// The same for the challenge.
     pub secondary_authentication: u8,
@@ -193,7 +196,8 @@ impl Library {
         let application = ApplicationId { major: 0, minor: u64::from(process::pid()) };
         let missing =
             |serial: &str| host::broken(serial, format!("no HSM here has partition {serial}"));
-        let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log);
+        let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log)
+            .with_further(host.further);
         Ok(Self { client, profile: host.profile, log, stopped: AtomicBool::new(false) })
     }
 
@@ -255,8 +259,11 @@ impl Library {
                 firmware_version: (major, minor),
             }
         } else {
+            let is_admin = client.slot(slot)?.is_admin;
+            let description =
+                if is_admin { &strings.admin_slot_description } else { &strings.slot_description };
             SlotInfo {
-                description: strings.slot_description.clone(),
+                description: description.clone(),
                 manufacturer: strings.slot_manufacturer.clone(),
                 flags: present | CKF_REMOVABLE_DEVICE | CKF_HW_SLOT,
                 hardware_version: (0, 0),
@@ -341,7 +348,7 @@ impl Library {
     pub fn init_token(&self, slot: SlotId, pin: Option<&[u8]>, label: &[u8]) -> Result<()> {
         let label = std::str::from_utf8(label)
             .map_err(|_| Error::new(Cause::ArgumentsBad, "a label is UTF-8 text"))?;
-        self.running()?.init_token(slot, &password(pin)?, label)
+        self.running()?.init_token(slot, &password(pin), label)
     }
 
     /// `C_InitPIN`: the Partition SO makes the Crypto Officer.
@@ -349,7 +356,7 @@ impl Library {
     /// # Errors
     /// `UserNotLoggedIn`, `UserNotAuthorized`, `PinLenRange`.
     pub fn init_pin(&self, session: SessionHandle, pin: Option<&[u8]>) -> Result<()> {
-        self.running()?.init_pin(session, Role::CryptoOfficer, password(pin)?)
+        self.running()?.init_pin(session, Role::CryptoOfficer, password(pin))
     }
 
     /// `C_SetPIN`.
@@ -362,7 +369,7 @@ impl Library {
         old: Option<&[u8]>,
         new: Option<&[u8]>,
     ) -> Result<()> {
-        self.running()?.set_pin(session, password(old)?, password(new)?)
+        self.running()?.set_pin(session, password(old), password(new))
     }
 
     /// `C_Login`.
@@ -377,9 +384,9 @@ impl Library {
     ) -> Result<()> {
         let client = self.running()?;
         if user == CKU_CONTEXT_SPECIFIC {
-            return client.login_for_operation(session, password(pin)?);
+            return client.login_for_operation(session, password(pin));
         }
-        client.login(session, role(user)?, password(pin)?)
+        client.login(session, role(user)?, password(pin))
     }
 
     /// `CA_GetHAState`.
@@ -452,18 +459,19 @@ impl Library {
         for (set, flag) in [
             (state.initialized, CAF_ROLE_STATE_INITIALIZED),
             (state.locked, CAF_ROLE_STATE_LOCKED_OUT),
+            (state.activated, CAF_ROLE_STATE_ACTIVATED),
             (state.must_change, CAF_ROLE_STATE_PIN_CHANGE),
+            (state.challenge_must_change, CAF_ROLE_STATE_CHALLENGE_CHANGE),
         ] {
             if set {
                 flags |= flag;
             }
         }
-        let password = u8::from(state.initialized);
         Ok(RoleState {
             flags: u8::try_from(flags).unwrap_or(u8::MAX),
             attempts_left: u8::try_from(state.attempts_left).unwrap_or(u8::MAX),
-            primary_authentication: password,
-            secondary_authentication: 0,
+            primary_authentication: state.authentication.0,
+            secondary_authentication: state.authentication.1,
         })
     }
 
@@ -477,7 +485,7 @@ impl Library {
         user: CK_USER_TYPE,
         pin: Option<&[u8]>,
     ) -> Result<()> {
-        self.running()?.init_pin(session, role(user)?, password(pin)?)
+        self.running()?.init_pin(session, role(user)?, password(pin))
     }
 
     /// `CA_ResetPIN`.
@@ -485,7 +493,7 @@ impl Library {
     /// # Errors
     /// `UserNotAuthorized`, `OperationNotAllowed` while HSM policy 15 is off, `PinLenRange`.
     pub fn reset_pin(&self, session: SessionHandle, pin: Option<&[u8]>) -> Result<()> {
-        self.running()?.reset_pin(session, password(pin)?)
+        self.running()?.reset_pin(session, password(pin))
     }
 
     /// `CA_SetCloningDomain`: 1 to 128 bytes (roles.md section 3, Documented).
@@ -687,10 +695,9 @@ handed_on! {
     random => random(session: SessionHandle, out: &mut [u8]) -> ();
 }
 
-/// A password HSM wants one; a null PIN asks for a PED.
-fn password(pin: Option<&[u8]>) -> Result<Pin> {
-    pin.map(Pin::new)
-        .ok_or_else(|| Error::new(Cause::ArgumentsBad, "a PIN is wanted: the HSM has no PED"))
+/// A null PIN asks for a PED; whether there is one the HSM knows.
+fn password(pin: Option<&[u8]>) -> Pin {
+    pin.map_or_else(Pin::from_ped, Pin::new)
 }
 
 fn role(user: CK_USER_TYPE) -> Result<Role> {

@@ -8,7 +8,7 @@ mod file;
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ck::CK_MECHANISM_TYPE;
 use crate::mechanisms::offer::Datum;
@@ -33,6 +33,8 @@ pub struct Profile {
     pub versions: Versions,
     /// Bounds.
     pub limits: Limits,
+    /// How roles prove who they are, where the HSM's own record does not say.
+    pub authentication: Authentication,
     /// Partition policies that show, by number.
     pub partition_policies: Vec<Policy>,
     /// HSM policies, by number.
@@ -85,6 +87,8 @@ table! {
         slot_description: String,
         /// The same of an HA group.
         group_slot_description: String,
+        /// The same of an admin partition.
+        admin_slot_description: String,
         /// `CK_SLOT_INFO.manufacturerID`.
         slot_manufacturer: String,
         /// `CK_TOKEN_INFO.manufacturerID`.
@@ -136,8 +140,32 @@ pub struct Policy {
     pub policy: u64,
     /// Which change of it wipes the partition or the HSM.
     pub destructive: Destructive,
+    /// A capability that no policy follows.
+    #[serde(default)]
+    pub fixed: bool,
+    /// Shown on HSMs of this authentication alone.
+    #[serde(default)]
+    pub only: Option<Authentication>,
     /// How far the datum can be trusted.
     pub source: Provenance,
+}
+
+impl Policy {
+    /// Whether an HSM of that authentication has it at all.
+    pub fn is_on(&self, authentication: Authentication) -> bool {
+        self.capability != 0 && self.only.is_none_or(|only| only == authentication)
+    }
+}
+
+/// How the roles of an HSM prove who they are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authentication {
+    /// By passwords.
+    #[default]
+    Password,
+    /// By keys of a PED, and challenges beside them.
+    Ped,
 }
 
 /// Which change of a policy wipes what it governs.

@@ -4,6 +4,8 @@
 //! request says whether it may be sent again and who of an HA group has to hear it; HA decides by
 //! nothing else.
 
+mod administration;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use crate::error::{Cause, Error};
 use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
+
+pub use self::administration::*;
 
 /// The application a session belongs to; logins are shared by all sessions of one.
 ///
@@ -32,17 +36,30 @@ pub type Ouid = [u8; 12];
 
 /// A PIN on its way; zeroed when dropped, never printed.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Pin(Zeroizing<Vec<u8>>);
+pub struct Pin {
+    bytes: Zeroizing<Vec<u8>>,
+    protected_path: bool,
+}
 
 impl Pin {
     /// Takes a copy of the caller's bytes.
     pub fn new(bytes: &[u8]) -> Self {
-        Self(Zeroizing::new(bytes.to_vec()))
+        Self { bytes: Zeroizing::new(bytes.to_vec()), protected_path: false }
+    }
+
+    /// No PIN of the caller's: the PED asks for its key.
+    pub fn from_ped() -> Self {
+        Self { bytes: Zeroizing::default(), protected_path: true }
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Whether it is the PED's to ask.
+    pub fn is_from_ped(&self) -> bool {
+        self.protected_path
     }
 }
 
@@ -188,6 +205,9 @@ pub enum Request<'a> {
     Inventory(SessionHandle),
     /// An object was destroyed elsewhere: a copy that is on its way here is not to be taken.
     Bury(SessionHandle, Ouid),
+    /// The administration of the HSM itself, from a session of the admin partition or, with handle
+    /// 0, from its slot.
+    Administer(SessionHandle, Cow<'a, Administration>),
 }
 
 /// What to do with which key.
@@ -286,6 +306,8 @@ pub enum Reply {
     },
     /// To `Check` of a key that asks for the PIN at each use.
     PinWanted,
+    /// To `Administer`.
+    Administered(Box<Administered>),
     /// The reply to a use of a key that counts them: every member of a group must count this one.
     Counted(Box<Reply>),
 }
@@ -344,6 +366,8 @@ pub struct PolicyState {
     pub value: u64,
     /// A change of it can wipe the partition.
     pub destructive: bool,
+    /// A capability that no policy follows.
+    pub fixed: bool,
 }
 
 /// What a partition says of a role.
@@ -353,6 +377,12 @@ pub struct RoleState {
     pub initialized: bool,
     /// Too many wrong ones.
     pub locked: bool,
+    /// PED partitions: its key is cached, so that the challenge alone logs in.
+    pub activated: bool,
+    /// PED partitions: the first challenge must be changed.
+    pub challenge_must_change: bool,
+    /// `CKA_ROLE_AUTH_` numbers: of the credential, and of the challenge beside it.
+    pub authentication: (u8, u8),
     /// The first credential must be changed.
     pub must_change: bool,
     /// Wrong credentials left.
@@ -421,6 +451,7 @@ impl Request<'_> {
             | Self::Extract(..)
             | Self::Insert(..)
             | Self::Bury(..)
+            | Self::Administer(..)
             | Self::Inventory(_) => Audience::Member,
         }
     }
@@ -450,6 +481,7 @@ impl Request<'_> {
             | Self::Count(_, _, Counting::Set(_))
             | Self::Bury(..)
             | Self::Inventory(_) => true,
+            Self::Administer(_, what) => what.is_question(),
             // Two sessions, two wrong PINs counted, two keys, a part fed twice.
             Self::InitToken { .. }
             | Self::OpenSession { .. }
@@ -663,6 +695,7 @@ impl Request<'_> {
             Self::Extract(_, target) => Request::Extract(session, object(*target)?),
             Self::Insert(_, blob, since) => Request::Insert(session, Cow::Borrowed(blob), *since),
             Self::Bury(_, ouid) => Request::Bury(session, *ouid),
+            Self::Administer(_, what) => Request::Administer(session, Cow::Borrowed(&**what)),
             Self::Inventory(_) => Request::Inventory(session),
         })
     }

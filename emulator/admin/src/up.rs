@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use emulator::crypto::random;
 use emulator::env::{Clock, SystemClock};
+use emulator::hsm::store::Durability;
 use emulator::hsm::{Appliance, Blueprint, PartitionBlueprint, Roles};
-use emulator::profile::{self, Profile};
+use emulator::profile::{self, Authentication, Profile};
 use emulator::wire::Pin;
 use serde_json::json;
 
@@ -56,6 +57,16 @@ pub(crate) struct Up {
     /// Cloning domain of the partitions.
     #[arg(long, default_value = "luna-emulator")]
     domain: String,
+    /// List the admin partitions of the HSMs too, and their empty containers (ShowAdminTokens), and
+    /// give each HSM its SO.
+    #[arg(long)]
+    admin_slot: bool,
+    /// Password of the HSM SO.
+    #[arg(long, default_value = "hsm-so", requires = "admin_slot")]
+    so_password: String,
+    /// HSMs whose roles log in by PED keys; the passwords become challenges.
+    #[arg(long)]
+    ped: bool,
     /// Leave the partitions uninitialised, for `partition init`.
     #[arg(long)]
     empty: bool,
@@ -127,6 +138,9 @@ impl Up {
             let serial = self.manufacture(&mut instance, &profile, &label)?;
             present.push(Present { serial, label });
         }
+        if self.admin_slot {
+            self.show_admins(&mut instance)?;
+        }
         self.group_all(&mut instance, &present)?;
         instance.save()?;
         self.report(&instance, json)
@@ -142,6 +156,7 @@ impl Up {
             ("Crypto Officer", &self.password),
             ("Partition SO", &self.po_password),
             ("Crypto User", &self.cu_password),
+            ("HSM SO", &self.so_password),
         ] {
             let shortest = self
                 .policy
@@ -149,6 +164,9 @@ impl Up {
                 .find(|(id, _)| *id == 25)
                 .map_or(7, |(_, value)| 255_u64.saturating_sub(*value));
             let len = password.len() as u64;
+            if whose == "HSM SO" && !self.admin_slot {
+                continue;
+            }
             if !self.empty && !(shortest..=255).contains(&len) {
                 bail!(Refused(format!(
                     "the {whose}'s password has {len} bytes; {shortest} to 255 are allowed \
@@ -208,6 +226,8 @@ impl Up {
         let plan = Blueprint {
             serial: hsm.clone(),
             profile: Arc::clone(profile),
+            authentication: self.ped.then_some(Authentication::Ped),
+            hsm_so: self.admin_slot.then(|| pin(&self.so_password)),
             policies: if self.fips == Switch::On { vec![(12, 0)] } else { Vec::new() },
             created: seconds_now(),
             partitions: vec![PartitionBlueprint {
@@ -222,6 +242,31 @@ impl Up {
         // Saved at once: a later failure must not leave an HSM that nobody knows of.
         instance.save()?;
         Ok(serial)
+    }
+
+    /// Every HSM of the directory has its SO, and shows it.
+    fn show_admins(&self, instance: &mut Instance) -> Result<()> {
+        let so = Pin::new(self.so_password.as_bytes());
+        let mut seen = Vec::new();
+        for entry in instance.config()?.partitions {
+            if seen.contains(&entry.hsm) {
+                continue;
+            }
+            let directory = instance.state()?.join(&entry.hsm);
+            let built_in = |name: &str| -> Result<Arc<Profile>, emulator::error::Error> {
+                Profile::built_in(name).map(Arc::new).map_err(|error| {
+                    emulator::error::Error::new(
+                        emulator::error::Cause::DeviceError,
+                        error.to_string(),
+                    )
+                })
+            };
+            let hsm = Appliance::open(&directory, Durability::Power, built_in)?;
+            hsm.initialize_admin(&so)?;
+            seen.push(entry.hsm);
+        }
+        instance.conf.set("Presentation", "ShowAdminTokens", "yes")?;
+        Ok(())
     }
 
     fn group_all(&self, instance: &mut Instance, present: &[Present]) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::error::{Cause, Error, Result};
 use crate::hsm::partition::{Partition, done};
 use crate::hsm::policies;
 use crate::hsm::records;
-use crate::hsm::role::{self, Right};
+use crate::hsm::rights::{self, Right};
 use crate::hsm::session::{Application, Session};
 use crate::hsm::store::{NewObject, Query, StoreError};
 use crate::hsm::usage::Asks;
@@ -324,8 +324,8 @@ impl Partition {
         let role = session.application.role();
         Circumstances {
             origin,
-            logged_in: role.is_some_and(|role| role != Role::PartitionSo),
-            partition_so: role == Some(Role::PartitionSo),
+            logged_in: session.application.sees_private(),
+            partition_so: role.is_some_and(Role::is_security_officer),
             mechanism: mechanism.map(|mechanism| mechanism.kind),
         }
     }
@@ -348,7 +348,7 @@ impl Partition {
             return Err(Error::new(Cause::ActionProhibited, "the object is not to be copied")
                 .about(CKA_COPYABLE));
         }
-        let so = session.application.role() == Some(Role::PartitionSo);
+        let so = session.application.role().is_some_and(Role::is_security_officer);
         let class = held.object.class();
         policies::check_change(&*self.current()?, class, template)?;
         let mut attributes = build::change(held.object.attributes(), class, template, true, so)?;
@@ -431,36 +431,54 @@ impl Partition {
         class: Class,
         attributes: &Template,
     ) -> Result<()> {
-        let token = attributes.flag(CKA_TOKEN).unwrap_or(false);
         let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
         policies::check_purposes(&*self.current()?, class, attributes)?;
-        if token && !session.read_write {
+        self.need_writable(session, attributes)?;
+        self.need_state_for(session, class, private, Right::Make)?;
+        self.need_key_management(class)
+    }
+
+    fn need_writable(&self, session: &Session, attributes: &Template) -> Result<()> {
+        if attributes.flag(CKA_TOKEN) == Some(true) && !session.read_write {
             return Err(Error::new(
                 Cause::SessionReadOnly,
                 "token objects want a read-write session",
             ));
         }
-        self.need_state_for(session, class, private)
+        Ok(())
     }
 
-    fn need_state_for(&self, session: &Session, class: Class, private: bool) -> Result<()> {
-        let state = self.current()?;
-        state.need_initialized()?;
-        let role = session.application.role();
-        role::check(role, Right::Manage { guarded: private || class.is_guarded() })?;
-        if let Some(login) = session.application.login()
-            && login.must_change
-            && class.is_key()
-        {
-            return Err(expired());
-        }
+    /// Policy 28. Cloning into a partition for using keys only still adds them (Documented).
+    fn need_key_management(&self, class: Class) -> Result<()> {
         const POLICY_KEY_MANAGEMENT: u32 = 28;
-        if class.is_key() && !state.allows(POLICY_KEY_MANAGEMENT) {
+        if class.is_key() && !self.current()?.allows(POLICY_KEY_MANAGEMENT) {
             return Err(Error::new(
                 Cause::UserNotAuthorized,
                 "the partition is for using keys only (code Assumed)",
             )
             .by_policy(POLICY_KEY_MANAGEMENT));
+        }
+        Ok(())
+    }
+
+    fn need_state_for(
+        &self,
+        session: &Session,
+        class: Class,
+        private: bool,
+        guarded: Right,
+    ) -> Result<()> {
+        let state = self.current()?;
+        state.need_initialized()?;
+        state.need_operational()?;
+        let role = session.application.role();
+        let right = if private || class.is_guarded() { guarded } else { Right::ManagePublic };
+        rights::check(role, right)?;
+        if let Some(login) = session.application.login()
+            && login.must_change
+            && class.is_key()
+        {
+            return Err(expired());
         }
         Ok(())
     }
@@ -501,7 +519,9 @@ impl Partition {
         attributes: Template,
         unless_destroyed_since: Option<u64>,
     ) -> Result<Found> {
-        self.may_add(session, class, &attributes)?;
+        let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
+        self.need_writable(session, &attributes)?;
+        self.need_state_for(session, class, private, Right::Make)?;
         if attributes.flag(CKA_TOKEN) != Some(true) {
             return self.add_session_object(session, class, attributes);
         }
@@ -526,7 +546,7 @@ impl Partition {
             .iter()
             .map(|record| (record.attributes.len() + record.secret.len()) as u64)
             .sum();
-        let total = self.profile.limits.partition_bytes;
+        let total = self.current()?.bytes(&self.profile);
         if used.saturating_add(wanted) > total {
             return Err(Error::new(
                 Cause::ContainerObjectStorageFull,
@@ -578,7 +598,19 @@ impl Partition {
                 "token objects want a read-write session",
             ));
         }
-        self.need_state_for(session, held.object.class(), held.private)
+        let class = held.object.class();
+        if class.is_guarded()
+            && held.object.is(CKA_ASSIGNED)
+            && session.application.role() == Some(Role::LimitedCryptoOfficer)
+        {
+            return Err(Error::new(
+                Cause::UserNotAuthorized,
+                "the Limited Crypto Officer changes no assigned key",
+            )
+            .about(CKA_ASSIGNED));
+        }
+        self.need_state_for(session, class, held.private, Right::Change)?;
+        self.need_key_management(class)
     }
 
     fn destroy(&self, session: &Session, handle: ObjectHandle) -> Result<()> {
@@ -607,7 +639,7 @@ impl Partition {
         handle: ObjectHandle,
         template: &Template,
     ) -> Result<()> {
-        let so = session.application.role() == Some(Role::PartitionSo);
+        let so = session.application.role().is_some_and(Role::is_security_officer);
         self.rewrite(&session.application, handle, &|held| {
             if !(so && trusts(held, template)) {
                 self.may_change(session, held)?;

@@ -16,6 +16,8 @@ pub struct ClientConfig {
     pub groups: Vec<GroupEntry>,
     /// Only HA groups are listed.
     pub ha_only: bool,
+    /// HSMs show their admin partitions, and the containers that the configuration does not name.
+    pub show_admin_tokens: bool,
     /// How groups recover members.
     pub recovery: Recovery,
     /// Directory of the HA log, when it is enabled.
@@ -96,6 +98,8 @@ impl ClientConfig {
             partitions: partitions(conf)?,
             groups: groups(conf)?,
             ha_only: conf.flag(HA, "HAOnly")?.unwrap_or(false),
+            // A network client never sees an admin partition unless it says so (recalled).
+            show_admin_tokens: conf.flag("Presentation", "ShowAdminTokens")?.unwrap_or(false),
             recovery: Recovery {
                 attempts: u32::try_from(attempts).ok(),
                 interval: Duration::from_secs(u64::try_from(interval).unwrap_or(60)),

@@ -16,6 +16,8 @@ pub struct Slot {
     pub id: SlotId,
     /// What is in it.
     pub token: Token,
+    /// Its token is an HSM's admin partition.
+    pub is_admin: bool,
 }
 
 /// What a slot holds.
@@ -41,7 +43,7 @@ pub fn lay_out(
     tokens
         .into_iter()
         .zip(0..)
-        .map(|(token, id)| Arc::new(Slot { id: SlotId(id), token }))
+        .map(|(token, id)| Arc::new(Slot { id: SlotId(id), token, is_admin: false }))
         .collect()
 }
 

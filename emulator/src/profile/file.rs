@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::{LimitsOver, Policy, Profile, ProfileError, Provenance, StringsOver, VersionsOver};
+use super::{
+    Authentication, LimitsOver, Policy, Profile, ProfileError, Provenance, StringsOver,
+    VersionsOver,
+};
 use crate::ck::CK_MECHANISM_TYPE;
 use crate::mechanisms::offer::Datum;
 use crate::mechanisms::{Functions, current};
@@ -22,6 +25,7 @@ struct File {
     versions: VersionsOver,
     #[serde(default)]
     limits: LimitsOver,
+    authentication: Option<Authentication>,
     #[serde(default)]
     partition_policies: Vec<Policy>,
     #[serde(default)]
@@ -158,6 +162,10 @@ pub(super) fn parse(origin: &str, text: &str) -> Result<Profile, ProfileError> {
         strings,
         versions,
         limits,
+        authentication: file
+            .authentication
+            .or(base.map(|it| it.authentication))
+            .unwrap_or_default(),
         partition_policies: policies(
             base.map(|it| it.partition_policies.as_slice()),
             file.partition_policies,
