@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::ck::SessionHandle;
-use crate::env::{ControlPage, Word};
+use crate::env::ControlPage;
 use crate::error::{Cause, Error, Result};
+use crate::fault::Gate;
 use crate::hsm::store::{CONTROL_FILE, Durability};
 use crate::hsm::{Appliance, Partition, Seated};
 use crate::luna::config::ClientConfig;
@@ -24,7 +25,7 @@ struct Embedded(Arc<Connection>);
 /// The way to it, shared by its seats.
 struct Connection {
     partition: Arc<Partition>,
-    page: Arc<ControlPage>,
+    gate: Arc<Gate>,
     /// The count of cuts this process has met.
     met: AtomicU64,
     meeting: Mutex<()>,
@@ -131,7 +132,7 @@ impl Profiles {
 
 struct Hsm {
     appliance: Arc<Appliance>,
-    page: Arc<ControlPage>,
+    gate: Arc<Gate>,
 }
 
 /// A container of an HSM that shows them: whatever partition is in it now.
@@ -139,7 +140,7 @@ struct Place {
     serial: String,
     number: u64,
     appliance: Arc<Appliance>,
-    page: Arc<ControlPage>,
+    gate: Arc<Gate>,
     now: Mutex<Option<Arc<Connection>>>,
 }
 
@@ -153,13 +154,14 @@ impl Hsm {
             .map_err(|error| error.to_string())?;
         let page =
             ControlPage::open(&directory.join(CONTROL_FILE)).map_err(|error| error.to_string())?;
-        Ok(Self { appliance: Arc::new(appliance), page: Arc::new(page) })
+        let gate = Arc::new(Gate::new(directory, Arc::new(page)));
+        Ok(Self { appliance: Arc::new(appliance), gate })
     }
 
     fn link(&self, serial: &str) -> Arc<dyn Link> {
         let partition = self.appliance.partitions().iter().find(|it| it.serial() == serial);
         match partition {
-            Some(partition) => Arc::new(Embedded(Connection::to(partition, &self.page))),
+            Some(partition) => Arc::new(Embedded(Connection::to(partition, &self.gate))),
             None => {
                 broken(serial, format!("HSM {} has no partition {serial}", self.appliance.serial()))
             }
@@ -173,7 +175,7 @@ impl Hsm {
             serial: serial.to_owned(),
             number,
             appliance: Arc::clone(&self.appliance),
-            page: Arc::clone(&self.page),
+            gate: Arc::clone(&self.gate),
             now: Mutex::default(),
         })
     }
@@ -201,7 +203,7 @@ impl Hsm {
     }
 
     fn admin_link(&self) -> Result<Arc<dyn Link>> {
-        Ok(Arc::new(Embedded(Connection::to(&self.appliance.admin()?, &self.page))))
+        Ok(Arc::new(Embedded(Connection::to(&self.appliance.admin()?, &self.gate))))
     }
 }
 
@@ -217,7 +219,7 @@ impl Place {
             return Ok(Arc::clone(known));
         }
         let partition = self.appliance.partition(serial).map_err(Fault::Refused)?;
-        Ok(Arc::clone(now.insert(Connection::to(&partition, &self.page))))
+        Ok(Arc::clone(now.insert(Connection::to(&partition, &self.gate))))
     }
 }
 
@@ -227,13 +229,19 @@ pub fn broken(serial: &str, why: String) -> Arc<dyn Link> {
 }
 
 impl Connection {
-    fn to(partition: &Arc<Partition>, page: &Arc<ControlPage>) -> Arc<Self> {
+    fn to(partition: &Arc<Partition>, gate: &Arc<Gate>) -> Arc<Self> {
         Arc::new(Self {
             partition: Arc::clone(partition),
-            page: Arc::clone(page),
-            met: AtomicU64::new(page.word(Word::Restarts)),
+            gate: Arc::clone(gate),
+            met: AtomicU64::new(gate.presence().epoch),
             meeting: Mutex::new(()),
         })
+    }
+
+    /// Through the gate to the partition.
+    fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        let partition = self.reach()?;
+        self.gate.pass(partition.serial(), request, || partition.handle(request))
     }
 
     fn seat(self: &Arc<Self>, session: SessionHandle) -> Option<Arc<dyn Seat>> {
@@ -254,11 +262,12 @@ impl Connection {
     /// # Errors
     /// `Unreachable` while it is cut off.
     fn reach(&self) -> std::result::Result<&Arc<Partition>, Fault> {
-        let presence = self.presence();
+        let presence = self.gate.presence();
         if presence.epoch != self.met.load(Ordering::Acquire) {
             self.meet_anew(presence.epoch);
         }
-        if !presence.reachable {
+        let closed = self.partition.is_closed() && !self.partition.is_open_to_plain_links();
+        if !presence.reachable || closed {
             let serial = self.partition.serial();
             return Err(Fault::Unreachable(format!(
                 "member {serial} is down, deleted, or reached by Secure Trusted Channel alone"
@@ -267,11 +276,11 @@ impl Connection {
         Ok(&self.partition)
     }
 
+    /// As far as the gate and the partition can tell.
     fn presence(&self) -> Presence {
-        Presence {
-            reachable: self.page.word(Word::Link) == 0 && self.partition.is_open_to_plain_links(),
-            epoch: self.page.word(Word::Restarts),
-        }
+        let mut presence = self.gate.presence();
+        presence.reachable = presence.reachable && self.partition.is_open_to_plain_links();
+        presence
     }
 }
 
@@ -281,7 +290,7 @@ impl Link for Embedded {
     }
 
     fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
-        self.0.reach()?.handle(request).map_err(Fault::Refused)
+        self.0.call(request)
     }
 
     fn seat(&self, session: SessionHandle) -> Option<Arc<dyn Seat>> {
@@ -289,7 +298,7 @@ impl Link for Embedded {
     }
 
     fn presence(&self) -> Presence {
-        self.0.presence()
+        self.0.gate.presence()
     }
 }
 
@@ -299,8 +308,8 @@ impl Seat for EmbeddedSeat {
         request: &Request<'_>,
         out: Option<&mut [u8]>,
     ) -> std::result::Result<Reply, Fault> {
-        self.connection.reach()?;
-        self.seated.handle(request, out).map_err(Fault::Refused)
+        let serial = self.connection.reach()?.serial();
+        self.connection.gate.pass(serial, request, || self.seated.handle(request, out))
     }
 }
 
@@ -310,7 +319,7 @@ impl Link for Place {
     }
 
     fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
-        self.connection()?.reach()?.handle(request).map_err(Fault::Refused)
+        self.connection()?.call(request)
     }
 
     fn seat(&self, session: SessionHandle) -> Option<Arc<dyn Seat>> {

@@ -15,6 +15,7 @@
 //! | [`library`] | the state between `C_Initialize` and `C_Finalize` |
 //! | [`luna`] | what the client library is: configuration, slots, sessions, HA |
 //! | [`host`] | the embedded host: HSMs in this process, behind links |
+//! | [`fault`] | what goes wrong, planned: the door between a link and a partition |
 //! | [`hsm`] | what the HSM is: partitions, roles, policies, objects, operations, store |
 //! | [`profile`] | what a firmware and client version does, as data |
 //! | [`mechanisms`] | the registry, one file a family |
@@ -29,6 +30,7 @@ pub mod ck;
 pub mod crypto;
 pub mod env;
 pub mod error;
+pub mod fault;
 pub mod host;
 pub mod hsm;
 pub mod library;

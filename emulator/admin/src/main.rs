@@ -4,8 +4,10 @@
 //! 2 misuse or broken set-up. To add a verb: a variant of [`Verb`] and a file that carries it out.
 
 mod down;
+mod fault;
 mod instance;
 mod member;
+mod snapshot;
 mod status;
 mod up;
 
@@ -35,6 +37,12 @@ enum Verb {
     Status(Directory),
     /// Cut a member off, or let it back; running applications notice with their next call.
     Member(member::Member),
+    /// Plan what goes wrong, while applications run: refusals, delays, lost answers, cuts, full disks.
+    Fault(fault::Fault),
+    /// Keep the HSMs of a client directory as they are, while applications run.
+    Snapshot(snapshot::Snapshot),
+    /// Make a client directory of what `snapshot` kept.
+    Restore(snapshot::Restore),
 }
 
 /// Which client directory.
@@ -52,6 +60,9 @@ fn main() -> ExitCode {
         Verb::Down(down) => down.run(arguments.json),
         Verb::Status(status) => status::run(&status.directory, arguments.json),
         Verb::Member(member) => member.run(arguments.json),
+        Verb::Fault(fault) => fault.run(arguments.json),
+        Verb::Snapshot(snapshot) => snapshot.run(arguments.json),
+        Verb::Restore(restore) => restore.run(arguments.json),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -70,10 +70,13 @@ impl Member {
         let was_down = page.word(Word::Link) != 0;
         match self.change {
             Change::Down if !was_down => {
+                page.publish(Word::DownUntil, 0)?;
                 page.publish(Word::Link, 1)?;
                 // After the link: whoever sees the count moved finds the link cut too.
                 page.bump(Word::Restarts)?;
             }
+            // It was cut off for a time, and is now to stay so.
+            Change::Down => page.publish(Word::DownUntil, 0)?,
             Change::Up if was_down => page.publish(Word::Link, 0)?,
             // As a power cut: nobody stays logged in.
             Change::Tamper => drop(page.bump(Word::Restarts)?),

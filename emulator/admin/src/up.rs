@@ -1,5 +1,6 @@
 //! `up`: a working client directory, without asking anything.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -109,6 +110,17 @@ struct Present {
 }
 
 impl Up {
+    /// What completes a directory that has its HSMs already.
+    pub(crate) fn again(directory: &Path) -> Self {
+        #[derive(clap::Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            up: Up,
+        }
+        let words = [OsStr::new("up"), directory.as_os_str()];
+        <Defaults as clap::Parser>::parse_from(words).up
+    }
+
     /// # Errors
     /// What is wrong, and where; nothing that was there is changed then.
     pub(crate) fn run(&self, json: bool) -> Result<()> {

@@ -277,6 +277,39 @@ fn a_member_goes_and_comes_back() {
 }
 
 #[test]
+fn a_snapshot_is_brought_back_elsewhere() {
+    let (place, other) = (Place::new(), Place::new());
+    let report = place.up_json(&["--ha", "LUNAHA=one,two", "--ha-only"]);
+    let snapshot = place.client.with_file_name("kept");
+    let kept = snapshot.to_str().unwrap();
+    let words = ["snapshot", kept, "--directory", place.path(), "--json"];
+    let said: Value = serde_json::from_str(&done(&run(&words))).unwrap();
+    assert_eq!(said["hsms"].as_array().unwrap().len(), 2);
+    assert_eq!(run(&words).status.code(), Some(1), "what is there is not overwritten");
+
+    // The module goes with the directory it is restored from.
+    std::fs::create_dir_all(other.client.parent().unwrap()).unwrap();
+    let restore = ["restore", kept, other.path(), "--json"];
+    let restored: Value = serde_json::from_str(&done(&run(&restore))).unwrap();
+    assert_eq!(restored["partitions"], report["partitions"]);
+    assert_eq!(restored["groups"], report["groups"]);
+    let configuration = other.configuration();
+    assert!(!configuration.contains(place.path()), "{configuration}");
+    assert!(configuration.contains(other.path()) && configuration.contains("HAOnly = 1"));
+    done(&run(&["down", place.path()]));
+    assert_eq!(other.status()["partitions"][1]["state"], "up");
+    assert_eq!(run(&restore).status.code(), Some(1), "what is there is not overwritten");
+
+    let damaged = snapshot.join("state").join(report["partitions"][0]["hsm"].as_str().unwrap());
+    std::fs::write(damaged.join("hsm.sqlite"), [0x5a; 4096]).unwrap();
+    let third = Place::new();
+    let refused = run(&["restore", kept, third.path()]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("hsm.sqlite"), "{}", text(&refused.stderr));
+    assert!(!third.client.exists(), "nothing is left of what failed");
+}
+
+#[test]
 fn what_cannot_be_is_refused_and_makes_nothing() {
     let long = "x".repeat(33);
     for (options, code, word) in [

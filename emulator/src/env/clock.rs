@@ -60,6 +60,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// Lets this thread rest, for those faults whose very point is that something takes long.
+#[allow(clippy::disallowed_methods, reason = "this is the room the ban points to")]
+pub fn rest(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// A clock that stands still until somebody moves it: for tests and for simulation.
 #[derive(Debug)]
 pub struct ManualClock {

@@ -13,7 +13,9 @@ pub mod disk;
 mod ffi;
 pub mod page;
 pub mod process;
+mod tally;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use disk::DiskError;
 pub use page::{ControlPage, PageError, Word};
+pub use tally::Tally;

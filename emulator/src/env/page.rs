@@ -11,8 +11,9 @@
 //! | 0 | `"LUNAPG"` and the format of the page in the upper 16 bits |
 //! | 1 | generation of the store, see `hsm::store` |
 //! | 2 | link state: 0 up, 1 down |
-//! | 3 | generation of the fault plan |
+//! | 3 | fault plan: odd while one is in force, another number for each |
 //! | 4 | number of restarts of the HSM |
+//! | 5 | until when the link is down, in milliseconds since 1970; 0: until it is set up by hand |
 //!
 //! Three assumptions, all of Linux: `MAP_SHARED` and `pwrite` of one file are coherent; eight
 //! aligned bytes are copied at once; the file is never made shorter (a reader would get
@@ -36,7 +37,7 @@ const MAGIC_BITS: u32 = 48;
 /// The page format this code writes and understands.
 pub const PAGE_FORMAT: u64 = 1;
 
-const WORDS_USED: usize = 5;
+const WORDS_USED: usize = 6;
 
 /// A number on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +46,12 @@ pub enum Word {
     StoreGeneration = 1,
     /// 0 while the HSM can be reached, 1 while it is cut off.
     Link = 2,
-    /// Changes whenever the fault plan does.
+    /// Changes whenever the fault plan does; odd while one is in force.
     FaultPlan = 3,
     /// How often the HSM was restarted; sessions and logins from before are gone.
     Restarts = 4,
+    /// When a link that is down comes back by itself, in milliseconds since 1970; 0 for never.
+    DownUntil = 5,
 }
 
 impl Word {

@@ -23,6 +23,11 @@ pub fn executable_name() -> Option<String> {
     Some(path.file_name()?.to_string_lossy().into_owned())
 }
 
+/// Ends the process on the spot: nothing is cleaned up, nothing is written.
+pub fn kill() -> ! {
+    std::process::abort()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,8 +69,9 @@ pub struct Partition {
     refreshing: Mutex<()>,
     pub(super) clock: Arc<dyn Clock>,
     changes: AtomicU64,
-    /// The HSM has the partition no more.
-    gone: AtomicBool,
+    /// No link without a Secure Trusted Channel reaches it: policy 37 is on, or the HSM has it no
+    /// more.
+    closed: AtomicBool,
     /// What is to be noticed of every request: bits of [`watch`](crate::hsm::watch).
     watched: AtomicU8,
     /// Keys whose first use the audit log has.
@@ -374,7 +375,7 @@ impl Partition {
         // A change between the two lines is found by the first refresh.
         let seen = store.generation();
         let state = State::load(&*store, &profile, serial)?;
-        let watched = watch::of(&state);
+        let (watched, closed) = (watch::of(&state), state.forces_stc());
         Ok(Self {
             serial: serial.to_owned(),
             profile,
@@ -388,7 +389,7 @@ impl Partition {
             refreshing: Mutex::new(()),
             clock: Arc::new(SystemClock::new()),
             changes: AtomicU64::new(0),
-            gone: AtomicBool::new(false),
+            closed: AtomicBool::new(closed),
             watched: AtomicU8::new(watched),
             used: Mutex::default(),
         })
@@ -399,7 +400,12 @@ impl Partition {
     pub fn is_open_to_plain_links(&self) -> bool {
         // A store that cannot be read is found out by whatever is asked next.
         let _ = self.refresh();
-        !self.gone.load(Ordering::Acquire) && !self.state.load().forces_stc()
+        !self.is_closed()
+    }
+
+    /// As the last request saw it: no link without a Secure Trusted Channel gets in. Costs a load.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Whether it is the HSM's own, as against one of applications.
@@ -496,13 +502,14 @@ impl Partition {
             let fresh = match State::load(&*self.store, &self.profile, &self.serial) {
                 Ok(fresh) => fresh,
                 Err(error) if error.cause() == Cause::TokenNotPresent => {
-                    self.gone.store(true, Ordering::Release);
+                    self.closed.store(true, Ordering::Release);
                     self.forget_sessions();
                     return Err(error);
                 }
                 Err(error) => return Err(error),
             };
             self.watched.store(watch::of(&fresh), Ordering::Release);
+            self.closed.store(fresh.forces_stc(), Ordering::Release);
             let domain = fresh.record.domain.clone();
             let old = self.state.swap(Arc::new(fresh));
             // Another domain blob is another life of the partition: zeroised or initialised anew.

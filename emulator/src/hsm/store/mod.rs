@@ -49,6 +49,7 @@ mod files;
 mod journal;
 mod ledger;
 mod objects;
+mod provoked;
 mod record;
 mod requests;
 mod schema;
@@ -61,6 +62,7 @@ use std::fmt::Debug;
 
 pub use error::StoreError;
 pub use ledger::Ledger;
+pub use provoked::{Provoked, provoke};
 pub use record::{
     ChangeSet, Changes, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
     RoleRecord, Step, Usage,

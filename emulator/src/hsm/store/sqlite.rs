@@ -15,6 +15,7 @@ use super::administration;
 use super::error::{StoreError, Trouble, is_busy};
 use super::files::{self, frozen_name, plain_name, with_suffix};
 use super::journal::{self, Turn};
+use super::provoked;
 use super::record::{HsmRecord, Query};
 use super::schema::{self, Kind};
 use super::slots::{Forked, Slot, Slots};
@@ -472,6 +473,7 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let page = self.writable_page()?;
         self.locked(|transaction| {
+            provoked::check(&self.database)?;
             let mut turn = Turn::next(&transaction)?;
             let value = body(&transaction, &mut turn)?;
             if turn.is_idle() {
