@@ -12,6 +12,7 @@
 )]
 
 mod administration;
+mod matrix;
 mod policy_walk;
 #[path = "../token/rsa_key.rs"]
 #[allow(dead_code, reason = "another theme's key, of which one part is used")]

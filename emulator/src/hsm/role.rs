@@ -445,3 +445,75 @@ pub(super) fn pin_len(state: &State) -> (u64, u64) {
 fn locked(role: Role) -> Error {
     Error::new(Cause::PinLocked, format!("the {} is locked out", role.name()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::env::ManualClock;
+    use crate::hsm::store::{HsmRecord, PartitionRecord, SqliteStore, Store};
+    use crate::profile::{self, Profile};
+    use crate::wire::{Administration, ApplicationId, Reply, Request};
+
+    const HSM: &str = "100001";
+
+    /// The admin partition of an HSM in memory, with a clock that is moved by hand.
+    fn admin_partition(clock: Arc<ManualClock>) -> Partition {
+        let record = HsmRecord {
+            serial: HSM.into(),
+            profile: profile::DEFAULT.into(),
+            policies: BTreeMap::new(),
+            device_key: vec![7; 32],
+            created: 0,
+            extra: Vec::new(),
+        };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory(&record).unwrap());
+        let own = PartitionRecord {
+            serial: HSM.into(),
+            label: String::new(),
+            initialized: false,
+            policies: BTreeMap::new(),
+            domain: Vec::new(),
+            object_counter: 0,
+            created: 0,
+            extra: Vec::new(),
+        };
+        store.apply(&[Step::PutPartition(own)]).unwrap();
+        let profile = Arc::new(Profile::built_in(profile::DEFAULT).unwrap());
+        let key = Arc::new(SealKey::new(Zeroizing::new([7; 32])));
+        let mut partition = Partition::open(HSM, profile, store, key).unwrap();
+        partition.clock = clock;
+        partition
+    }
+
+    /// Ten minutes by the machine's clock, which the Auditor does not set.
+    #[test]
+    fn the_auditor_is_let_in_again_after_his_time() {
+        let clock = Arc::new(ManualClock::default());
+        clock.advance(Duration::from_secs(1_700_000_000));
+        let partition = admin_partition(Arc::clone(&clock));
+        let right = Pin::new(b"the-auditor");
+        let make = Administration::InitAudit { pin: right.clone(), domain: None };
+        partition.administer(SessionHandle(0), None, &make).unwrap();
+        let application = ApplicationId { major: 0, minor: 1 };
+        let open = Request::OpenSession { application, read_write: true };
+        let Reply::Session(session) = partition.handle(&open).unwrap() else { panic!() };
+        let login = |pin: &Pin| {
+            let request = Request::Login(session, Role::Auditor, pin.clone());
+            partition.handle(&request).map(drop).map_err(|error| error.cause())
+        };
+        let wrong = Pin::new(b"wrong-password");
+        for _ in 0..2 {
+            assert_eq!(login(&wrong), Err(Cause::PinIncorrect));
+        }
+        assert_eq!(login(&wrong), Err(Cause::AuditLoginFailureThreshold));
+        clock.advance(Duration::from_secs(599));
+        assert_eq!(login(&right), Err(Cause::AuditLoginTimeoutInProgress));
+        clock.advance(Duration::from_secs(1));
+        // The count begins anew, and a wrong one is one again.
+        assert_eq!(login(&wrong), Err(Cause::PinIncorrect));
+        assert_eq!(login(&right), Ok(()));
+    }
+}
