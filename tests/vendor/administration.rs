@@ -108,6 +108,7 @@ fn every_function_is_called_somewhere() {
         include_str!("administration/audit.rs"),
         include_str!("administration/containers.rs"),
         include_str!("administration/device.rs"),
+        include_str!("administration/hsm.rs"),
         include_str!("administration/hsm_policies.rs"),
         include_str!("administration/ped.rs"),
         include_str!("administration/roles.rs"),

@@ -184,6 +184,7 @@ const REFUSALS: &[CK_RV] = &[
     CKR_OBJECT_HANDLE_INVALID,
     CKR_KEY_HANDLE_INVALID,
     CKR_FUNCTION_NOT_SUPPORTED,
+    CKR_CONTAINER_HANDLE_INVALID,
 ];
 
 /// An HSM with every role made, and one of them logged in.

@@ -301,7 +301,7 @@ const UNSETTABLE: &[((u64, u64), CK_RV)] = &[((37, 1), CKR_CONFIG_FAILS_DEPENDEN
 fn values(id: u64, capability: u64) -> Vec<u64> {
     match id {
         20 => vec![1, 5, 10],
-        25 => vec![240, 243, capability],
+        25 => vec![241, 243, capability],
         26 => vec![16, 20, 255],
         _ => vec![0, 1],
     }

@@ -168,7 +168,6 @@ impl Up {
             ("Crypto Officer", &self.password),
             ("Partition SO", &self.po_password),
             ("Crypto User", &self.cu_password),
-            ("HSM SO", &self.so_password),
         ] {
             let shortest = self
                 .policy
@@ -176,9 +175,6 @@ impl Up {
                 .find(|(id, _)| *id == 25)
                 .map_or(7, |(_, value)| 255_u64.saturating_sub(*value));
             let len = password.len() as u64;
-            if whose == "HSM SO" && !self.admin_slot {
-                continue;
-            }
             if !self.empty && !(shortest..=255).contains(&len) {
                 bail!(Refused(format!(
                     "the {whose}'s password has {len} bytes; {shortest} to 255 are allowed \

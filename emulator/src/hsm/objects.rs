@@ -225,10 +225,7 @@ impl Partition {
             return Err(gone());
         }
         if held.private && !application.sees_private() {
-            return Err(match application.role() {
-                None => Error::new(Cause::UserNotLoggedIn, "the object is private"),
-                Some(_) => gone(),
-            });
+            return Err(hidden(application));
         }
         Ok(held)
     }
@@ -248,6 +245,9 @@ impl Partition {
         let record = self.store.load_object(handle.0)?.ok_or_else(gone)?;
         if record.partition != self.serial {
             return Err(gone());
+        }
+        if record.private && !application.sees_private() {
+            return Err(hidden(application));
         }
         let attributes =
             self.with_key(application, record.private, |key| records::attributes(&record, key))?;
@@ -785,6 +785,14 @@ fn new_ouid(serial: &str, counter: u64) -> Ouid {
         *byte = part;
     }
     ouid
+}
+
+/// A private object, to who does not see private ones (code Assumed).
+fn hidden(application: &Application) -> Error {
+    match application.role() {
+        None => Error::new(Cause::UserNotLoggedIn, "the object is private"),
+        Some(_) => gone(),
+    }
 }
 
 pub(super) fn gone() -> Error {

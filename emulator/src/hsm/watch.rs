@@ -126,6 +126,9 @@ impl Partition {
             self.store.count_operation(&self.serial, bin)?;
         }
         if let Some(category) = category {
+            if category == log_events::KEY_FIRST_USE {
+                self.used.lock().extend(request.key());
+            }
             let after = seat.and_then(|session| session.application.role());
             let outcome = reply.as_ref().map_or_else(Error::ck_rv, |_| CKR_OK);
             let events = state.hsm.audit.as_ref().map_or(0, |it| it.configuration.events);
@@ -153,7 +156,7 @@ impl Partition {
             return Some(category);
         }
         let first = category == log_events::KEY_USE && events & log_events::KEY_FIRST_USE != 0;
-        (first && self.used.lock().insert(key?)).then_some(log_events::KEY_FIRST_USE)
+        (first && !self.used.lock().contains(&key?)).then_some(log_events::KEY_FIRST_USE)
     }
 
     /// `CA_ReadUtilizationMetrics`, `CA_ReadAndResetUtilizationMetrics`: the security officer's

@@ -64,7 +64,7 @@ fn nobody_but_the_auditor() {
     hsm.refused("CA_LogSetConfig", &configuration, CKR_USER_NOT_AUTHORIZED);
     so.logout().unwrap();
     so.login(AUDIT, &Pin::from(AUDITOR)).unwrap();
-    assert_eq!(so.info().unwrap().state.0, CKS_RW_AUDIT_FUNCTIONS);
+    assert_eq!(so.info().unwrap().state, CKS_RW_AUDIT_FUNCTIONS);
     hsm.ok("CA_LogSetConfig", &configuration);
     assert_eq!(status(&hsm)[4], ACCESS as u64);
     refused(made_aes(&so, "no keys of his"), CKR_USER_NOT_AUTHORIZED);

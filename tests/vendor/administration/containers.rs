@@ -264,8 +264,12 @@ fn the_status_of_a_container() {
 fn a_template_sets_values_and_destructiveness() {
     let hsm = Hsm::up(&[]);
     let admin = slot(hsm.admin);
-    let mut version = 0_u64;
-    let template = hsm.bytes("CA_GetPartitionPolicyTemplate", &[admin, cell(&mut version)]);
+    let (mut version, mut len) = (0_u64, 0_u64);
+    let asked = [admin, cell(&mut version), cell(&mut len), 0];
+    hsm.ok("CA_GetPartitionPolicyTemplate", &asked);
+    let mut template = vec![0_u8; len as usize];
+    let asked = [admin, cell(&mut version), cell(&mut len), list(&mut template)];
+    hsm.ok("CA_GetPartitionPolicyTemplate", &asked);
     let words: Vec<u64> =
         template.chunks(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap())).collect();
     let cloning = words.chunks(4).find(|row| row[0] == 0).unwrap();

@@ -57,7 +57,7 @@ fn three_wrong_ones_of_the_hsm_so_zeroise_the_hsm() {
     let session = hsm.open(hsm.admin);
     refused(session.login(UserType::PARTITION_SO, &wrong), CKR_SO_LOGIN_FAILURE_THRESHOLD);
     assert_eq!(hsm.context.slots(true).unwrap(), [hsm.admin]);
-    let late = session.login(UserType::PARTITION_SO, &Pin::from(HSM_SO));
+    let late = hsm.open(hsm.admin).login(UserType::PARTITION_SO, &Pin::from(HSM_SO));
     refused(late, CKR_USER_PIN_NOT_INITIALIZED);
 }
 

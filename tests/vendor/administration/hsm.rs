@@ -8,7 +8,7 @@ use luna_client::{
 };
 use luna_tests::{CRYPTO_OFFICER, Instance};
 
-pub(crate) const HSM_SO: &str = "hsm-so";
+pub(crate) const HSM_SO: &str = "hsm-security-officer";
 pub(crate) const PARTITION_SO: &str = "partition-so";
 pub(crate) const AUDITOR: &str = "the-auditor";
 
@@ -26,7 +26,7 @@ pub(crate) struct Hsm {
 impl Hsm {
     #[track_caller]
     pub(crate) fn up(options: &[&str]) -> Self {
-        Self::of(Instance::up(&[&["--admin-slot"], options].concat()))
+        Self::of(Instance::up(&[&["--admin-slot", "--so-password", HSM_SO], options].concat()))
     }
 
     #[track_caller]

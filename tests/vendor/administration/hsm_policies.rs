@@ -100,7 +100,7 @@ fn a_destructive_change_zeroises_the_hsm() {
     assert_eq!(hsm.hsm_policy(12), 0);
     assert!(hsm.context.token_info(hsm.user).is_err(), "the partition is gone");
     assert!(!hsm.context.token_info(hsm.admin).unwrap().initialized());
-    refused(made_aes(&officer, "late"), CKR_DEVICE_ERROR);
+    refused(made_aes(&officer, "late"), CKR_TOKEN_NOT_PRESENT);
     // Initialised anew, with a partition in the same slot.
     hsm.context.close_all_sessions(hsm.admin).unwrap();
     hsm.context.init_token(hsm.admin, Some(&Pin::from(HSM_SO)), "again").unwrap();

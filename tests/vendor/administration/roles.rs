@@ -11,12 +11,22 @@ const LIMITED: UserType = UserType(CKU_LIMITED_CRYPTO_OFFICER);
 const V1: &[&str] = &["--profile", "luna-7.8.4", "--policy", "41=1"];
 const CRYPTO_USER: &str = "crypto-user";
 
+/// The password of `up`, which is shorter than those that roles may choose.
+#[test]
+fn the_hsm_so_of_up() {
+    let hsm = Hsm::of(Instance::up(&["--admin-slot"]));
+    hsm.logged_in(hsm.admin, UserType::PARTITION_SO, "hsm-so");
+}
+
 #[test]
 fn the_admin_partition_has_three_roles() {
     let hsm = Hsm::up(&[]);
     let info = hsm.context.token_info(hsm.admin).unwrap();
     assert!(info.initialized() && info.flags & CKF_ADMIN_TOKEN != 0);
-    assert_eq!(info.serial, hsm.instance.partitions[0].hsm, "its serial number is the HSM's");
+    assert_eq!(
+        info.serial_number, hsm.instance.partitions[0].hsm,
+        "its serial number is the HSM's"
+    );
     let session = hsm.open(hsm.admin);
     let pin = Pin::from("some-password");
     for role in [UserType::CRYPTO_USER, LIMITED] {
