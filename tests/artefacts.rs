@@ -6,7 +6,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Programs that tests start, each of the package of its name.
-const PROGRAMS: [&str; 3] = ["luna-emulator", "lunacm", "luna-harness"];
+const PROGRAMS: [&str; 4] = ["luna-emulator", "lunacm", "luna-harness", "okv-sim"];
+
+/// The harness's spy, which its own package's tests have cargo build.
+const SPY: &str = "libluna_spy.so";
 
 const LIBRARY: &str = "libCryptoki2_64.so";
 
@@ -40,12 +43,30 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
+/// The library that stands between an application and its module.
+pub fn spy() -> PathBuf {
+    let directory = directory();
+    let places = [directory.join("deps").join(SPY), directory.join(SPY)];
+    let is_there = || places.iter().find(|path| path.is_file()).cloned();
+    is_there().unwrap_or_else(|| {
+        build(&["-p", "luna-spy"], &|| is_there().is_some());
+        is_there().unwrap_or_else(|| panic!("{SPY}: not built"))
+    })
+}
+
 fn build_programs() {
     let directory = directory();
     let are_there = || PROGRAMS.iter().all(|it| directory.join(it).is_file());
     if are_there() {
         return;
     }
+    let packages: Vec<&str> = PROGRAMS.iter().flat_map(|program| ["-p", program]).collect();
+    build(&packages, &are_there);
+}
+
+/// Has cargo build packages, unless what is wanted of them is there by then.
+fn build(packages: &[&str], are_there: &dyn Fn() -> bool) {
+    let directory = directory();
     // Several test programs may find them missing at the same time.
     let lock = File::create(directory.join("luna-tests.lock")).expect("a lock beside the programs");
     lock.lock().expect("the lock is ours in the end");
@@ -58,7 +79,7 @@ fn build_programs() {
     };
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--profile", profile])
-        .args(PROGRAMS.iter().flat_map(|program| ["-p", program]))
+        .args(packages)
         .arg("--target-dir")
         .arg(directory.parent().expect("a profile lies in the target directory"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))

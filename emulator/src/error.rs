@@ -55,6 +55,11 @@ causes! {
     AttributeValueInvalid => CKR_ATTRIBUTE_VALUE_INVALID, Caller;
     AuditLoginFailureThreshold => CKR_AUDIT_LOGIN_FAILURE_THRESHOLD, Caller;
     AuditLoginTimeoutInProgress => CKR_AUDIT_LOGIN_TIMEOUT_IN_PROGRESS, Caller;
+    Bip32ChildIndexInvalid => CKR_BIP32_CHILD_INDEX_INVALID, Caller;
+    Bip32InvalidHardenedDerivation => CKR_BIP32_INVALID_HARDENED_DERIVATION, Caller;
+    Bip32InvalidKeyPathLen => CKR_BIP32_INVALID_KEY_PATH_LEN, Caller;
+    Bip32MasterSeedInvalid => CKR_BIP32_MASTER_SEED_INVALID, Caller;
+    Bip32MasterSeedLenInvalid => CKR_BIP32_MASTER_SEED_LEN_INVALID, Caller;
     BufferTooSmall => CKR_BUFFER_TOO_SMALL, Caller;
     CantLock => CKR_CANT_LOCK, Caller;
     ChallengeIncorrect => CKR_CHALLENGE_INCORRECT, Caller;

@@ -308,6 +308,6 @@ mod tests {
         let text =
             include_str!("../profiles/luna-7.4.0.toml").replace("format = 1", "format = \"x\"");
         let error = Profile::parse("mine.toml", &text).unwrap_err().to_string();
-        assert!(error.contains("mine.toml") && error.contains("line 10"), "{error}");
+        assert!(error.contains("mine.toml") && error.contains("line 11"), "{error}");
     }
 }

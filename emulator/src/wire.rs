@@ -235,7 +235,11 @@ impl Operation<'_> {
         Ok(Operation {
             session,
             purpose: self.purpose,
-            mechanism: Cow::Borrowed(&*self.mechanism),
+            mechanism: self.mechanism.addressed(&|other| {
+                object(other).map_err(|error| {
+                    error.recast(Cause::ObjectHandleInvalid, Cause::KeyHandleInvalid)
+                })
+            })?,
             key: self.key.map(object).transpose()?,
             pin: self.pin.as_deref().map(Cow::Borrowed),
         })
@@ -672,7 +676,7 @@ impl Request<'_> {
             ),
             Self::Derive(_, mechanism, base, template) => Request::Derive(
                 session,
-                Cow::Borrowed(mechanism),
+                mechanism.addressed(&|other| named(other, Cause::KeyHandleInvalid))?,
                 named(*base, Cause::KeyHandleInvalid)?,
                 Cow::Borrowed(template),
             ),

@@ -17,6 +17,7 @@
 //! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
 //! | [`lunacm`] | conversations with the administrator's tool |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
+//! | [`record`] | an application run with the spy before its module; traces played on another |
 //! | [`search`] | secrets in the files a run leaves |
 //! | [`render`], [`report`] | the transcript for people, and for machines |
 //!
@@ -30,6 +31,7 @@ pub mod instance;
 pub mod locate;
 pub mod lunacm;
 pub mod okv;
+pub mod record;
 pub mod render;
 pub mod report;
 pub mod search;

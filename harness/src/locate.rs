@@ -148,6 +148,14 @@ pub fn module(program: &Path) -> Result<PathBuf> {
     beside(program, MODULE).with_context(|| missing(program, MODULE))
 }
 
+/// Another library beside the program.
+///
+/// # Errors
+/// As [`tool`].
+pub fn library(program: &Path, name: &str) -> Result<PathBuf> {
+    beside(program, name).with_context(|| missing(program, name))
+}
+
 fn missing(program: &Path, name: &str) -> String {
     let directory = program.parent().unwrap_or(program).display();
     format!("{name} is not in {directory}; `cargo build --release` in the repository builds it")

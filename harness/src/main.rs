@@ -3,6 +3,7 @@
 //! Arguments become a typed request, then run. Without a verb the Key Vault walk is taken. Exit codes: 0 every
 //! step held, 1 one did not, 2 misuse or broken set-up.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,7 +12,8 @@ use clap::{Args, Parser, Subcommand};
 use luna_harness::locate::Cargo;
 use luna_harness::okv::{self, Guest, Request};
 use luna_harness::render::{self, Console, Silence};
-use luna_harness::{report, simulate};
+use luna_harness::{record, report, simulate};
+use luna_trace::replay::Pins;
 use zeroize::Zeroizing;
 
 /// Puts the same questions to the emulator and to a real Luna library.
@@ -32,6 +34,10 @@ enum Verb {
     /// Put the emulator's code for HA groups through fault schedules, each of a seed: members that die, hang, lose
     /// an answer and come back, processes that are killed amid calls. One that fails is cut down and printed.
     Simulate(Simulate),
+    /// Run an application with a spy before its PKCS#11 module: a trace of its calls, with no secret in it.
+    Record(Record),
+    /// Play a trace on a module, and show the first call that it answers otherwise.
+    Replay(Replay),
     #[command(name = okv::WORKER, hide = true)]
     OkvWorker,
 }
@@ -62,6 +68,41 @@ struct Okv {
 }
 
 #[derive(Args)]
+struct Record {
+    /// The module that the application really wants.
+    #[arg(long, value_name = "FILE", env = "LUNA_MODULE")]
+    module: PathBuf,
+    /// Where the trace goes; further processes of the application add .1, .2 and so on.
+    #[arg(long, value_name = "FILE")]
+    trace: PathBuf,
+    /// The spy; the one beside this program without it.
+    #[arg(long, value_name = "FILE")]
+    spy: Option<PathBuf>,
+    /// The application and its arguments; {module} stands for the module to give it, as $LUNA_MODULE does.
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Args)]
+struct Replay {
+    /// The module to play on.
+    #[arg(long, value_name = "FILE", env = "LUNA_MODULE")]
+    module: PathBuf,
+    /// Environment variable with the PIN of the user, the Crypto Officer on a Luna.
+    #[arg(long, value_name = "VAR")]
+    pin_env: Option<String>,
+    /// Environment variable with the PIN of the security officer, the Partition SO on a Luna.
+    #[arg(long, value_name = "VAR")]
+    so_pin_env: Option<String>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Traces, played one after the other.
+    #[arg(required = true)]
+    traces: Vec<PathBuf>,
+}
+
+#[derive(Args)]
 struct Simulate {
     /// How many schedules.
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -85,6 +126,8 @@ fn main() -> ExitCode {
         None => walk(Okv::default()),
         Some(Verb::Okv(arguments)) => walk(*arguments),
         Some(Verb::Simulate(arguments)) => simulate(&arguments),
+        Some(Verb::Record(arguments)) => return recorded(arguments),
+        Some(Verb::Replay(arguments)) => replay(&arguments),
         Some(Verb::OkvWorker) => okv::worker().map(|()| true),
     };
     match outcome {
@@ -95,6 +138,45 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Ends with the application's own exit code, so that a script that records goes on as it would without.
+fn recorded(arguments: Record) -> ExitCode {
+    let Record { module, trace, spy, command } = arguments;
+    let recording = record::Recording { module, trace, spy, command };
+    let program = std::env::current_exe().context("this program's own path");
+    match program.and_then(|program| record::record(&recording, &program)) {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(error) => {
+            anstream::eprintln!("luna-harness: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn replay(arguments: &Replay) -> Result<bool> {
+    let pin = |variable: &Option<String>| match variable {
+        None => Ok(None),
+        Some(name) => match std::env::var(name) {
+            Ok(pin) => Ok(Some(pin.into_bytes())),
+            Err(error) => bail!("${name}: {error}"),
+        },
+    };
+    let pins =
+        Pins { user: pin(&arguments.pin_env)?, security_officer: pin(&arguments.so_pin_env)? };
+    let outcomes = record::replay(&arguments.traces, &arguments.module, &pins)?;
+    if arguments.json {
+        let all: Vec<_> = outcomes
+            .iter()
+            .map(|(trace, outcome)| serde_json::json!({ "trace": trace, "outcome": outcome }))
+            .collect();
+        render::show(&(serde_json::to_string_pretty(&all)? + "\n"));
+    } else {
+        for (trace, outcome) in &outcomes {
+            render::show(&record::told(trace, outcome));
+        }
+    }
+    Ok(outcomes.iter().all(|(_, outcome)| outcome.divergence.is_none()))
 }
 
 fn simulate(arguments: &Simulate) -> Result<bool> {

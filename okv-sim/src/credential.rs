@@ -35,6 +35,11 @@ impl From<Sealed> for CredentialError {
 
 /// Replaces the stored credential.
 pub(crate) fn store(disk: &Disk, credential: &Secret) -> Result<(), CredentialError> {
+    Ok(disk.replace(Place::CredentialWallet, &wrap(disk, credential)?)?)
+}
+
+/// The content of a new credential wallet, which is not in its place yet.
+pub(crate) fn wrap(disk: &Disk, credential: &Secret) -> Result<Vec<u8>, CredentialError> {
     let key = match read_key(disk) {
         Ok(key) => key,
         Err(CredentialError::Disk(error)) if error.is_not_found() => {
@@ -46,8 +51,7 @@ pub(crate) fn store(disk: &Disk, credential: &Secret) -> Result<(), CredentialEr
     };
     let mut file = Vec::from(MAGIC);
     file.extend_from_slice(&seal::seal(&key, MAGIC, credential.expose())?);
-    disk.replace(Place::CredentialWallet, &file)?;
-    Ok(())
+    Ok(file)
 }
 
 /// Whether the wallet is there and closed to others, without opening it.

@@ -35,6 +35,30 @@ pub enum Place {
     Blob,
     /// One trace file per operation that may touch the HSM. Documented (18.2 and later).
     TraceDirectory,
+    /// The database's own journal.
+    StoreJournal,
+    /// The copy of the database while it is read for a backup.
+    BackupCopy,
+    /// A restore's database, before it counts.
+    StagedStore,
+    /// A restore's password wallet.
+    StagedWallet,
+    /// A restore's encrypted wallet password.
+    StagedBlob,
+    /// A restore's second wallet.
+    StagedRestoreWallet,
+    /// The file that makes a restore count.
+    RestoreCommit,
+    /// The destination that is always there.
+    LocalBackups,
+    /// Certificate of the console.
+    ConsoleCertificate,
+    /// Its key.
+    ConsoleKey,
+    /// Where the command line finds the running server.
+    Control,
+    /// What the running server tells about itself.
+    Running,
 }
 
 impl Place {
@@ -49,6 +73,18 @@ impl Place {
             Self::CredentialKey => "hsm/local.key",
             Self::Blob => "hsm/wallet/enctdepwd",
             Self::TraceDirectory => "log/hsm",
+            Self::StoreJournal => "okv.db-journal",
+            Self::BackupCopy => "run/backup.db.new",
+            Self::StagedStore => "restore/okv.db",
+            Self::StagedWallet => "restore/ewallet.okv",
+            Self::StagedBlob => "restore/enctdepwd",
+            Self::StagedRestoreWallet => "restore/rwallet.okv",
+            Self::RestoreCommit => "restore/commit",
+            Self::LocalBackups => "backup",
+            Self::ConsoleCertificate => "console/certificate.pem",
+            Self::ConsoleKey => "console/key.pem",
+            Self::Control => "run/control",
+            Self::Running => "run/server.json",
         }
     }
 }
@@ -56,7 +92,8 @@ impl Place {
 /// Where [`Place::WalletLink`] must point.
 const LINK_TARGET: &str = "../../wallet/ewallet.okv";
 
-const DIRECTORIES: [&str; 4] = ["wallet", "hsm/wallet", "hsm/restore", "log/hsm"];
+const DIRECTORIES: [&str; 8] =
+    ["wallet", "hsm/wallet", "hsm/restore", "log/hsm", "restore", "backup", "console", "run"];
 
 /// Temporary names end with this; no other file's does.
 const TEMPORARY: &str = ".new";
@@ -158,6 +195,16 @@ impl Disk {
         fs::rename(&beside, &path).map_err(|error| DiskError::Io(path.clone(), error))?;
         sync_parent(&path)?;
         self.watch.notify(&Event::Replaced(&path))?;
+        Ok(())
+    }
+
+    /// Puts a file that lies ready in the place of another, whole.
+    pub(crate) fn rename(&self, from: Place, to: Place) -> Result<(), DiskError> {
+        let (from, to) = (self.path(from), self.path(to));
+        self.watch.notify(&Event::Written(&to))?;
+        fs::rename(&from, &to).map_err(|error| DiskError::Io(to.clone(), error))?;
+        sync_parent(&to)?;
+        self.watch.notify(&Event::Replaced(&to))?;
         Ok(())
     }
 

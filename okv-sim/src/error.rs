@@ -92,7 +92,11 @@ impl Error {
 
     /// What is wrong, without the remedy.
     pub fn what(&self) -> String {
-        let mut out = self.text().message.to_owned();
+        self.what_as(self.text().message)
+    }
+
+    fn what_as(&self, message: &str) -> String {
+        let mut out = message.to_owned();
         let rv = self.rv.map(|rv| rv.to_string()).unwrap_or_default();
         match (self.detail.as_str(), rv.as_str()) {
             ("", "") => {}
@@ -103,16 +107,22 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The whole text with other words for what is wrong, as a release may have them.
+    pub(crate) fn told_as(&self, message: &str) -> String {
+        let mut out = format!("{}. {}", self.what_as(message), self.text().remedy);
+        if let Some(number) = self.orphan {
+            out.push_str(&format!(
+                " The root key with number {number} made here could not be removed from the token."
+            ));
+        }
+        out
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}. {}", self.what(), self.text().remedy)?;
-        if let Some(number) = self.orphan {
-            write!(
-                f,
-                " The root key with number {number} made here could not be removed from the token."
-            )?;
-        }
-        Ok(())
+        f.write_str(&self.told_as(self.text().message))
     }
 }
 

@@ -38,6 +38,11 @@
 //! | `token` | what is asked of a token; the real one stands on `luna-client` |
 //! | `effect` | what a return code means for the vault |
 //! | [`texts`] | every text, with how it is known |
+//! | [`View`] | what can be asked while an operation is at the HSM |
+//! | [`api`] | each operation as a service with options: what console, JSON and command line call |
+//! | [`server`] | the process: console, JSON API, timer |
+//! | [`release`] | releases of the product as data |
+//! | `backup` | the backup's format, and how it travels |
 //! | `blob`, `credential`, `wallet`, `recovery`, `tablespace` | the levels of the chain, one each |
 //! | `seal` | the only room that names a cryptographic library |
 //! | `disk`, `store` | files replaced whole, and one SQLite database |
@@ -51,10 +56,12 @@
 //!
 //! # What it does not do
 //!
-//! Console, KMIP, clusters and backups are not here. Memory is wiped where this crate owns it, no further. The
+//! KMIP and clusters are not here yet. Memory is wiped where this crate owns it, no further. The
 //! HSM credential on disk is as safe as the disk (see the data directory's `hsm/local.key`), as in the real
 //! product, so that an unattended boot can log in.
 
+pub mod api;
+mod backup;
 mod blob;
 mod credential;
 mod disk;
@@ -62,9 +69,11 @@ mod effect;
 mod error;
 pub mod operation;
 mod recovery;
+pub mod release;
 mod run;
 mod seal;
 mod secret;
+pub mod server;
 mod store;
 mod tablespace;
 pub mod texts;
@@ -72,6 +81,7 @@ mod token;
 mod trace;
 mod vault;
 mod verification;
+mod view;
 mod wallet;
 pub mod watch;
 
@@ -79,14 +89,21 @@ pub use self::blob::{KeyNumber, VERSION as BLOB_VERSION};
 pub use self::disk::Place;
 pub use self::error::{Error, Rv};
 pub use self::operation::{
-    AlertChange, Checked, CredentialSet, CredentialUse, InitializeRequest, InitializeStep,
-    Initialized, InstallRequest, NumberObject, OpenWith, Operation, ReverseMigrateRequest,
-    ReverseMigrateStep, SetCredentialRequest, Started, Step, Verification, VerificationStep,
+    Account, AlertChange, BackedUp, BackupStart, BackupStep, Checked, CredentialSet, CredentialUse,
+    DestinationRequest, InitializeRequest, InitializeStep, Initialized, InstallRequest,
+    NumberObject, OpenWith, Operation, Restorable, RestoreRequest, RestoreStep, Restored,
+    ReverseMigrateRequest, ReverseMigrateStep, Role, ScheduleRequest, SetCredentialRequest,
+    Started, Step, Verification, VerificationStep,
 };
+pub use self::release::Release;
 pub use self::secret::Secret;
-pub use self::store::{Alert, AuditRecord, HsmDetails, HsmSettings};
+pub use self::store::{
+    Alert, AuditRecord, BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus,
+    HsmDetails, HsmSettings, Interrupted,
+};
 pub use self::tablespace::ObjectInfo;
 pub use self::texts::{Cause, Grade};
 pub use self::token::{KEY_NUMBER_LABEL, ROOT_KEY_LABEL};
-pub use self::vault::{State, Status, Vault};
+pub use self::vault::{State, Status, Vault, is_installed};
+pub use self::view::View;
 pub use self::watch::{Event, Watcher};

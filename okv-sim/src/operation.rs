@@ -10,33 +10,56 @@ use std::fmt;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
+mod account;
+mod alerts;
+mod backup;
 mod check;
+mod destination;
 mod initialize;
 mod install;
 mod objects;
 mod open_wallet;
 mod restart;
+mod restore;
 mod reverse_migrate;
+mod schedule;
 mod set_credential;
+mod standby;
+mod upgrade;
 mod verify;
 
+pub use self::account::{Account, Role};
+pub use self::backup::BackedUp;
 pub use self::check::{AlertChange, Checked};
+pub use self::destination::DestinationRequest;
 pub use self::initialize::{InitializeRequest, Initialized, NumberObject};
 pub use self::install::InstallRequest;
 pub use self::open_wallet::OpenWith;
 pub use self::restart::Started;
+pub use self::restore::{Restorable, RestoreRequest, Restored};
 pub use self::reverse_migrate::ReverseMigrateRequest;
+pub use self::schedule::{BackupStart, ScheduleRequest};
 pub use self::set_credential::{CredentialSet, CredentialUse, SetCredentialRequest};
 pub use self::verify::Verification;
 
+pub(crate) use self::account::{
+    change_password, check_password, create_account, delete_account, list_accounts,
+};
+pub(crate) use self::alerts::set_check_interval;
+pub(crate) use self::backup::{backup, new_backup_secret};
 pub(crate) use self::check::check;
+pub(crate) use self::destination::{delete_destination, save_destination, ssh_public_key};
 pub(crate) use self::initialize::initialize;
 pub(crate) use self::install::install_with;
-pub(crate) use self::objects::{list_objects, object_failed, read_object, store_object};
+pub(crate) use self::objects::{list_objects, object_failed, open, read_object, store_object};
 pub(crate) use self::open_wallet::open_wallet;
 pub(crate) use self::restart::restart;
+pub(crate) use self::restore::{finish_or_discard, list_backups, restore};
 pub(crate) use self::reverse_migrate::reverse_migrate;
+pub(crate) use self::schedule::{due_backups, pause_backup, resume_backup, schedule, unschedule};
 pub(crate) use self::set_credential::set_credential;
+pub(crate) use self::standby::adopt_hsm;
+pub(crate) use self::upgrade::upgrade;
 pub(crate) use self::verify::verify;
 
 /// An operation's name.
@@ -69,6 +92,24 @@ pub enum Operation {
     ListObjects,
     /// Looking at the state.
     Status,
+    /// Making, changing or removing an account of the console, and logging in with one.
+    Account,
+    /// Setting how often the HSM is checked.
+    Alerts,
+    /// Making, changing or removing a backup destination.
+    Destination,
+    /// Scheduling a backup.
+    Schedule,
+    /// Making a backup.
+    Backup,
+    /// Restoring one.
+    Restore,
+    /// Going to a later release.
+    Upgrade,
+    /// Taking over the primary's HSM files on a standby.
+    Standby,
+    /// Serving console and API.
+    Serve,
 }
 
 impl Operation {
@@ -88,6 +129,15 @@ impl Operation {
             Self::ReadObject => "read",
             Self::ListObjects => "list",
             Self::Status => "status",
+            Self::Account => "account",
+            Self::Alerts => "alerts",
+            Self::Destination => "backup-destination",
+            Self::Schedule => "schedule",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::Upgrade => "upgrade",
+            Self::Standby => "adopt-hsm",
+            Self::Serve => "serve",
         }
     }
 
@@ -99,6 +149,9 @@ impl Operation {
             Self::SetCredential => "pre_restore",
             Self::Restart | Self::OpenWallet => "open_wallet",
             Self::ReverseMigrate => "reverse_migrate",
+            Self::Backup => "pre_backup",
+            Self::Restore => "restore",
+            Self::Standby => "adopt",
             _ => "verify",
         }
     }
@@ -125,15 +178,32 @@ pub enum Step {
     Verification(VerificationStep),
     /// Of Reverse Migrate.
     ReverseMigrate(ReverseMigrateStep),
+    /// Of a backup.
+    Backup(BackupStep),
+    /// Of a restore.
+    Restore(RestoreStep),
 }
 
 impl Step {
+    /// How many steps its sequence has.
+    pub const fn of(self) -> usize {
+        match self {
+            Self::Initialize(_) => InitializeStep::ALL.len(),
+            Self::Verification(_) => VerificationStep::ALL.len(),
+            Self::ReverseMigrate(_) => ReverseMigrateStep::ALL.len(),
+            Self::Backup(_) => BackupStep::ALL.len(),
+            Self::Restore(_) => RestoreStep::ALL.len(),
+        }
+    }
+
     /// Which sequence it belongs to.
     pub const fn sequence(self) -> &'static str {
         match self {
             Self::Initialize(_) => "initialize",
             Self::Verification(_) => "verification",
             Self::ReverseMigrate(_) => "reverse-migrate",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
         }
     }
 
@@ -143,6 +213,8 @@ impl Step {
             Self::Initialize(step) => step as u8,
             Self::Verification(step) => step as u8,
             Self::ReverseMigrate(step) => step as u8,
+            Self::Backup(step) => step as u8,
+            Self::Restore(step) => step as u8,
         }
     }
 
@@ -152,6 +224,8 @@ impl Step {
             Self::Initialize(step) => step.name(),
             Self::Verification(step) => step.name(),
             Self::ReverseMigrate(step) => step.name(),
+            Self::Backup(step) => step.name(),
+            Self::Restore(step) => step.name(),
         }
     }
 
@@ -283,6 +357,58 @@ steps! {
     Report 7 "report success";
 }
 
+steps! {
+    /// The eight of a backup. Assumed.
+    BackupStep => Backup;
+    /// The wallet is open, the destination known.
+    Begin 1 "begin the run";
+    /// The whole verification, when the HSM is enabled: a backup nobody could restore is of no use.
+    VerifyHsm 2 "verify the HSM configuration";
+    /// A whole and compact copy of the embedded database.
+    CopyDatabase 3 "copy the database";
+    /// Under a key that wants both root of trust and recovery passphrase.
+    Seal 4 "encrypt the backup";
+    /// Host key, login, directory.
+    Connect 5 "connect to the destination";
+    /// Under a temporary name.
+    Send 6 "send the backup";
+    /// The name counts from here, then the list of backups.
+    Publish 7 "give the backup its name";
+    /// The run is done.
+    Record 8 "record the backup";
+}
+
+steps! {
+    /// The thirteen of a restore. Order of the checks Documented, the rest Assumed.
+    RestoreStep => Restore;
+    /// Mode of this server.
+    CheckState 1 "check the state of this server";
+    /// From the source.
+    Fetch 2 "fetch the backup";
+    /// Format, release, mode.
+    ReadHeader 3 "read the header of the backup";
+    /// Of the time of the backup.
+    CheckPassphrase 4 "check the recovery passphrase";
+    /// `dlopen` and `C_Initialize`.
+    LoadLibrary 5 "load the PKCS#11 library";
+    /// Slot, session, login with the credential that was set.
+    Connect 6 "connect to the HSM";
+    /// The root key of the backup, `C_Decrypt`, wallet.
+    FindRootOfTrust 7 "find the root of trust of the backup";
+    /// Nothing of it was changed.
+    OpenBackup 8 "decrypt the backup";
+    /// Beside what is there.
+    Stage 9 "lay the restored files ready";
+    /// The one file that makes it count.
+    Commit 10 "commit the restore";
+    /// Each whole.
+    Replace 11 "put the restored files in place";
+    /// As a boot does.
+    Restart 12 "restart and open the wallet";
+    /// Audit record.
+    Report 13 "report success";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,6 +421,8 @@ mod tests {
         assert_eq!(numbers(InitializeStep::ALL), (1..=12).collect::<Vec<_>>());
         assert_eq!(numbers(VerificationStep::ALL), (1..=13).collect::<Vec<_>>());
         assert_eq!(numbers(ReverseMigrateStep::ALL), (1..=7).collect::<Vec<_>>());
+        assert_eq!(numbers(BackupStep::ALL), (1..=8).collect::<Vec<_>>());
+        assert_eq!(numbers(RestoreStep::ALL), (1..=13).collect::<Vec<_>>());
     }
 
     #[test]

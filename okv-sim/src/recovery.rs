@@ -14,6 +14,7 @@ use crate::secret::Secret;
 pub(crate) const SHORTEST: usize = 8;
 
 const BELONGS_TO: &[u8] = b"OKV wallet password under the recovery passphrase";
+const SECRET_BELONGS_TO: &[u8] = b"OKV backup secret under the recovery passphrase";
 
 /// What the store keeps about the passphrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,17 +43,33 @@ pub(crate) enum RecoveryError {
 }
 
 impl RecoveryRecord {
-    /// Seals the wallet password under a passphrase.
+    /// Seals the wallet password under a passphrase, and the secret of backups with it.
     pub(crate) fn new(
         passphrase: &Secret,
         iterations: NonZeroU32,
         password: &Secret,
-    ) -> Result<Self, Sealed> {
+        backup_secret: &Secret,
+    ) -> Result<(Self, Vec<u8>), Sealed> {
         let salt = seal::random::<16>()?.to_vec();
         let (wrap, verify) = seal::stretch(passphrase.expose(), &salt, iterations);
         let verifier = seal::sha256(verify.as_slice()).to_vec();
         let wrapped = Some(seal::seal(&wrap, BELONGS_TO, password.expose())?);
-        Ok(Self { salt, iterations, verifier, wrapped })
+        let secret = seal::seal(&wrap, SECRET_BELONGS_TO, backup_secret.expose())?;
+        Ok((Self { salt, iterations, verifier, wrapped }, secret))
+    }
+
+    /// The secret of backups, as [`RecoveryRecord::new`] wrapped it.
+    pub(crate) fn backup_secret(
+        &self,
+        passphrase: &Secret,
+        wrapped: &[u8],
+    ) -> Result<Secret, RecoveryError> {
+        let (wrap, verify) = seal::stretch(passphrase.expose(), &self.salt, self.iterations);
+        if !seal::same(&seal::sha256(verify.as_slice()), &self.verifier) {
+            return Err(RecoveryError::Wrong);
+        }
+        let secret = seal::open(&wrap, SECRET_BELONGS_TO, wrapped);
+        Ok(Secret::new(secret.map_err(|_| RecoveryError::Damaged)?.to_vec()))
     }
 
     /// Checks a passphrase, and opens what is still sealed under it.
@@ -75,8 +92,13 @@ mod tests {
     #[test]
     fn the_passphrase_opens_and_once_the_hsm_is_enabled_only_proves() {
         let password = Secret::from("wallet password");
-        let mut record =
-            RecoveryRecord::new(&"right one".into(), NonZeroU32::MIN, &password).unwrap();
+        let secret = Secret::from("secret of backups");
+        let (mut record, wrapped) =
+            RecoveryRecord::new(&"right one".into(), NonZeroU32::MIN, &password, &secret).unwrap();
+        let opened = record.backup_secret(&"right one".into(), &wrapped).unwrap();
+        assert_eq!(opened.expose(), secret.expose());
+        let wrong = record.backup_secret(&"wrong one".into(), &wrapped);
+        assert_eq!(wrong.err(), Some(RecoveryError::Wrong));
         assert_eq!(record.unlock(&"wrong one".into()).err(), Some(RecoveryError::Wrong));
         let Ok(Unlocked::Password(opened)) = record.unlock(&"right one".into()) else { panic!() };
         assert_eq!(opened.expose(), password.expose());

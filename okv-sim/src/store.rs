@@ -6,10 +6,12 @@
 //! does not stay readable in a corner of the file. Nothing that comes here is a secret in clear.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,15 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS audit (
         id INTEGER PRIMARY KEY, at TEXT NOT NULL, operation TEXT NOT NULL, outcome TEXT NOT NULL) STRICT;
 ";
+
+mod accounts;
+mod backups;
+mod journal;
+
+pub(crate) use self::accounts::AccountRecord;
+pub use self::backups::{BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus};
+pub(crate) use self::backups::{NewRun, SealedDestination};
+pub use self::journal::Interrupted;
 
 /// How long a second process waits for the first to end.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -189,10 +200,10 @@ pub(crate) struct SealedObject {
     pub(crate) stored_at: String,
 }
 
-/// The open database.
-#[derive(Debug)]
+/// The open database. Clones are the same one: what reads goes on beside an operation that is at the HSM.
+#[derive(Debug, Clone)]
 pub(crate) struct Store {
-    connection: Connection,
+    connection: Arc<Mutex<Connection>>,
     watch: Watch,
 }
 
@@ -208,6 +219,11 @@ pub(crate) fn now() -> String {
 impl Store {
     /// Opens the file, which is made if need be, and keeps other processes out until dropped.
     pub(crate) fn open(disk: &Disk, watch: Watch) -> Result<Self> {
+        let connection = Arc::new(Mutex::new(Self::connect(disk)?));
+        Ok(Self { connection, watch })
+    }
+
+    fn connect(disk: &Disk) -> Result<Connection> {
         let connection = Connection::open(disk.touch(Place::Store)?)?;
         connection.busy_timeout(PATIENCE)?;
         connection.execute_batch(
@@ -216,13 +232,21 @@ impl Store {
         )?;
         connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |_| Ok(()))?;
         // The first write takes the lock; with this mode it is kept.
-        connection.execute_batch(&format!("BEGIN EXCLUSIVE; {SCHEMA} COMMIT;"))?;
-        Ok(Self { connection, watch })
+        connection.execute_batch(&format!(
+            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} COMMIT;",
+            journal::SCHEMA,
+            accounts::SCHEMA,
+            backups::SCHEMA
+        ))?;
+        Ok(connection)
     }
 
     /// One transaction. An error of `work`, or a watcher's refusal before the commit, leaves nothing of it.
-    pub(crate) fn change(&mut self, work: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
-        let change = Change(self.connection.transaction()?);
+    ///
+    /// `work` must not ask the store itself: the connection is its own until the commit.
+    pub(crate) fn change(&self, work: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
+        let mut connection = self.connection.lock();
+        let change = Change(connection.transaction()?);
         work(&change)?;
         self.watch.notify(&Event::Committing)?;
         change.0.commit()?;
@@ -230,9 +254,69 @@ impl Store {
         Ok(())
     }
 
+    /// A whole and compact copy in the file, which is there and empty. What was deleted is not in it.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<()> {
+        let path = path.to_str().ok_or(StoreError::Corrupt("the path of the data directory"))?;
+        self.connection.lock().execute("VACUUM INTO ?1", [path])?;
+        Ok(())
+    }
+
+    /// Lets the database go while its file is replaced. Who asks meanwhile waits.
+    pub(crate) fn replaced(
+        &self,
+        disk: &Disk,
+        work: impl FnOnce() -> std::result::Result<(), DiskError>,
+    ) -> Result<()> {
+        let mut connection = self.connection.lock();
+        drop(std::mem::replace(&mut *connection, Connection::open_in_memory()?));
+        work()?;
+        *connection = Self::connect(disk)?;
+        Ok(())
+    }
+
+    /// Makes a restored database this server's, where it was laid ready. Everything a backup must have is looked for.
+    pub(crate) fn adapt_restored(
+        disk: &Disk,
+        settings: Option<&HsmSettings>,
+        file: &str,
+    ) -> Result<()> {
+        let mut connection = Connection::open(disk.path(Place::StagedStore))?;
+        let well: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+        if well != "ok" {
+            return Err(StoreError::Corrupt("the restored database"));
+        }
+        connection.execute_batch(&format!(
+            "{SCHEMA} {} {} {}",
+            journal::SCHEMA,
+            accounts::SCHEMA,
+            backups::SCHEMA
+        ))?;
+        let mode = if settings.is_some() { Mode::Enabled } else { Mode::NotEnabled };
+        let change = Change(connection.transaction()?);
+        let found: String =
+            change
+                .0
+                .query_row("SELECT value FROM config WHERE name = 'mode'", [], |it| it.get(0))?;
+        let found = if found == Mode::CredentialSet.word() { "NOT_ENABLED" } else { &found };
+        if found != mode.word() {
+            return Err(StoreError::Corrupt("the mode of the restored server"));
+        }
+        change.mode(mode)?;
+        change.settings(settings)?;
+        change.refused(None)?;
+        change.verdict(None)?;
+        change.details(None)?;
+        change.finish_own_run(file)?;
+        change.pause_all_jobs()?;
+        change.begin_restored()?;
+        change.0.commit()?;
+        Ok(())
+    }
+
     fn value(&self, name: &str) -> Result<Option<String>> {
+        let connection = self.connection.lock();
         let mut statement =
-            self.connection.prepare_cached("SELECT value FROM config WHERE name = ?1")?;
+            connection.prepare_cached("SELECT value FROM config WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 
@@ -248,6 +332,11 @@ impl Store {
     /// Random and fixed at installation; `None` when nothing is installed here.
     pub(crate) fn server_id(&self) -> Result<Option<String>> {
         self.value("server_id")
+    }
+
+    /// The installed release's name.
+    pub(crate) fn release(&self) -> Result<String> {
+        Ok(self.value("release")?.unwrap_or_else(|| crate::release::NEWEST.to_owned()))
     }
 
     pub(crate) fn mode(&self) -> Result<Mode> {
@@ -289,6 +378,7 @@ impl Store {
     pub(crate) fn recovery(&self) -> Result<RecoveryRecord> {
         let row = self
             .connection
+            .lock()
             .query_row("SELECT salt, iterations, verifier, wrapped FROM recovery", [], |row| {
                 Ok((row.get(0)?, row.get::<_, u32>(1)?, row.get(2)?, row.get(3)?))
             })
@@ -301,6 +391,7 @@ impl Store {
     /// Id of the master key, and the tablespace key under it.
     pub(crate) fn tablespace(&self, id: i64) -> Result<(Vec<u8>, Vec<u8>)> {
         self.connection
+            .lock()
             .query_row("SELECT master_key, wrapped FROM tablespace WHERE id = ?1", [id], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
@@ -309,13 +400,15 @@ impl Store {
     }
 
     pub(crate) fn object_value(&self, id: &[u8]) -> Result<Option<Vec<u8>>> {
+        let connection = self.connection.lock();
         let mut statement =
-            self.connection.prepare_cached("SELECT value FROM managed_object WHERE id = ?1")?;
+            connection.prepare_cached("SELECT value FROM managed_object WHERE id = ?1")?;
         Ok(statement.query_row([id], |row| row.get(0)).optional()?)
     }
 
     pub(crate) fn objects(&self) -> Result<Vec<SealedObject>> {
-        let mut statement = self.connection.prepare_cached(
+        let connection = self.connection.lock();
+        let mut statement = connection.prepare_cached(
             "SELECT id, name, bytes, stored_at FROM managed_object ORDER BY rowid",
         )?;
         let rows = statement.query_map([], |row| {
@@ -335,8 +428,8 @@ impl Store {
 
     /// All alerts, oldest first.
     pub(crate) fn alerts(&self) -> Result<Vec<Alert>> {
-        let mut statement = self
-            .connection
+        let connection = self.connection.lock();
+        let mut statement = connection
             .prepare_cached("SELECT cause, text, raised_at, cleared_at FROM alert ORDER BY id")?;
         let rows = statement.query_map([], |row| {
             Ok(Alert {
@@ -351,9 +444,9 @@ impl Store {
 
     /// The audit trail, oldest first.
     pub(crate) fn audit(&self) -> Result<Vec<AuditRecord>> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT at, operation, outcome FROM audit ORDER BY id")?;
+        let connection = self.connection.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT at, operation, outcome FROM audit ORDER BY id")?;
         let rows = statement.query_map([], |row| {
             Ok(AuditRecord { at: row.get(0)?, operation: row.get(1)?, outcome: row.get(2)? })
         })?;
@@ -381,6 +474,10 @@ impl Change<'_> {
 
     pub(crate) fn server_id(&self, id: &str) -> Result<()> {
         self.set("server_id", Some(id))
+    }
+
+    pub(crate) fn release(&self, name: &str) -> Result<()> {
+        self.set("release", Some(name))
     }
 
     pub(crate) fn mode(&self, mode: Mode) -> Result<()> {
@@ -492,7 +589,7 @@ mod tests {
     fn a_stopped_commit_leaves_nothing() {
         let (_directory, disk) = disk();
         let watch = Watch::default();
-        let mut store = Store::open(&disk, watch.clone()).unwrap();
+        let store = Store::open(&disk, watch.clone()).unwrap();
         watch.set(Some(Box::new(|event: &Event<'_>| match event {
             Event::Committing => Err("stop".into()),
             _ => Ok(()),
@@ -508,7 +605,7 @@ mod tests {
     #[test]
     fn what_is_deleted_is_gone_from_every_file() {
         let (directory, disk) = disk();
-        let mut store = Store::open(&disk, Watch::default()).unwrap();
+        let store = Store::open(&disk, Watch::default()).unwrap();
         let mut record = RecoveryRecord {
             salt: vec![1; 16],
             iterations: NonZeroU32::MIN,

@@ -4,6 +4,7 @@
 //! digest of its name. So a closed wallet tells how many objects there are and how long each is, and no more.
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::seal::{self, Key, Sealed};
 use crate::secret::Secret;
@@ -12,6 +13,9 @@ use crate::wallet::MasterKeys;
 
 /// The one tablespace of a standalone server.
 pub(crate) const MANAGED_OBJECTS: i64 = 1;
+
+/// What the secret of backups is sealed as.
+pub(crate) const BACKUP_SECRET: &str = "backup secret";
 
 /// Longest name, bytes.
 const LONGEST_NAME: usize = 256;
@@ -72,12 +76,36 @@ impl Tablespace {
         Ok(Self { key, index })
     }
 
-    pub(crate) fn put(
-        &self,
-        store: &mut Store,
-        name: &str,
-        value: &[u8],
-    ) -> Result<(), ObjectError> {
+    /// Opens the tablespace from what a backup says about it.
+    pub(crate) fn of_backup(
+        master: &MasterKeys,
+        id: &[u8],
+        wrapped: &[u8],
+    ) -> Result<Self, Sealed> {
+        let key = seal::open_key(master.by_id(id).ok_or(Sealed)?, id, wrapped)?;
+        let index = seal::derive(key.as_slice(), b"", "index of object names")?;
+        Ok(Self { key, index })
+    }
+
+    /// Seals a secret of the server itself, which `what` names.
+    pub(crate) fn seal(&self, what: &str, plaintext: &[u8]) -> Result<Vec<u8>, Sealed> {
+        let key = seal::derive(self.key.as_slice(), b"", "secrets of the server")?;
+        seal::seal(&key, what.as_bytes(), plaintext)
+    }
+
+    /// The plaintext of [`Tablespace::seal`].
+    pub(crate) fn unseal(&self, what: &str, sealed: &[u8]) -> Result<Secret, Sealed> {
+        let key = seal::derive(self.key.as_slice(), b"", "secrets of the server")?;
+        Ok(Secret::new(seal::open(&key, what.as_bytes(), sealed)?.to_vec()))
+    }
+
+    /// The key of one backup: it takes the tablespace, so the root of trust, and the secret, so the passphrase.
+    pub(crate) fn backup_key(&self, secret: &Secret, salt: &[u8]) -> Result<Key, Sealed> {
+        let both = Zeroizing::new([self.key.as_slice(), secret.expose()].concat());
+        seal::derive(&both, salt, "backup")
+    }
+
+    pub(crate) fn put(&self, store: &Store, name: &str, value: &[u8]) -> Result<(), ObjectError> {
         if name.is_empty() || name.len() > LONGEST_NAME {
             return Err(ObjectError::NameUnusable);
         }
@@ -130,19 +158,19 @@ mod tests {
     fn objects_come_back_and_only_under_their_master_key() {
         let directory = tempfile::tempdir().unwrap();
         let disk = Disk::new(directory.path(), Watch::default());
-        let mut store = Store::open(&disk, Watch::default()).unwrap();
+        let store = Store::open(&disk, Watch::default()).unwrap();
         let master = MasterKeys::generate().unwrap();
         let (id, wrapped) = create(&master).unwrap();
         store.change(|change| change.tablespace(MANAGED_OBJECTS, &id, &wrapped)).unwrap();
 
         let tablespace = Tablespace::open(&store, &master).unwrap();
-        tablespace.put(&mut store, "key", b"value of the object").unwrap();
-        tablespace.put(&mut store, "empty", b"").unwrap();
+        tablespace.put(&store, "key", b"value of the object").unwrap();
+        tablespace.put(&store, "empty", b"").unwrap();
         assert_eq!(tablespace.take(&store, "key").unwrap().expose(), b"value of the object");
         assert!(tablespace.take(&store, "empty").unwrap().is_empty());
         assert!(matches!(tablespace.take(&store, "other"), Err(ObjectError::Unknown)));
-        assert!(matches!(tablespace.put(&mut store, "key", b""), Err(ObjectError::Exists)));
-        assert!(matches!(tablespace.put(&mut store, "", b""), Err(ObjectError::NameUnusable)));
+        assert!(matches!(tablespace.put(&store, "key", b""), Err(ObjectError::Exists)));
+        assert!(matches!(tablespace.put(&store, "", b""), Err(ObjectError::NameUnusable)));
         let names: Vec<_> =
             tablespace.list(&store).unwrap().into_iter().map(|object| object.name).collect();
         assert_eq!(names, ["key", "empty"]);

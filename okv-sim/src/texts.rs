@@ -7,10 +7,10 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// How a text is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Grade {
     /// In Oracle's or the vendor's guide.
     Documented,
@@ -241,6 +241,111 @@ table! {
     /// Empty or too long.
     NameUnusable Assumed "The name cannot be used"
         "Use 1 to 256 bytes.";
+
+    /// There is no such release.
+    ReleaseUnknown Assumed "This release is not known"
+        "Choose one of the list.";
+    /// Upgrades go up only.
+    ReleaseNotNewer Assumed "An upgrade goes to a newer release only"
+        "Install an older release on another server, and restore a backup of it there.";
+    /// Documented that 12.2 must reverse-migrate before an upgrade; the words are not.
+    UpgradeNeedsReverseMigrate Assumed "A server of this release cannot be upgraded while its HSM is enabled"
+        "Make a backup, reverse-migrate, see the audit record of it, and upgrade then.";
+    /// The vendor list of the release does not have it.
+    VendorUnknown Assumed "The vendor is not in the list of this release"
+        "Choose one of the list.";
+    /// Up to 18.3 it is always the first slot.
+    TokenLabelNotOffered Assumed "This release cannot choose a token by its label"
+        "Leave the label out and make the wanted token the first slot, or use a later release.";
+    /// The release has no such operation.
+    NotInThisRelease Assumed "This release does not have the operation"
+        "Use a later release.";
+
+    /// No such operation in the JSON API or on the command line.
+    ActionUnknown Assumed "There is no such service"
+        "Ask for the list of services.";
+    /// An option that the operation needs.
+    OptionMissing Assumed "A value is missing"
+        "Enter it.";
+    /// An option that the operation does not have.
+    OptionUnknown Assumed "The operation has no such option"
+        "Ask for its template with --generate-json-input.";
+    /// Too long, not a number, not one of the list.
+    OptionUnusable Assumed "A value cannot be used"
+        "Correct it.";
+    /// The role for the operation is missing.
+    NotAllowed Assumed "This account may not do that"
+        "Log in with an account that has the role.";
+    /// No account of this name, or another password: the same text for both.
+    LoginRefused Assumed "The user name or the password is wrong"
+        "Try again. After several wrong tries the login waits.";
+    /// Too many of them.
+    LoginsTooMany Assumed "There were too many wrong logins"
+        "Wait, then try again.";
+    /// Of the console.
+    AccountExists Assumed "An account of this name exists"
+        "Choose another name.";
+    /// Of the console.
+    AccountUnknown Assumed "There is no account of this name"
+        "List the accounts.";
+    /// Somebody must be able to administer.
+    LastAdministrator Assumed "This is the last account with the System Administrator role"
+        "Make another one first.";
+    /// Of the console.
+    PasswordUnusable Assumed "The password cannot be used"
+        "Choose 8 to 128 characters.";
+    /// Of the console.
+    PasswordFieldsDiffer Assumed "The two passwords entered are not the same"
+        "Enter the same password twice.";
+    /// Of the console.
+    ServerFailed Assumed "The server could not be started"
+        "Correct what is named, then start it again.";
+    /// The server's process went away, or does not answer.
+    ServerSilent Assumed "The running server did not answer"
+        "Look at its terminal; stop it if it hangs.";
+
+    /// Saving a destination connects to it first: Documented, the words are not.
+    DestinationRefused Assumed "The backup destination could not be used, so it was not saved"
+        "Check host, port, path, user name and credentials.";
+    /// The same for a backup or a restore.
+    DestinationFailed Assumed "The backup destination did not do its part"
+        "Check host, path, free space and credentials, then start again.";
+    /// Not the key that was pinned.
+    HostKeyChanged Assumed "The backup destination shows another host key than the one that was pinned"
+        "Find out why. If it is the right host, remove the destination and make it again.";
+    /// No such destination.
+    DestinationUnknown Assumed "There is no backup destination of this name"
+        "Look at the list of destinations.";
+    /// A job stands on it.
+    DestinationInUse Assumed "A scheduled backup uses this destination"
+        "Remove the backup from the schedule first.";
+    /// Documented: the path of a destination cannot be changed later.
+    DestinationPathFixed Assumed "The path of a backup destination cannot be changed"
+        "Make a new destination.";
+    /// Of a scheduled backup.
+    BackupExists Assumed "A backup of this name is scheduled"
+        "Choose another name.";
+    /// Of a scheduled backup.
+    BackupUnknown Assumed "No backup of this name is scheduled"
+        "Look at the list of scheduled backups.";
+    /// At the source of a restore.
+    BackupFileUnknown Assumed "The backup file is not at the destination"
+        "Choose one of the list.";
+    /// Not a backup, cut short or changed.
+    BackupDamaged Assumed "The backup is damaged"
+        "Choose another backup.";
+    /// Documented: only backups taken in HSM mode go onto an HSM-enabled server.
+    BackupWithoutHsm Documented "Only backups taken in HSM mode can be restored to an HSM-enabled server"
+        "Choose a backup whose name ends with _hsm, or reverse-migrate this server first.";
+    /// Documented that Set Credential comes first; the words are not.
+    BackupNeedsHsm Assumed "The backup was taken in HSM mode, and no HSM credential is set on this server"
+        "Register the partition that was used at the time of the backup and set its credential, then restore.";
+    /// The restored server would not open.
+    BackupOfLaterRelease Assumed "The backup was taken by a later release"
+        "Install that release, then restore.";
+    /// The standby of a pair: files that were not brought there.
+    StandbyFilesMissing Assumed "Files of the primary's HSM are missing on the standby"
+        "Bring cwallet.sso and enctdepwd to the standby, with owner and permissions, then start again.";
 }
 
 impl fmt::Display for Cause {

@@ -47,10 +47,17 @@ pub(crate) struct Found {
 
 pub(crate) type Result<T> = std::result::Result<T, TokenError>;
 
+/// What the objects of a server are called on its token: a release's matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Labels {
+    pub(crate) root_key: String,
+    pub(crate) key_number: String,
+}
+
 /// Loads libraries.
 pub(crate) trait Loader: Send {
-    /// Loads and initialises the library.
-    fn load(&self, path: &Path) -> Result<Box<dyn Token>>;
+    /// Loads and initialises the library, for objects of these labels.
+    fn load(&self, path: &Path, labels: Labels) -> Result<Box<dyn Token>>;
 }
 
 /// A loaded library and, once connected, a session. Dropping it ends everything, without telling how.
@@ -61,7 +68,7 @@ pub(crate) trait Token {
     /// Logs in as Crypto Officer.
     fn login(&mut self, credential: &Secret) -> Result<()>;
 
-    /// All objects with [`ROOT_KEY_LABEL`], whatever their class (Observed: OKV's search has none).
+    /// All objects with the root key's label, whatever their class (Observed: OKV's search has none).
     fn root_keys(&mut self) -> Result<Vec<Found>>;
 
     /// The data objects that record this number.

@@ -13,18 +13,26 @@ use crate::blob::KeyNumber;
 use crate::disk::{Disk, Place};
 use crate::error::{Error, Rv};
 use crate::operation::{
-    self, AlertChange, Checked, CredentialSet, InitializeRequest, Initialized, InstallRequest,
-    OpenWith, Operation, ReverseMigrateRequest, SetCredentialRequest, Started, Verification,
+    self, Account, AlertChange, BackedUp, Checked, CredentialSet, DestinationRequest,
+    InitializeRequest, Initialized, InstallRequest, OpenWith, Operation, Restorable,
+    RestoreRequest, Restored, ReverseMigrateRequest, Role, ScheduleRequest, SetCredentialRequest,
+    Started, Verification,
 };
+use crate::release::Release;
 use crate::run::Run;
+use crate::seal;
 use crate::secret::Secret;
-use crate::store::{Alert, AuditRecord, HsmDetails, HsmSettings, Mode, Store, StoreError, Verdict};
+use crate::store::{
+    Alert, AuditRecord, BackupDestination, BackupJob, HsmDetails, HsmSettings, Interrupted, Mode,
+    Store, StoreError, Verdict,
+};
 use crate::tablespace::{ObjectInfo, Tablespace};
 use crate::texts::{ALERT_POINTER, ALERT_PREFIX, Cause};
 use crate::token::Loader;
 use crate::token::module::Modules;
 use crate::trace;
 use crate::verification::{self, Core, Input, Verified};
+use crate::view::View;
 use crate::watch::{Watch, Watcher};
 
 /// Where the vault stands.
@@ -78,6 +86,8 @@ impl Serialize for State {
 pub struct Status {
     /// Fixed at installation.
     pub server_id: String,
+    /// The installed release, as in `18.5`.
+    pub release: String,
     /// Where it stands.
     pub state: State,
     /// The HSM page's arrow is green and up.
@@ -94,14 +104,14 @@ pub struct Status {
     pub credential_refused: Option<Rv>,
     /// The alert that stands, if one does.
     pub alert: Option<Alert>,
+    /// The operation the server died in, and whether it counts.
+    pub interrupted: Option<Interrupted>,
 }
 
 /// One server. Dropping it stops the server: the opened wallet is gone, the state on disk stays.
 pub struct Vault {
     pub(crate) core: Core,
-    pub(crate) opened: Option<Tablespace>,
-    /// Whether a start was made: from then on an enabled vault with a closed wallet is sealed.
-    pub(crate) started: bool,
+    pub(crate) view: View,
 }
 
 /// One verification and what it did to the state.
@@ -150,13 +160,18 @@ impl Vault {
             return Err(Error::new(Operation::Open, Cause::NotInstalled));
         }
         let failed = |error: StoreError| Error::store(Operation::Open, &error);
+        disk.prepare()
+            .and_then(|()| operation::finish_or_discard(&disk))
+            .map_err(|error| Error::disk(Operation::Open, Cause::DiskFailed, &error))?;
         let store = Store::open(&disk, watch.clone()).map_err(failed)?;
         if store.server_id().map_err(failed)?.is_none() {
             return Err(Error::new(Operation::Open, Cause::NotInstalled));
         }
         let core = Core { disk, store, loader, watch };
+        note_interruption(&core).map_err(failed)?;
         clear_leftovers(&core)?;
-        Ok(Self { core, opened: None, started: false })
+        let view = View::new(core.store.clone());
+        Ok(Self { core, view })
     }
 
     /// Makes the HSM the root of trust: twelve steps, all or nothing.
@@ -165,7 +180,7 @@ impl Vault {
     /// The cause tells which step failed; the state is then `NOT_ENABLED` and no key of this run is left on the
     /// token, or [`Error::orphan`] names it.
     pub fn initialize(&mut self, request: &InitializeRequest) -> Result<Initialized, Error> {
-        operation::initialize(self, request)
+        self.journaled(Operation::Initialize, |vault| operation::initialize(vault, request))
     }
 
     /// Stores an HSM credential: one that was changed on the HSM (enabled), or one for a coming restore (not
@@ -178,7 +193,7 @@ impl Vault {
         &mut self,
         request: &SetCredentialRequest,
     ) -> Result<CredentialSet, Error> {
-        operation::set_credential(self, request)
+        self.journaled(Operation::SetCredential, |vault| operation::set_credential(vault, request))
     }
 
     /// The verification of thirteen steps, asked for. Sets the state as the periodic check does.
@@ -221,7 +236,89 @@ impl Vault {
     /// # Errors
     /// Before the commit nothing has changed; the cause tells which step failed.
     pub fn reverse_migrate(&mut self, request: &ReverseMigrateRequest) -> Result<State, Error> {
-        operation::reverse_migrate(self, request)
+        self.journaled(Operation::ReverseMigrate, |vault| {
+            operation::reverse_migrate(vault, request)
+        })
+    }
+
+    /// Whether there is an account to log in with.
+    ///
+    /// # Errors
+    /// [`Cause::StoreFailed`].
+    pub fn has_accounts(&self) -> Result<bool, Error> {
+        Ok(!operation::list_accounts(&self.core.store)?.is_empty())
+    }
+
+    /// Makes an account of the console.
+    ///
+    /// # Errors
+    /// [`Cause::AccountExists`], [`Cause::PasswordUnusable`], [`Cause::OptionUnusable`], [`Cause::StoreFailed`].
+    pub fn create_account(
+        &mut self,
+        name: &str,
+        password: &Secret,
+        roles: &[Role],
+    ) -> Result<Account, Error> {
+        operation::create_account(self, name, password, roles)
+    }
+
+    /// Makes or changes a backup destination. It is connected to first.
+    ///
+    /// # Errors
+    /// [`Cause::DestinationRefused`] and it is not saved; [`Cause::HostKeyChanged`]; unusable fields.
+    pub fn save_destination(
+        &mut self,
+        request: &DestinationRequest,
+    ) -> Result<BackupDestination, Error> {
+        operation::save_destination(self, request)
+    }
+
+    /// Puts a backup on the schedule.
+    ///
+    /// # Errors
+    /// [`Cause::BackupExists`], [`Cause::DestinationUnknown`], unusable fields.
+    pub fn schedule_backup(&mut self, request: &ScheduleRequest) -> Result<BackupJob, Error> {
+        operation::schedule(self, request)
+    }
+
+    /// Makes the scheduled backup of this name now.
+    ///
+    /// # Errors
+    /// The run is `PAUSED` then, with the error in the list; nothing of it counts at the destination.
+    pub fn backup(&mut self, name: &str) -> Result<BackedUp, Error> {
+        self.journaled(Operation::Backup, |vault| operation::backup(vault, name))
+    }
+
+    /// The backups that can be chosen at a destination.
+    ///
+    /// # Errors
+    /// [`Cause::DestinationUnknown`], [`Cause::DestinationFailed`], [`Cause::HostKeyChanged`].
+    pub fn list_backups(&mut self, destination: &str) -> Result<Vec<Restorable>, Error> {
+        operation::list_backups(self, destination)
+    }
+
+    /// Restores a backup and restarts.
+    ///
+    /// # Errors
+    /// Before the commit nothing has changed; the cause tells which step failed.
+    pub fn restore(&mut self, request: &RestoreRequest) -> Result<Restored, Error> {
+        self.journaled(Operation::Restore, |vault| operation::restore(vault, request))
+    }
+
+    /// Goes to a later release.
+    ///
+    /// # Errors
+    /// [`Cause::ReleaseUnknown`], [`Cause::ReleaseNotNewer`], [`Cause::UpgradeNeedsReverseMigrate`].
+    pub fn upgrade(&mut self, release: &str) -> Result<Release, Error> {
+        operation::upgrade(self, release)
+    }
+
+    /// Takes over the HSM of a primary whose wallet files were brought here, as a standby does before pairing.
+    ///
+    /// # Errors
+    /// [`Cause::StandbyFilesMissing`], those of a verification. The state is then `NOT_ENABLED`.
+    pub fn adopt_hsm(&mut self, hsm: &HsmSettings) -> Result<State, Error> {
+        operation::adopt_hsm(self, hsm)
     }
 
     /// Stores an object of a customer. Asks nothing of the HSM.
@@ -230,7 +327,7 @@ impl Vault {
     /// [`Cause::Sealed`], [`Cause::WalletClosed`], [`Cause::ObjectExists`], [`Cause::NameUnusable`],
     /// [`Cause::StoreFailed`].
     pub fn store_object(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        operation::store_object(self, name, bytes)
+        self.view.store_object(name, bytes)
     }
 
     /// Reads an object. Asks nothing of the HSM.
@@ -238,7 +335,7 @@ impl Vault {
     /// # Errors
     /// [`Cause::Sealed`], [`Cause::WalletClosed`], [`Cause::ObjectUnknown`], [`Cause::ObjectDamaged`].
     pub fn read_object(&self, name: &str) -> Result<Secret, Error> {
-        operation::read_object(self, name)
+        self.view.read_object(name)
     }
 
     /// All objects, in the order they were stored. Asks nothing of the HSM.
@@ -246,25 +343,12 @@ impl Vault {
     /// # Errors
     /// [`Cause::Sealed`], [`Cause::WalletClosed`], [`Cause::ObjectDamaged`].
     pub fn list_objects(&self) -> Result<Vec<ObjectInfo>, Error> {
-        operation::list_objects(self)
+        self.view.list_objects()
     }
 
-    /// Where the vault stands. Before a start, the outcome of the last run stands in for the wallet. A
-    /// configuration that cannot be read counts as sealed: nothing may be served from it.
+    /// Where the vault stands: see [`View::state`].
     pub fn state(&self) -> State {
-        let store = &self.core.store;
-        let verdict = store.verdict().unwrap_or(None);
-        match store.mode() {
-            Ok(Mode::NotEnabled) => State::NotEnabled,
-            Ok(Mode::CredentialSet) => State::CredentialSet,
-            Ok(Mode::Enabled) if self.started && self.opened.is_none() => State::Sealed,
-            Ok(Mode::Enabled) => match verdict {
-                Some(Verdict::Ok) => State::EnabledOk,
-                Some(Verdict::Sealed) if self.opened.is_none() => State::Sealed,
-                _ => State::EnabledFail,
-            },
-            Err(_) => State::Sealed,
-        }
+        self.view.state()
     }
 
     /// Everything the status and HSM pages would show. Asks nothing of the HSM.
@@ -272,28 +356,12 @@ impl Vault {
     /// # Errors
     /// [`Cause::StoreFailed`].
     pub fn status(&self) -> Result<Status, Error> {
-        self.read_status().map_err(|error| Error::store(Operation::Status, &error))
-    }
-
-    fn read_status(&self) -> Result<Status, StoreError> {
-        let store = &self.core.store;
-        let state = self.state();
-        Ok(Status {
-            server_id: store.server_id()?.unwrap_or_default(),
-            state,
-            green: state.is_green(),
-            wallet_open: self.opened.is_some(),
-            hsm: store.settings()?,
-            details: store.details()?,
-            key_number: store.key_number()?,
-            credential_refused: store.refused()?.map(Rv),
-            alert: store.standing_alert()?,
-        })
+        self.view.status()
     }
 
     /// Whether this process has the wallet open.
     pub fn is_wallet_open(&self) -> bool {
-        self.opened.is_some()
+        self.view.is_open()
     }
 
     /// All alerts, oldest first.
@@ -301,7 +369,7 @@ impl Vault {
     /// # Errors
     /// [`Cause::StoreFailed`].
     pub fn alerts(&self) -> Result<Vec<Alert>, Error> {
-        self.core.store.alerts().map_err(|error| Error::store(Operation::Status, &error))
+        self.view.alerts()
     }
 
     /// The audit trail, oldest first.
@@ -309,7 +377,12 @@ impl Vault {
     /// # Errors
     /// [`Cause::StoreFailed`].
     pub fn audit(&self) -> Result<Vec<AuditRecord>, Error> {
-        self.core.store.audit().map_err(|error| Error::store(Operation::Status, &error))
+        self.view.audit()
+    }
+
+    /// What can be asked while an operation runs, from any thread.
+    pub fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// The trace files, oldest first.
@@ -355,7 +428,7 @@ impl Vault {
             unwell = verified.disconnect.take();
             if open && let Some(chain) = &verified.chain {
                 match Tablespace::open(&self.core.store, &chain.keys) {
-                    Ok(tablespace) => self.opened = Some(tablespace),
+                    Ok(tablespace) => self.view.open(tablespace),
                     Err(error) => {
                         let error = operation::object_failed(operation, error);
                         unwell = Some(run.at(error));
@@ -364,7 +437,7 @@ impl Vault {
             }
         }
         if let Some(error) = &unwell
-            && (!open || self.opened.is_none())
+            && (!open || !self.view.is_open())
         {
             result = Err(error.clone());
         }
@@ -396,7 +469,8 @@ impl Vault {
         }
         let known = self.core.store.verdict()?;
         // A process that only looks in leaves a sealed server sealed.
-        let sealed = self.opened.is_none() && (self.started || known == Some(Verdict::Sealed));
+        let closed = !self.view.is_open();
+        let sealed = closed && (self.view.is_started() || known == Some(Verdict::Sealed));
         let verdict = match failure {
             None => Verdict::Ok,
             Some(_) if sealed => Verdict::Sealed,
@@ -440,6 +514,22 @@ impl Vault {
         Ok(alert)
     }
 
+    /// Runs an operation that changes something, so that a death in it is noticed at the next opening.
+    pub(crate) fn journaled<T>(
+        &mut self,
+        operation: Operation,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let failed = |error: StoreError| Error::store(operation, &error);
+        self.core.store.begin(operation.name()).map_err(failed)?;
+        let result = work(self);
+        match self.core.store.end() {
+            Ok(()) => result,
+            // What failed first is what to tell.
+            Err(error) => result.and(Err(failed(error))),
+        }
+    }
+
     /// A line in the audit trail. One that cannot be written stops no operation that is already over.
     pub(crate) fn record<T>(&mut self, operation: Operation, result: &Result<T, Error>) {
         let outcome = match result {
@@ -448,6 +538,38 @@ impl Vault {
         };
         let _ = self.core.store.change(|change| change.audit(operation.name(), outcome));
     }
+}
+
+/// Whether a server is installed in the directory.
+pub fn is_installed(data: &Path) -> bool {
+    Disk::new(data, Watch::default()).exists(Place::Store)
+}
+
+/// Settles what an operation left that the process died in: what it was, and whether it counts.
+fn note_interruption(core: &Core) -> Result<(), StoreError> {
+    let Some(journal) = core.store.journal()? else { return Ok(()) };
+    // The credential file is in place before the store says so: its digest tells.
+    let settings = match &journal.expected {
+        Some((digest, settings)) if !journal.counts && core.store.mode()? != Mode::NotEnabled => {
+            let file = core.disk.read(Place::CredentialWallet).unwrap_or_default();
+            (seal::sha256(&file).as_slice() == digest.as_slice()).then_some(settings)
+        }
+        _ => None,
+    };
+    let done = journal.counts || settings.is_some();
+    let found = Interrupted { operation: journal.operation, begun_at: journal.begun_at, done };
+    let outcome = if done { "interrupted, and done" } else { "interrupted, and not done" };
+    core.store.change(|change| {
+        if settings.is_some() {
+            change.settings(settings)?;
+            change.refused(None)?;
+        }
+        change.pause_backup_runs(None, "The server stopped while the backup was made.")?;
+        change.stop_ongoing_jobs()?;
+        change.audit(&found.operation, outcome)?;
+        change.interrupted(&found)?;
+        change.end()
+    })
 }
 
 fn alert_text(error: &Error) -> String {

@@ -10,11 +10,13 @@ use crate::disk::{Disk, Place};
 use crate::effect::{self, Effect, Moment};
 use crate::error::Error;
 use crate::operation::{SetCredentialRequest, VerificationStep as At};
+use crate::release::Release;
 use crate::run::Run;
+use crate::seal;
 use crate::secret::Secret;
-use crate::store::{HsmDetails, HsmSettings, Mode, Store};
+use crate::store::{HsmDetails, HsmSettings, Mode, Store, StoreError};
 use crate::texts::{Cause, VERIFIED};
-use crate::token::{Loader, ROOT_KEY_LABEL, Token};
+use crate::token::{Labels, Loader, Token};
 use crate::wallet::{self, MasterKeys, WalletError};
 use crate::watch::Watch;
 
@@ -24,6 +26,14 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) loader: Box<dyn Loader>,
     pub(crate) watch: Watch,
+}
+
+impl Core {
+    /// The release that is installed. Servers of before there were releases count as the newest.
+    pub(crate) fn release(&self) -> Result<Release, StoreError> {
+        let name = self.store.release()?;
+        Release::named(&name).map_err(|_| StoreError::Corrupt("release"))
+    }
 }
 
 /// What the run is given.
@@ -138,7 +148,22 @@ pub(crate) fn chain(core: &Core, run: &mut Run, token: &mut dyn Token) -> Result
         crate::blob::VERSION,
         blob.number
     ));
+    let (password, labelled) = unwrap(core, run, token, &blob)?;
 
+    run.enter(At::CheckWallet)?;
+    let keys = read_wallet(core, run, Place::Wallet, &password)
+        .map_err(|(cause, detail)| run.fail(cause).with_detail(detail))?;
+    Ok(Chain { number: blob.number, labelled, password, keys })
+}
+
+/// Steps 8 and 9: the root key of this blob, and what it makes of the blob. With it the number of root keys on the
+/// token.
+pub(crate) fn unwrap(
+    core: &Core,
+    run: &mut Run,
+    token: &mut dyn Token,
+    blob: &Blob,
+) -> Result<(Secret, usize), Error> {
     run.enter(At::FindRootKey)?;
     let found = token.root_keys().map_err(|error| run.token(Moment::Find, &error))?;
     run.note(format_args!("Retrieved {} keys", found.len()));
@@ -150,7 +175,9 @@ pub(crate) fn chain(core: &Core, run: &mut Run, token: &mut dyn Token) -> Result
             return Err(run.fail(Cause::RootKeyConflict).with_detail(detail));
         }
         (None, _) if found.is_empty() => {
-            return Err(run.fail(Cause::RootKeyMissing).with_detail(ROOT_KEY_LABEL));
+            let release = core.release().map_err(|error| run.store(&error))?;
+            let label = &release.root_key_label.value;
+            return Err(run.fail(Cause::RootKeyMissing).with_detail(label));
         }
         (None, _) => {
             let detail = format!("key number {}; {} other keys", blob.number, found.len());
@@ -163,11 +190,7 @@ pub(crate) fn chain(core: &Core, run: &mut Run, token: &mut dyn Token) -> Result
     let password = token
         .decrypt(key, &blob.iv, &blob.ciphertext)
         .map_err(|error| run.token(Moment::Decrypt, &error))?;
-
-    run.enter(At::CheckWallet)?;
-    let keys = read_wallet(core, run, Place::Wallet, &password)
-        .map_err(|(cause, detail)| run.fail(cause).with_detail(detail))?;
-    Ok(Chain { number: blob.number, labelled: found.len(), password, keys })
+    Ok((password, found.len()))
 }
 
 /// Steps 7 to 12.
@@ -222,8 +245,13 @@ pub(crate) fn load(
     run: &mut Run,
     settings: &HsmSettings,
 ) -> Result<Box<dyn Token>, Error> {
+    let release = core.release().map_err(|error| run.store(&error))?;
+    let labels = Labels {
+        root_key: release.root_key_label.value,
+        key_number: release.key_number_label.value,
+    };
     core.loader
-        .load(&settings.module)
+        .load(&settings.module, labels)
         .map_err(|error| run.module(Cause::CouldNotLoadLibrary, &error))
 }
 
@@ -279,7 +307,7 @@ pub(crate) fn login(
 }
 
 /// The stored credential was refused: remember it, so that it is not sent again.
-fn pin(core: &mut Core, run: &mut Run, error: &Error) {
+pub(crate) fn pin(core: &Core, run: &mut Run, error: &Error) {
     let Some(rv) = error.rv else { return };
     if !matches!(error.cause, Cause::CredentialWrong | Cause::CredentialLocked) {
         return;
@@ -297,12 +325,21 @@ fn write_or_inspect_credential(
 ) -> Result<(), Error> {
     match input {
         Input::New(request) => {
-            credential::store(&core.disk, &request.credential).map_err(|error| match error {
+            let wrapped = credential::wrap(&core.disk, &request.credential);
+            let file = wrapped.map_err(|error| match error {
                 CredentialError::Disk(error) => run.disk(Cause::CredentialNotWritten, &error),
                 _ => run.fail(Cause::CredentialNotWritten),
             })?;
+            let digest = seal::sha256(&file);
+            let expected = core.store.change(|change| change.expects(&digest, &request.hsm));
+            expected.map_err(|error| run.store(&error))?;
+            core.disk
+                .replace(Place::CredentialWallet, &file)
+                .map_err(|error| run.disk(Cause::CredentialNotWritten, &error))?;
+            let enabled = matches!(core.store.mode(), Ok(Mode::Enabled));
             let written = core.store.change(|change| {
                 change.settings(Some(&request.hsm))?;
+                change.counts(enabled)?;
                 change.refused(None)
             });
             written.map_err(|error| run.store(&error))?;
@@ -313,7 +350,7 @@ fn write_or_inspect_credential(
     }
 }
 
-fn read_failed(run: &Run, error: CredentialError) -> Error {
+pub(crate) fn read_failed(run: &Run, error: CredentialError) -> Error {
     match error {
         CredentialError::Disk(error) if error.is_not_found() => {
             run.fail(Cause::CredentialMissing).with_detail(error)
@@ -362,12 +399,15 @@ pub(crate) fn read_wallet(
         let cause = if error.is_not_found() { Cause::WalletMissing } else { Cause::DiskFailed };
         (run.disk(cause, &error).cause, error.to_string())
     })?;
-    wallet::open(password, &file).map_err(|error| {
-        let cause = match error {
-            WalletError::Damaged => Cause::WalletDamaged,
-            WalletError::WrongPassword => Cause::WalletPasswordWrong,
-            WalletError::NoRandomness => Cause::CryptoFailed,
-        };
-        (cause, place.relative().to_owned())
-    })
+    wallet::open(password, &file)
+        .map_err(|error| (wallet_failed(error), place.relative().to_owned()))
+}
+
+/// What it means that a wallet does not open.
+pub(crate) fn wallet_failed(error: WalletError) -> Cause {
+    match error {
+        WalletError::Damaged => Cause::WalletDamaged,
+        WalletError::WrongPassword => Cause::WalletPasswordWrong,
+        WalletError::NoRandomness => Cause::CryptoFailed,
+    }
 }

@@ -28,6 +28,13 @@ pub enum Event<'a> {
     Committing,
     /// A transaction of the store has been committed.
     Committed,
+    /// So many bytes of a backup have gone.
+    Sent {
+        /// Bytes that have gone.
+        gone: usize,
+        /// Bytes in all.
+        of: usize,
+    },
     /// An action of a rollback is about to begin.
     Undoing(&'static str),
 }

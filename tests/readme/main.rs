@@ -101,6 +101,7 @@ fn the_session_runs_from_top_to_bottom() {
         (artefacts::program("lunacm"), "lunacm"),
         (artefacts::program("luna-harness"), "luna-harness"),
         (artefacts::module(), "libCryptoki2_64.so"),
+        (artefacts::spy(), "libluna_spy.so"),
     ] {
         let to = bin.join(name);
         if std::fs::hard_link(&from, &to).is_err() {

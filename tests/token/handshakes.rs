@@ -50,7 +50,7 @@ fn random_data(of: &([u8; 32], [u8; 32])) -> CK_SSL3_RANDOM_DATA {
 }
 
 /// `C_DeriveKey` with a parameter that is a structure of the mechanism's, and attributes.
-fn derive<T>(
+pub(crate) fn derive<T>(
     session: &Session,
     kind: CK_MECHANISM_TYPE,
     base: ObjectHandle,

@@ -115,6 +115,16 @@ pub(crate) fn ec(session: &Session, curve: &str) -> Result<(ObjectHandle, Object
     session.generate_key_pair(&Mechanism::Plain(CKM_EC_KEY_PAIR_GEN), &public, &private)
 }
 
+/// A fresh pair on a curve that encrypts: public, private.
+pub(crate) fn ecies(
+    session: &Session,
+    mechanism: CK_MECHANISM_TYPE,
+    curve: &str,
+) -> Result<(ObjectHandle, ObjectHandle)> {
+    let public = and(&on(&[CKA_ENCRYPT]), &[Attribute::bytes(CKA_EC_PARAMS, hex(curve))]);
+    session.generate_key_pair(&Mechanism::Plain(mechanism), &public, &on(&[CKA_DECRYPT]))
+}
+
 /// A fresh pair in a group of numbers: public, private.
 pub(crate) fn in_group(
     session: &Session,

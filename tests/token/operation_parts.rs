@@ -93,7 +93,7 @@ fn signatures(kind: Kind) {
     let token = Token::up(kind);
     let session = &token.session;
     let keys = Keys::of(session);
-    for (mechanism, _) in samples::listed(&token, CKF_SIGN) {
+    for mechanism in samples::signing(&token) {
         let sample = samples::signature(mechanism, &keys);
         let name = format!("{kind:?} {}", names::ckm(mechanism));
         let whole = session.sign(&sample.mechanism, sample.private, &sample.data);

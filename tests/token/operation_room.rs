@@ -118,7 +118,7 @@ fn signatures() {
         let token = Token::up(kind);
         let session = &token.session;
         let keys = Keys::of(session);
-        for (mechanism, _) in samples::listed(&token, CKF_SIGN) {
+        for mechanism in samples::signing(&token) {
             let name = format!("{kind:?} {}", names::ckm(mechanism));
             let sample = samples::signature(mechanism, &keys);
             let begin = || session.sign_init(&sample.mechanism, sample.private).unwrap();

@@ -15,6 +15,8 @@ pub(crate) use self::block::{cipher as block_cipher, odd};
 /// Keys for every family, as session objects.
 pub(crate) struct Keys {
     pub(crate) aes: ObjectHandle,
+    /// A second one, for XTS.
+    pub(crate) tweak: ObjectHandle,
     /// Keys of the other block ciphers, and of RC4.
     pub(crate) block: Vec<(CK_KEY_TYPE, ObjectHandle)>,
     pub(crate) generic: ObjectHandle,
@@ -22,6 +24,7 @@ pub(crate) struct Keys {
     pub(crate) short: ObjectHandle,
     pub(crate) rsa: (ObjectHandle, ObjectHandle),
     pub(crate) ec: (ObjectHandle, ObjectHandle),
+    pub(crate) ecies: (ObjectHandle, ObjectHandle),
     pub(crate) dsa: (ObjectHandle, ObjectHandle),
     /// None where the token has no such keys.
     pub(crate) ed25519: Option<(ObjectHandle, ObjectHandle)>,
@@ -35,11 +38,13 @@ impl Keys {
     pub(crate) fn of(session: &Session) -> Self {
         Self {
             aes: keys::aes(session, &[0x42; 32]),
+            tweak: keys::aes(session, &[0x45; 32]),
             block: block::keys(session),
             generic: keys::generic(session, &[0x43; 48]),
             short: keys::generic(session, &[0x44; 20]),
             rsa: keys::rsa(session),
             ec: keys::ec(session, keys::P256).unwrap(),
+            ecies: keys::ecies(session, CKM_EC_KEY_PAIR_GEN, keys::P256).unwrap(),
             dsa: keys::in_group(session, CKM_DSA_KEY_PAIR_GEN, &groups::BITS_2048, &[]).unwrap(),
             ed25519: keys::ed25519(session, keys::ED25519).ok(),
             sm2: keys::sm2(session).ok(),
@@ -85,6 +90,21 @@ fn pss(mechanism: MechanismType, hash: MechanismType) -> Mechanism {
     Mechanism::RsaPss { mechanism, hash, mgf, salt_len }
 }
 
+/// ECIES as the vendor's HA bench has it.
+pub(crate) fn ecies() -> Mechanism {
+    Mechanism::Ecies {
+        kdf: CKD_SHA256_KDF,
+        shared: Vec::new(),
+        encryption: (CKES_AES_CTR, 128),
+        mac: (CKMS_HMAC_SHA256, 256, 256),
+    }
+}
+
+/// AES-XTS with that key for the place, and that place.
+pub(crate) fn xts(tweak: ObjectHandle, place: [u8; 16]) -> Mechanism {
+    Mechanism::Bytes(CKM_AES_XTS, [&tweak.0.to_ne_bytes()[..], &place].concat())
+}
+
 /// The mechanisms of the list that have one of these functions.
 pub(crate) fn listed(token: &Token, functions: CK_FLAGS) -> Vec<(MechanismType, CK_FLAGS)> {
     let listed: Vec<_> = token
@@ -97,6 +117,14 @@ pub(crate) fn listed(token: &Token, functions: CK_FLAGS) -> Vec<(MechanismType, 
         .collect();
     assert!(listed.len() > 4, "a token lists more than {listed:?}");
     listed
+}
+
+/// The mechanisms that sign and, by the same token, verify. Those that sign alone, as the vendor has
+/// them for mobile networks, give no signature and have tests of their own.
+pub(crate) fn signing(token: &Token) -> Vec<MechanismType> {
+    let both = CKF_SIGN | CKF_VERIFY;
+    let listed = listed(token, CKF_SIGN).into_iter();
+    listed.filter(|(_, flags)| flags & both == both).map(|(kind, _)| kind).collect()
 }
 
 /// A use of a mechanism as a cipher.
@@ -124,6 +152,14 @@ pub(crate) fn cipher(kind: MechanismType, token: Kind, keys: &Keys) -> Sample {
             Sample { repeats: false, ..aes(keys::gcm_made_by_hsm(b"aad"), &text) }
         }
         CKM_AES_GCM => aes(Mechanism::aes_gcm(&[1; 12], b"aad", 128), &text),
+        CKM_ECIES => Sample {
+            mechanism: ecies(),
+            public: keys.ecies.0,
+            private: keys.ecies.1,
+            data: text,
+            repeats: false,
+        },
+        CKM_AES_XTS => aes(xts(keys.tweak, [9; 16]), &text),
         CKM_AES_KW => aes(Mechanism::Plain(kind), &text[..96]),
         CKM_AES_KWP => aes(Mechanism::Plain(kind), &text),
         CKM_RSA_PKCS => rsa(Mechanism::Plain(kind), &text, false),

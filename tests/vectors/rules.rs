@@ -23,6 +23,8 @@ pub(crate) enum Rule {
     DigestInfoWithoutParameters,
     /// SP 800-56B (section 7.1.2) decrypts no ciphertext of 0, of 1 and of the modulus less 1.
     SmallIntegerText,
+    /// IEEE 1619 has XTS with keys of 128 and 256 bits alone.
+    XtsOf192Bits,
     /// Keys of a MAC below the profile's smallest size; C_GetMechanismInfo tells it.
     KeyTooShortForTheProfile,
 }
@@ -36,6 +38,7 @@ impl Rule {
             | Self::CompressedPoint
             | Self::EveryCoordinateIsAPoint => true,
             Self::KeyWrapOfOneBlock
+            | Self::XtsOf192Bits
             | Self::WrappedBytesAreNoPoint
             | Self::SmallIntegerText
             | Self::KeyTooShortForTheProfile

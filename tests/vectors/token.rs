@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use luna_ck::*;
-use luna_client::{Attribute, MechanismInfo, MechanismType, ObjectHandle, Result, Session};
+use luna_client::{
+    Attribute, Mechanism, MechanismInfo, MechanismType, ObjectHandle, Result, Session,
+};
 use luna_tests::{Instance, first_slot, officer};
 
 use crate::tally::Outcome;
@@ -73,6 +75,24 @@ impl Token {
         run: impl FnOnce(ObjectHandle) -> Outcome,
     ) -> Outcome {
         self.with(&secret(key_type, value), run)
+    }
+
+    /// AES-XTS: the first half of a key works on the data, the second on the place of the data, which is
+    /// filled up with zeros.
+    pub(crate) fn with_xts(
+        &self,
+        key: &[u8],
+        place: &[u8],
+        run: impl FnOnce(&Mechanism, ObjectHandle) -> Outcome,
+    ) -> Outcome {
+        let (data, tweak) = key.split_at(key.len() / 2);
+        let mut block = place.to_vec();
+        block.resize(16, 0);
+        self.with_secret(CKK_AES, tweak, |tweak| {
+            let parameter = [&tweak.0.to_ne_bytes()[..], &block].concat();
+            let how = Mechanism::Bytes(CKM_AES_XTS, parameter);
+            self.with_secret(CKK_AES, data, |key| run(&how, key))
+        })
     }
 
     /// What a derived key holds; the key is destroyed.

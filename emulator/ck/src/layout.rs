@@ -2,7 +2,7 @@
 //!
 //! Source: `ThalesGroup/pycryptoki:pycryptoki/cryptoki/ck_defs.py` (Documented).
 
-use pkcs11_sys::{CK_BYTE, CK_RV, CK_ULONG};
+use pkcs11_sys::{CK_ATTRIBUTE, CK_BYTE, CK_OBJECT_HANDLE, CK_RV, CK_ULONG};
 
 /// Members one HA group can have. Source: vendor header, `CK_HA_MAX_MEMBERS` (Documented).
 pub const CK_HA_MAX_MEMBERS: usize = 32;
@@ -28,6 +28,155 @@ pub struct CK_DES_CTR_PARAMS {
     /// The first counter block.
     pub cb: [CK_BYTE; 8],
 }
+
+/// The parameter of `CKM_AES_XTS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_AES_XTS_PARAMS {
+    /// The key that encrypts the place of the data.
+    pub hTweakKey: CK_OBJECT_HANDLE,
+    /// The place of the data (the number of a sector, little-endian).
+    pub cb: [CK_BYTE; 16],
+}
+
+const _: () = assert!(size_of::<CK_AES_XTS_PARAMS>() == 24);
+
+/// The parameter of `CKM_ECIES`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_ECIES_PARAMS {
+    /// `CKDHP_STANDARD` and so on.
+    pub dhPrimitive: CK_ULONG,
+    /// `CKD_SHA256_KDF` and so on.
+    pub kdf: CK_ULONG,
+    /// Bytes of what goes into that function.
+    pub ulSharedDataLen1: CK_ULONG,
+    /// What goes into that function.
+    pub pSharedData1: *mut CK_BYTE,
+    /// `CKES_AES_CTR` and so on.
+    pub encScheme: CK_ULONG,
+    /// Bits of the key that encrypts.
+    pub ulEncKeyLenInBits: CK_ULONG,
+    /// `CKMS_HMAC_SHA256` and so on.
+    pub macScheme: CK_ULONG,
+    /// Bits of the MAC's key.
+    pub ulMacKeyLenInBits: CK_ULONG,
+    /// Bits of the MAC.
+    pub ulMacLenInBits: CK_ULONG,
+    /// Bytes of what goes into the MAC.
+    pub ulSharedDataLen2: CK_ULONG,
+    /// What goes into the MAC behind the ciphertext.
+    pub pSharedData2: *mut CK_BYTE,
+}
+
+const _: () = assert!(size_of::<CK_ECIES_PARAMS>() == 88);
+
+// Encryption and MAC inside ECIES, those that are served. Source: thalesdocs, "ECIES general"
+// (Documented).
+/// Exclusive or with as many bytes of the derived key.
+pub const CKES_XOR: CK_ULONG = 1;
+/// Triple DES, padded.
+pub const CKES_DES3_CBC_PAD: CK_ULONG = 2;
+/// AES, padded.
+pub const CKES_AES_CBC_PAD: CK_ULONG = 3;
+/// Triple DES, whole blocks.
+pub const CKES_DES3_CBC: CK_ULONG = 4;
+/// AES, whole blocks.
+pub const CKES_AES_CBC: CK_ULONG = 5;
+/// AES as a stream.
+pub const CKES_AES_CTR: CK_ULONG = 6;
+/// HMAC, here and below.
+pub const CKMS_HMAC_SHA1: CK_ULONG = 1;
+/// As above.
+pub const CKMS_HMAC_SHA224: CK_ULONG = 3;
+/// As above.
+pub const CKMS_HMAC_SHA256: CK_ULONG = 5;
+/// As above.
+pub const CKMS_HMAC_SHA384: CK_ULONG = 7;
+/// As above.
+pub const CKMS_HMAC_SHA512: CK_ULONG = 9;
+
+/// The parameter of `CKM_BIP32_MASTER_DERIVE`; the handles are outputs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_BIP32_MASTER_DERIVE_PARAMS {
+    /// Of the public key; null when none is wanted.
+    pub pPublicKeyTemplate: *mut CK_ATTRIBUTE,
+    /// Its attributes.
+    pub ulPublicKeyAttributeCount: CK_ULONG,
+    /// Of the private key; null when none is wanted.
+    pub pPrivateKeyTemplate: *mut CK_ATTRIBUTE,
+    /// Its attributes.
+    pub ulPrivateKeyAttributeCount: CK_ULONG,
+    /// The public key.
+    pub hPublicKey: CK_OBJECT_HANDLE,
+    /// The private key.
+    pub hPrivateKey: CK_OBJECT_HANDLE,
+}
+
+const _: () = assert!(size_of::<CK_BIP32_MASTER_DERIVE_PARAMS>() == 48);
+
+/// The parameter of `CKM_BIP32_CHILD_DERIVE`; the handles and the index are outputs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_BIP32_CHILD_DERIVE_PARAMS {
+    /// As in `CK_BIP32_MASTER_DERIVE_PARAMS`.
+    pub pPublicKeyTemplate: *mut CK_ATTRIBUTE,
+    /// As above.
+    pub ulPublicKeyAttributeCount: CK_ULONG,
+    /// As above.
+    pub pPrivateKeyTemplate: *mut CK_ATTRIBUTE,
+    /// As above.
+    pub ulPrivateKeyAttributeCount: CK_ULONG,
+    /// The steps from the base key down.
+    pub pulPath: *mut CK_ULONG,
+    /// How many.
+    pub ulPathLen: CK_ULONG,
+    /// As above.
+    pub hPublicKey: CK_OBJECT_HANDLE,
+    /// As above.
+    pub hPrivateKey: CK_OBJECT_HANDLE,
+    /// Which step failed.
+    pub ulPathErrorIndex: CK_ULONG,
+}
+
+const _: () = assert!(size_of::<CK_BIP32_CHILD_DERIVE_PARAMS>() == 72);
+
+/// The parameter of `CKM_MILENAGE`, `CKM_MILENAGE_RESYNC` and `CKM_MILENAGE_AUTS`. Source: thalesdocs,
+/// "3GPP Mechanisms for 5G Mobile Networks" (Documented).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_MILENAGE_SIGN_PARAMS {
+    /// `LUNA_5G_OPC` and so on.
+    pub ulMilenageFlags: CK_ULONG,
+    /// Bytes of the subscriber's key.
+    pub ulEncKiLen: CK_ULONG,
+    /// The subscriber's key, wrapped.
+    pub pEncKi: *mut CK_BYTE,
+    /// Bytes of what the operator adds.
+    pub ulEncOPcLen: CK_ULONG,
+    /// What the operator adds: OP or OPc, plain or wrapped.
+    pub pEncOPc: *mut CK_BYTE,
+    /// An object in its place.
+    pub hSecondaryKey: CK_OBJECT_HANDLE,
+    /// An object with the operator's own rotations and constants.
+    pub hRCKey: CK_OBJECT_HANDLE,
+    /// Sequence number.
+    pub sqn: [CK_BYTE; 6],
+    /// Authentication management field.
+    pub amf: [CK_BYTE; 2],
+}
+
+const _: () = assert!(size_of::<CK_MILENAGE_SIGN_PARAMS>() == 64);
+
+/// What the operator adds is OPc, as against OP. The numbers of the other flags were found in no
+/// source.
+pub const LUNA_5G_OPC: CK_ULONG = 1;
 
 /// What `CA_GetHAState` fills.
 #[repr(C)]

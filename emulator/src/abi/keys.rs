@@ -139,8 +139,8 @@ pub(super) unsafe fn derive(
             template::read(template, count)?,
         )
     };
-    let (keys, told) =
-        library.derive_key(SessionHandle(session), &read, ObjectHandle(base), &template)?;
+    let made = library.derive_key(SessionHandle(session), &read, ObjectHandle(base), &template);
+    let (keys, told) = made.inspect_err(|error| results.failed(error, &read.params))?;
     results.put(&keys, &told)
 }
 

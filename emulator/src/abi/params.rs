@@ -7,12 +7,13 @@ mod results;
 
 pub(super) use self::results::Results;
 
-use crate::abi::ptr;
+use crate::abi::{ptr, template};
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms;
-use crate::mechanisms::params::{Beside, Mechanism, Params, Shape};
+use crate::mechanisms::params::{Beside, Ecies, Mechanism, Params, Shape};
 use crate::mechanisms::translate::MOST_DATA;
+use crate::object::Template;
 
 /// The most bytes that one piece of a parameter has (an IV, additional data, a label). A bound of
 /// ours, far above what any mechanism of an HSM takes.
@@ -104,6 +105,11 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         Shape::Length => Ok(Params::Length(unsafe { structure::<CK_ULONG>(given)? })),
         // SAFETY: passed on.
         Shape::Ctr(len) => unsafe { counter(given, len) },
+        Shape::Xts => {
+            // SAFETY: passed on.
+            let CK_AES_XTS_PARAMS { hTweakKey, cb } = unsafe { structure(given)? };
+            Ok(Params::Xts { tweak_key: ObjectHandle(hTweakKey), place: cb })
+        }
         // SAFETY: passed on.
         Shape::Rc2(beside) => unsafe { rc2(given, beside) },
         // SAFETY: passed on.
@@ -129,6 +135,8 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             };
             Ok(Params::Ecdh { kdf: ecdh.kdf, shared: shared.to_vec(), public: public.to_vec() })
         }
+        // SAFETY: passed on.
+        Shape::Ecies => unsafe { ecies(given) },
         Shape::X942 => {
             // SAFETY: passed on.
             let params: CK_X9_42_DH1_DERIVE_PARAMS = unsafe { structure(given)? };
@@ -140,6 +148,21 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
                 )
             };
             Ok(Params::Ecdh { kdf: params.kdf, shared: shared.to_vec(), public: public.to_vec() })
+        }
+        Shape::X942Hybrid => {
+            // SAFETY: passed on.
+            let params: CK_X9_42_DH2_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (info, public, second_public) = unsafe {
+                (
+                    piece(params.pOtherInfo, params.ulOtherInfoLen)?.to_vec(),
+                    piece(params.pPublicData, params.ulPublicDataLen)?.to_vec(),
+                    piece(params.pPublicData2, params.ulPublicDataLen2)?.to_vec(),
+                )
+            };
+            // `ulPrivateDataLen` says nothing of a handle, and is not looked at.
+            let key = ObjectHandle(params.hPrivateData);
+            Ok(Params::X942Hybrid { kdf: params.kdf, info, public, key, second_public })
         }
         Shape::Bytes(most) => {
             let fits = usize::try_from(given.ulParameterLen).is_ok_and(|len| len <= most);
@@ -169,6 +192,44 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
         }
         // SAFETY: passed on.
         Shape::Ssl3KeyMaterial => unsafe { key_material(given) },
+        Shape::Milenage => {
+            // SAFETY: passed on.
+            let params: CK_MILENAGE_SIGN_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (subscriber_key, operator) = unsafe {
+                (
+                    piece(params.pEncKi, params.ulEncKiLen)?.to_vec(),
+                    piece(params.pEncOPc, params.ulEncOPcLen)?.to_vec().into(),
+                )
+            };
+            let (flags, sqn, amf) = (params.ulMilenageFlags, params.sqn, params.amf);
+            Ok(Params::Milenage { flags, subscriber_key, operator, sqn, amf })
+        }
+        Shape::Bip32Master => {
+            // SAFETY: passed on.
+            let params: CK_BIP32_MASTER_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (public, private) = unsafe {
+                (
+                    wanted(params.pPublicKeyTemplate, params.ulPublicKeyAttributeCount)?,
+                    wanted(params.pPrivateKeyTemplate, params.ulPrivateKeyAttributeCount)?,
+                )
+            };
+            Ok(Params::Bip32 { public, private, path: Vec::new() })
+        }
+        Shape::Bip32Child => {
+            // SAFETY: passed on.
+            let params: CK_BIP32_CHILD_DERIVE_PARAMS = unsafe { structure(given)? };
+            // SAFETY: passed on.
+            let (public, private, path) = unsafe {
+                (
+                    wanted(params.pPublicKeyTemplate, params.ulPublicKeyAttributeCount)?,
+                    wanted(params.pPrivateKeyTemplate, params.ulPrivateKeyAttributeCount)?,
+                    steps(params.pulPath, params.ulPathLen)?,
+                )
+            };
+            Ok(Params::Bip32 { public, private, path })
+        }
         // SAFETY: passed on.
         Shape::Translate => unsafe { translation(given) },
         // SAFETY: passed on.
@@ -218,6 +279,66 @@ unsafe fn read_shape(given: &CK_MECHANISM, shape: Shape) -> Result<Params> {
             })
         }
     }
+}
+
+/// The template of a key that a parameter asks for; null or empty asks for none.
+///
+/// Source: thalesdocs, `CKM_BIP32_MASTER_DERIVE` of ProtectToolkit (Documented).
+///
+/// # Safety
+/// As `template::read`.
+unsafe fn wanted(at: *const CK_ATTRIBUTE, count: CK_ULONG) -> Result<Option<Template>> {
+    if at.is_null() || count == 0 {
+        return Ok(None);
+    }
+    // SAFETY: passed on.
+    unsafe { template::read(at, count) }.map(Some)
+}
+
+/// The steps of a path.
+///
+/// # Errors
+/// `Bip32InvalidKeyPathLen` for more steps than a key can be deep, which are left unread.
+///
+/// # Safety
+/// `at` is null or valid for reading `len` numbers.
+unsafe fn steps(at: *const CK_ULONG, len: CK_ULONG) -> Result<Vec<CK_ULONG>> {
+    if len > CKG_BIP32_MAX_PATH_LEN {
+        return Err(Error::new(Cause::Bip32InvalidKeyPathLen, "a path has 255 steps at most"));
+    }
+    if at.is_null() && len > 0 {
+        return Err(invalid("a path of some steps is null"));
+    }
+    let len = usize::try_from(len).unwrap_or(0);
+    // SAFETY: not null, and the caller vouches for so many; they may be unaligned.
+    Ok((0..len).map(|step| unsafe { at.add(step).read_unaligned() }).collect())
+}
+
+/// `CK_ECIES_PARAMS`.
+///
+/// # Safety
+/// As [`read`].
+unsafe fn ecies(given: &CK_MECHANISM) -> Result<Params> {
+    // SAFETY: passed on.
+    let params: CK_ECIES_PARAMS = unsafe { structure(given)? };
+    // SAFETY: passed on.
+    let (shared, mac_shared) = unsafe {
+        (
+            piece(params.pSharedData1, params.ulSharedDataLen1)?.to_vec(),
+            piece(params.pSharedData2, params.ulSharedDataLen2)?.to_vec(),
+        )
+    };
+    Ok(Params::Ecies(Box::new(Ecies {
+        primitive: params.dhPrimitive,
+        kdf: params.kdf,
+        shared,
+        scheme: params.encScheme,
+        key_bits: params.ulEncKeyLenInBits,
+        mac_scheme: params.macScheme,
+        mac_key_bits: params.ulMacKeyLenInBits,
+        mac_bits: params.ulMacLenInBits,
+        mac_shared,
+    })))
 }
 
 /// `CK_SSL3_RANDOM_DATA`: the client's and the server's.

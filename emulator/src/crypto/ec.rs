@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "aws-lc-rs signs no given digest and has few of these curves")]
 
 use super::CryptoError;
-use super::foreign::{Bn, EcKey, EcPoint, EcdsaSig, be_bytes, check};
+use super::foreign::{Bn, BnCtx, EcKey, EcPoint, EcdsaSig, be_bytes, check};
 use aws_lc_sys as sys;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -159,6 +159,29 @@ impl EcPrivateKey {
         Ok(EcPublicKey { curve: self.curve, key })
     }
 
+    /// The key whose scalar is this one's plus another, modulo the order.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Key`] unless the addend is from 1 to the order less 1, and for a sum of zero.
+    pub fn plus(&self, addend: &[u8]) -> Result<Self, CryptoError> {
+        let addend = Self::from_scalar(self.curve, addend)?;
+        let (sum, scratch) = (Bn::zero()?, BnCtx::new()?);
+        // SAFETY: live numbers below the order of the group, which stays; all are ours or read.
+        let sum = unsafe {
+            let returned = sys::BN_mod_add(
+                sum.as_ptr(),
+                sys::EC_KEY_get0_private_key(self.key.as_ptr()),
+                sys::EC_KEY_get0_private_key(addend.key.as_ptr()),
+                sys::EC_GROUP_get0_order(self.curve.group()?),
+                scratch.as_ptr(),
+            );
+            check(returned, CryptoError::Internal)?;
+            be_bytes(sum.as_ptr(), self.curve.order_len())?
+        };
+        Self::from_scalar(self.curve, &sum)
+    }
+
     /// ECDSA signature of a digest: r || s, each as long as the order, big-endian.
     ///
     /// A digest longer than the order is shortened to its leftmost bits; one of any other
@@ -268,6 +291,49 @@ impl EcPublicKey {
         };
         check(i32::from(written == out.len()), CryptoError::Internal)?;
         Ok(out)
+    }
+
+    /// The point, compressed: 02 or 03 || x.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Internal`]; not known to happen.
+    pub fn compressed(&self) -> Result<Vec<u8>, CryptoError> {
+        let mut point = self.point()?;
+        let odd = point.last().is_some_and(|last| last & 1 == 1);
+        point.truncate(1 + self.curve.field_len());
+        if let Some(first) = point.first_mut() {
+            *first = if odd { 3 } else { 2 };
+        }
+        Ok(point)
+    }
+
+    /// The point plus that of a private key with this scalar.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptoError::Key`] unless the addend is from 1 to the order less 1, and for a sum at
+    /// infinity.
+    pub fn plus(&self, addend: &[u8]) -> Result<Self, CryptoError> {
+        let addend = EcPrivateKey::from_scalar(self.curve, addend)?;
+        let (key, sum) = (self.curve.empty_key()?, self.curve.empty_point()?);
+        // SAFETY: live points of one curve, ours or read; the setter copies.
+        unsafe {
+            let group = self.curve.group()?;
+            let returned = sys::EC_POINT_add(
+                group,
+                sum.as_ptr(),
+                sys::EC_KEY_get0_public_key(self.key.as_ptr()),
+                sys::EC_KEY_get0_public_key(addend.key.as_ptr()),
+                std::ptr::null_mut(),
+            );
+            check(returned, CryptoError::Internal)?;
+            if sys::EC_POINT_is_at_infinity(group, sum.as_ptr()) == 1 {
+                return Err(CryptoError::Key);
+            }
+            check(sys::EC_KEY_set_public_key(key.as_ptr(), sum.as_ptr()), CryptoError::Internal)?;
+        }
+        Ok(Self { curve: self.curve, key })
     }
 
     /// Verifies an ECDSA signature r || s of a digest.

@@ -46,6 +46,15 @@ pub enum Hash {
     Keccak512,
 }
 
+/// RIPEMD-160, which names keys of BIP 32 and is no mechanism.
+#[must_use]
+pub fn ripemd160(data: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    // SAFETY: reads the data at its length and writes 20 bytes.
+    unsafe { sys::RIPEMD160(data.as_ptr(), data.len(), out.as_mut_ptr()) };
+    out
+}
+
 /// A function that gives as many bytes as are wanted (FIPS 202).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shake {

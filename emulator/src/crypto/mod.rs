@@ -15,12 +15,14 @@
 //! | [`hmac`] | aws-lc, RustCrypto | one keyed context for every hash of aws-lc, SM3 beside them; level with ring where ring has the hash |
 //! | [`block`] | RustCrypto | DES, 3DES, RC2, RC4, RC5, CAST5, ARIA and SM4 with every mode of theirs; aws-lc has not all of them, and none in parts with such modes |
 //! | [`aes`] | aws-lc | ring has no CBC, CTR, ECB, key wrap, AES-192, other IV or tag sizes |
+//! | [`aes::xts`] | RustCrypto, xts-mode | aws-lc has XTS with keys of 256 bits only |
 //! | [`cmac`] | aws-lc | not in ring |
 //! | [`rsa`] | aws-lc | ring cannot generate, decrypt, sign a given digest or do the raw operation |
 //! | [`ec`] | aws-lc | ring cannot sign a given digest, import for ECDH, or do P-224, P-521, secp256k1, brainpool |
 //! | [`dsa`], [`dh`], [`group`] | aws-lc | not in ring |
 //! | [`curve25519`] | aws-lc | ring has no Ed25519 with a context and no X25519 with a stored key |
 //! | [`lattice`] | aws-lc, ml-dsa | not in ring; ml-dsa has the deterministic signatures aws-lc has no function for |
+//! | [`milenage`] | milenage | over RustCrypto's AES; neither in ring nor in aws-lc |
 //! | [`sm2`] | RustCrypto | neither in ring nor in aws-lc |
 //! | [`pkcs8`] | aws-lc | the parser and writer belong to the keys |
 //!
@@ -61,6 +63,7 @@ pub mod hash;
 pub mod hmac;
 pub mod kdf;
 pub mod lattice;
+pub mod milenage;
 pub mod pkcs8;
 pub mod random;
 pub mod rsa;

@@ -265,7 +265,11 @@ impl Partition {
         let place = operations.prepared(operation.purpose);
         let prepared = match place.take() {
             Some(mut known)
-                if known.changes == changes && known.kind == kind && known.key == key =>
+                if known.changes == changes
+                    && known.kind == kind
+                    && known.key == key
+                    // Keys in the parameter are looked up anew.
+                    && operation.mechanism.params.others().is_empty() =>
             {
                 if let Some(held) = &known.held {
                     self.may_use(session, held, stage)?;
@@ -324,6 +328,7 @@ impl Partition {
         self.may_use(session, &held, stage)?;
         let using = Use {
             key: Arc::clone(&held.object),
+            others: self.others(session, &operation.mechanism.params)?,
             params: operation.mechanism.params.clone(),
             limits: offer.limits(function),
             forward: matches!(operation.purpose, Purpose::Encrypt | Purpose::Sign),
@@ -339,6 +344,28 @@ impl Partition {
             }
             _ => Err(not_initialized()),
         }
+    }
+}
+
+impl Partition {
+    /// The keys that a parameter names besides: seen and used by the rules of the key of the call,
+    /// but that their uses are not counted (Assumed). What they are for, the mechanism knows.
+    ///
+    /// # Errors
+    /// `KeyHandleInvalid`, those of the role, `KeyNotActive`, `UserNotLoggedIn`.
+    pub(super) fn others(&self, session: &Session, params: &Params) -> Result<Vec<Arc<Object>>> {
+        params
+            .others()
+            .iter()
+            .map(|handle| {
+                let held = self.seen_by(&session.application, *handle).map_err(as_key)?;
+                if held.private {
+                    rights::check(session.application.role(), Right::UsePrivate)?;
+                }
+                self.may_use(session, &held, Stage::Run(None))?;
+                Ok(Arc::clone(&held.object))
+            })
+            .collect()
     }
 }
 

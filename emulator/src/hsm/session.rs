@@ -101,8 +101,15 @@ impl Session {
 #[derive(Default)]
 pub(super) struct Sessions {
     next: AtomicU64,
-    open: RwLock<FxHashMap<SessionHandle, Arc<Session>>>,
-    applications: Mutex<FxHashMap<ApplicationId, Arc<Application>>>,
+    table: RwLock<Table>,
+}
+
+/// Sessions and their applications, which come and go together: one lock instead of two for each
+/// session that is opened or closed.
+#[derive(Default)]
+struct Table {
+    open: FxHashMap<SessionHandle, Arc<Session>>,
+    applications: FxHashMap<ApplicationId, Arc<Application>>,
 }
 
 /// A session for the length of a request: looked up, or the one the request came to.
@@ -137,16 +144,16 @@ impl Sessions {
         read_write: bool,
         most: u64,
     ) -> Result<SessionHandle> {
-        let mut applications = self.applications.lock();
-        let application = applications.entry(id).or_insert_with(|| Arc::new(Application::new(id)));
+        let table = &mut *self.table.write();
+        let application =
+            table.applications.entry(id).or_insert_with(|| Arc::new(Application::new(id)));
         if !read_write && application.role().is_some_and(Role::is_security_officer) {
             return Err(Error::new(
                 Cause::SessionReadWriteSoExists,
                 "a security officer has read-write sessions only",
             ));
         }
-        let mut open = self.open.write();
-        if open.len() as u64 >= most {
+        if table.open.len() as u64 >= most {
             return Err(Error::new(Cause::SessionCount, format!("{most} sessions are open")));
         }
         let handle = SessionHandle(self.next.fetch_add(1, Ordering::Relaxed) + 1);
@@ -159,7 +166,7 @@ impl Sessions {
             closed: AtomicBool::new(false),
         };
         application.open.fetch_add(1, Ordering::Relaxed);
-        open.insert(handle, Arc::new(session));
+        table.open.insert(handle, Arc::new(session));
         Ok(handle)
     }
 
@@ -168,7 +175,7 @@ impl Sessions {
     /// # Errors
     /// `SessionHandleInvalid`.
     pub(super) fn find(&self, handle: SessionHandle) -> Result<Arc<Session>> {
-        self.open.read().get(&handle).cloned().ok_or_else(no_session)
+        self.table.read().open.get(&handle).cloned().ok_or_else(no_session)
     }
 
     /// The session a request came to, or the one it names.
@@ -192,45 +199,45 @@ impl Sessions {
     /// # Errors
     /// `SessionHandleInvalid`.
     pub(super) fn close(&self, handle: SessionHandle) -> Result<(Arc<Session>, bool)> {
-        let mut applications = self.applications.lock();
-        let session = self.open.write().remove(&handle).ok_or_else(no_session)?;
+        let mut table = self.table.write();
+        let session = table.open.remove(&handle).ok_or_else(no_session)?;
         session.closed.store(true, Ordering::Release);
         let last = session.application.open.fetch_sub(1, Ordering::Relaxed) == 1;
         if last {
             session.application.set_login(None);
-            applications.remove(&session.application.id);
+            table.applications.remove(&session.application.id);
         }
         Ok((session, last))
     }
 
     /// Forgets every session and every login, as a power cut does.
     pub(super) fn clear(&self) {
-        let mut applications = self.applications.lock();
-        for (_, session) in self.open.write().drain() {
+        let mut table = self.table.write();
+        for (_, session) in table.open.drain() {
             session.closed.store(true, Ordering::Release);
         }
-        for application in applications.values() {
+        for (_, application) in table.applications.drain() {
             application.set_login(None);
         }
-        applications.clear();
     }
 
     /// Whether an application has a read-only session open.
     pub(super) fn has_read_only(&self, id: ApplicationId) -> bool {
-        self.open.read().values().any(|session| session.application.id == id && !session.read_write)
+        let table = self.table.read();
+        table.open.values().any(|session| session.application.id == id && !session.read_write)
     }
 
     /// Ends what keys were doing in any session of an application, when it logs out.
     pub(super) fn end_key_operations(&self, id: ApplicationId) {
-        let open = self.open.read();
-        for session in open.values().filter(|session| session.application.id == id) {
+        let table = self.table.read();
+        for session in table.open.values().filter(|session| session.application.id == id) {
             session.operations.lock().end_those_with_keys();
         }
     }
 
     /// All open sessions, and those that write.
     pub(super) fn count(&self) -> (u64, u64) {
-        let open = self.open.read();
+        let open = &self.table.read().open;
         (open.len() as u64, open.values().filter(|session| session.read_write).count() as u64)
     }
 }

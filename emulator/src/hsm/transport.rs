@@ -14,7 +14,7 @@ use crate::hsm::operation::check_allowed;
 use crate::hsm::partition::Partition;
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
-use crate::mechanisms::{Cipher, Functions, Mechanism, Params, Row, Use, Yield, keys};
+use crate::mechanisms::{Cipher, Functions, Made, Mechanism, Params, Row, Use, Yield, keys};
 use crate::object::build;
 use crate::object::held::Object;
 use crate::object::rules::{Class, Origin};
@@ -228,7 +228,8 @@ impl Partition {
             return self.add_yielded(session, &carrier, row, &yielded);
         }
         let derive = row.derive.ok_or_else(|| not_for(mechanism))?;
-        let key = self.derivable(session, &carrier, row, &template)?;
+        let class = keys::derived_class(&template)?;
+        let key = self.derivable(session, &carrier, row, class, &template)?;
         let value = derive(&using, keys::wanted_len(key.0, &template)?)?;
         let parts = keys::from_derived(key.0, &value, &template)?;
         self.add_made(session, &carrier, key, parts, &template)
@@ -240,9 +241,9 @@ impl Partition {
         session: &Session,
         carrier: &Held,
         row: &Row,
+        class: Class,
         template: &Template,
     ) -> Result<(Class, Template)> {
-        let class = keys::derived_class(template)?;
         let how = Self::circumstances(session, Origin::Derived, None);
         let mut attributes = build::complete(template, class, how)?;
         self.may_add(session, class, &attributes)?;
@@ -253,6 +254,9 @@ impl Partition {
             if !carrier.object.is(CKA_EXTRACTABLE) {
                 attributes.set(Attribute::flag(CKA_EXTRACTABLE, false));
             }
+        }
+        if !class.is_guarded() {
+            return Ok((class, attributes));
         }
         // Inherited on derivation (Documented: "Key Attribute Defaults").
         for (kind, own) in [
@@ -274,8 +278,16 @@ impl Partition {
     ) -> Result<Reply> {
         let mut made = Vec::new();
         for key in &yielded.keys {
-            let (class, attributes) = self.derivable(session, carrier, row, &key.template)?;
-            let parts = keys::from_derived(class, &key.value, &key.template)?;
+            let class = match &key.made {
+                Made::Secret(_) => keys::derived_class(&key.template)?,
+                Made::Half(class, _) => *class,
+            };
+            let (class, attributes) =
+                self.derivable(session, carrier, row, class, &key.template)?;
+            let parts = match &key.made {
+                Made::Secret(value) => keys::from_derived(class, value, &key.template)?,
+                Made::Half(_, parts) => parts.clone(),
+            };
             made.push(whole((class, attributes), parts, &key.template)?);
         }
         self.count(&session.application, carrier)?;
@@ -414,8 +426,11 @@ impl Partition {
         } else {
             CKO_PRIVATE_KEY
         };
+        let public = class.class == CKO_PUBLIC_KEY
+            && offer.row.from_public
+            && carrier.function == Functions::DERIVE;
         let any_secret = offer.row.key.is_none() && class.class == CKO_SECRET_KEY;
-        if !any_secret && (class.class != wanted || !offer.row.takes(class.key_type)) {
+        if !any_secret && ((class.class != wanted && !public) || !offer.row.takes(class.key_type)) {
             return Err(Error::new(
                 carrier.type_inconsistent,
                 format!("{} wants another kind of key", names::ckm(mechanism.kind)),
@@ -434,6 +449,7 @@ impl Partition {
         }
         let using = Use {
             key: Arc::clone(&held.object),
+            others: self.others(session, &mechanism.params)?,
             params: mechanism.params.clone(),
             limits,
             forward: carrier.function == Functions::WRAP,

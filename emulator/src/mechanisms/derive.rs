@@ -9,6 +9,7 @@ use crate::ck::*;
 use crate::crypto::hash::{self, Hash};
 use crate::error::{Cause, Error, Result};
 use crate::mechanisms::{Derive, NOTHING, Row, Use, broken, keys};
+use crate::object::rules::Class;
 use crate::object::{Attribute, Template};
 
 /// What comes of a derivation that decides on more than the bytes of one key.
@@ -21,12 +22,20 @@ pub struct Yield {
     pub told: Vec<Vec<u8>>,
 }
 
-/// One key of them. Its bytes are never printed.
+/// One key of them. What it is made of is never printed.
 pub struct Yielded {
     /// The caller's template with what the mechanism imposes and presumes.
     pub template: Template,
-    /// The key's bytes.
-    pub value: Zeroizing<Vec<u8>>,
+    /// What it is made of.
+    pub made: Made,
+}
+
+/// What a key is made of.
+pub enum Made {
+    /// The bytes of a secret key.
+    Secret(Zeroizing<Vec<u8>>),
+    /// The attributes of one half of a pair, and its class.
+    Half(Class, Template),
 }
 
 impl std::fmt::Debug for Yielded {
@@ -35,10 +44,21 @@ impl std::fmt::Debug for Yielded {
     }
 }
 
+#[cfg(test)]
+impl Yielded {
+    /// The bytes of a secret key.
+    pub(super) fn secret(&self) -> &[u8] {
+        match &self.made {
+            Made::Secret(value) => value,
+            Made::Half(class, _) => panic!("no secret key: {class:?}"),
+        }
+    }
+}
+
 impl Yield {
     /// One key and nothing beside it.
     pub fn one(template: Template, value: Zeroizing<Vec<u8>>) -> Self {
-        Self { keys: vec![Yielded { template, value }], told: Vec::new() }
+        Self { keys: vec![Yielded { template, made: Made::Secret(value) }], told: Vec::new() }
     }
 }
 

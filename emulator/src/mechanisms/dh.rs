@@ -15,6 +15,7 @@ use crate::mechanisms::ecdh::x963;
 use crate::mechanisms::{
     Derive, GeneratePair, Limits, NOTHING, Params, Row, Shape, Use, broken, keys, wrong_params,
 };
+use crate::object::held::Object;
 use crate::object::{Attribute, Template};
 
 /// The longest public value: of a prime of 10000 bits, as much as any library takes.
@@ -52,10 +53,11 @@ pub static ROWS: &[Row] = &[
         ..NOTHING
     },
     agreement(CKM_X9_42_DH_DERIVE, CKK_X9_42_DH, Shape::X942, by_function),
+    agreement(CKM_X9_42_DH_HYBRID_DERIVE, CKK_X9_42_DH, Shape::X942Hybrid, hybrid),
 ];
 
-fn shared(using: &Use, public: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    keys::dh_private(&using.key)?.agree(public).map_err(|error| match error {
+fn shared(key: &Object, public: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    keys::dh_private(key)?.agree(public).map_err(|error| match error {
         CryptoError::Key => wrong_params("the other side's value is none of the group's"),
         _ => broken(error),
     })
@@ -65,7 +67,7 @@ fn plain(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
     let Params::Bytes(public) = &using.params else {
         return Err(wrong_params("the other side's public value is wanted"));
     };
-    Ok(trailing(&shared(using, public)?, wanted))
+    Ok(trailing(&shared(&using.key, public)?, wanted))
 }
 
 /// A shorter key is the end of the secret: bytes are taken away from its beginning.
@@ -80,13 +82,48 @@ fn by_function(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>>
     let Params::Ecdh { kdf, shared: info, public } = &using.params else {
         return Err(wrong_params("X9.42 wants its parameter"));
     };
-    let secret = shared(using, public)?;
-    match *kdf {
-        CKD_NULL if info.is_empty() => Ok(trailing(&secret, wanted)),
+    stretch(*kdf, &shared(&using.key, public)?, info, wanted)
+}
+
+/// Two agreements, the first by the key of the call; their secrets are joined in that order. Either
+/// may have domain parameters of its own, as dhHybrid2 of X9.42 has them.
+///
+/// Source: PKCS#11 v2.40 Current Mechanisms, section 2.4.12, for the parameter; that the first secret
+/// stands first is Assumed.
+fn hybrid(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
+    let Params::X942Hybrid { kdf, info, public, second_public, .. } = &using.params else {
+        return Err(wrong_params("X9.42 with two agreements wants its parameter"));
+    };
+    let [second] = using.others.as_slice() else {
+        return Err(wrong_params("a second private key is wanted"));
+    };
+    let class = second.class();
+    if class.class != CKO_PRIVATE_KEY || class.key_type != Some(CKK_X9_42_DH) {
+        return Err(Error::new(Cause::KeyTypeInconsistent, "the second key is one of X9.42 too"));
+    }
+    if !second.is(CKA_DERIVE) {
+        return Err(Error::new(Cause::KeyFunctionNotPermitted, "the second key is not for this")
+            .about(CKA_DERIVE));
+    }
+    using.limits.check(keys::bits(second)?)?;
+    let mut secret = shared(&using.key, public)?;
+    secret.extend_from_slice(&shared(second, second_public)?);
+    stretch(*kdf, &secret, info, wanted)
+}
+
+/// The key derivation functions of X9.42.
+fn stretch(
+    kdf: CK_EC_KDF_TYPE,
+    secret: &[u8],
+    info: &[u8],
+    wanted: Option<usize>,
+) -> Result<Zeroizing<Vec<u8>>> {
+    match kdf {
+        CKD_NULL if info.is_empty() => Ok(trailing(secret, wanted)),
         CKD_NULL => Err(wrong_params("the null function takes no other information")),
         // By concatenation: the same function as X9.63, other information in place of shared data.
         CKD_SHA1_KDF_CONCATENATE => {
-            x963(Hash::Sha1, &secret, info, wanted.unwrap_or(Hash::Sha1.len()))
+            x963(Hash::Sha1, secret, info, wanted.unwrap_or(Hash::Sha1.len()))
         }
         _ => Err(wrong_params("no such key derivation function is served")),
     }
@@ -138,8 +175,62 @@ mod tests {
 
     use super::*;
     use crate::crypto::vectors::cases;
-    use crate::object::held::Object;
     use crate::object::rules::Class;
+
+    /// A private key of X9.42 of a published case.
+    fn key(case: &crate::crypto::vectors::Case) -> Arc<Object> {
+        let class = Class { class: CKO_PRIVATE_KEY, key_type: Some(CKK_X9_42_DH) };
+        let attributes = Template::from_iter([
+            Attribute::flag(CKA_DERIVE, true),
+            Attribute::bytes(CKA_PRIME, case.bytes("p")),
+            Attribute::bytes(CKA_SUBPRIME, case.bytes("q")),
+            Attribute::bytes(CKA_BASE, case.bytes("g")),
+            Attribute::bytes(CKA_VALUE, case.bytes("x")),
+        ]);
+        Arc::new(Object::new(class, attributes))
+    }
+
+    #[test]
+    fn two_published_secrets_are_joined() {
+        let agreements = cases(include_str!("vectors/dh.txt"));
+        for case in cases(include_str!("vectors/dh_hybrid.txt")) {
+            let [first, second] =
+                ["first", "second"].map(|at| &agreements[case.text(at).parse::<usize>().unwrap()]);
+            let mut using = Use {
+                key: key(first),
+                others: vec![key(second)],
+                params: Params::X942Hybrid {
+                    kdf: CKD_SHA1_KDF_CONCATENATE,
+                    info: case.bytes("info"),
+                    public: first.bytes("public"),
+                    key: ObjectHandle(2),
+                    second_public: second.bytes("public"),
+                },
+                limits: Limits { min_bits: 512, max_bits: 4096, fips: false, former: false },
+                forward: true,
+            };
+            let result = case.bytes("result");
+            assert_eq!(*hybrid(&using, Some(result.len())).unwrap(), result);
+            assert_eq!(*hybrid(&using, None).unwrap(), result[..20]);
+            if let Params::X942Hybrid { kdf, .. } = &mut using.params {
+                *kdf = CKD_NULL;
+            }
+            let refused = hybrid(&using, None).unwrap_err();
+            assert_eq!(refused.cause(), Cause::MechanismParamInvalid, "information without use");
+            if let Params::X942Hybrid { info, .. } = &mut using.params {
+                info.clear();
+            }
+            let joined = [first.bytes("result"), second.bytes("result")].concat();
+            assert_eq!(*hybrid(&using, None).unwrap(), joined);
+            using.others.clear();
+            let refused = hybrid(&using, None).unwrap_err();
+            assert_eq!(refused.cause(), Cause::MechanismParamInvalid);
+            let class = Class { class: CKO_SECRET_KEY, key_type: Some(CKK_GENERIC_SECRET) };
+            using.others.push(Arc::new(Object::new(class, Template::new())));
+            let refused = hybrid(&using, None).unwrap_err();
+            assert_eq!(refused.cause(), Cause::KeyTypeInconsistent);
+        }
+    }
 
     #[test]
     fn published_secrets_are_shared() {
@@ -165,8 +256,9 @@ mod tests {
                 keys::admit(class, &attributes).unwrap();
                 let using = Use {
                     key: Arc::new(Object::new(class, attributes)),
+                    others: Vec::new(),
                     params,
-                    limits: Limits { min_bits: 512, max_bits: 4096, fips: false },
+                    limits: Limits { min_bits: 512, max_bits: 4096, fips: false, former: false },
                     forward: true,
                 };
                 let result = case.bytes("result");

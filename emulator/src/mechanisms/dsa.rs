@@ -154,8 +154,9 @@ mod tests {
             keys::admit(class, &attributes).unwrap();
             let using = Use {
                 key: Arc::new(Object::new(class, attributes)),
+                others: Vec::new(),
                 params: Params::None,
-                limits: Limits { min_bits: 1024, max_bits: 3072, fips: false },
+                limits: Limits { min_bits: 1024, max_bits: 3072, fips: false, former: false },
                 forward: false,
             };
             let signature = row.signature.unwrap();

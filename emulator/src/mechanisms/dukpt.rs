@@ -161,8 +161,9 @@ mod tests {
         let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, base.to_vec())]);
         Use {
             key: Arc::new(Object::new(class, attributes)),
+            others: Vec::new(),
             params: Params::Data { iv: Vec::new(), data: ksn.to_vec() },
-            limits: Limits { min_bits: 128, max_bits: 192, fips: false },
+            limits: Limits { min_bits: 128, max_bits: 192, fips: false, former: false },
             forward: true,
         }
     }
@@ -177,7 +178,7 @@ mod tests {
             let made = row.derives.unwrap()(&using, &Template::new()).unwrap();
             assert!(made.told.is_empty());
             let [key] = made.keys.as_slice() else { panic!("one key") };
-            assert_eq!(*key.value, case.bytes("result"), "{name} of {:?}", case.text("data"));
+            assert_eq!(key.secret(), case.bytes("result"), "{name} of {:?}", case.text("data"));
             assert_eq!(key.template.number(CKA_KEY_TYPE), Some(CKK_DES2));
             seen.insert(row.kind);
         }

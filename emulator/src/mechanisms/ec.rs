@@ -15,7 +15,7 @@ use crate::object::{Attribute, Template};
 struct Ecdsa(Option<Hash>);
 
 const fn row(kind: CK_MECHANISM_TYPE, signature: &'static Ecdsa) -> Row {
-    Row { kind, key: Some(CKK_EC), signature: Some(signature), ..NOTHING }
+    Row { kind, key: Some(CKK_EC), also: &[CKK_BIP32], signature: Some(signature), ..NOTHING }
 }
 
 /// Key pairs and ECDSA, over a digest the caller made or one made here.

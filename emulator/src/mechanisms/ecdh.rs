@@ -17,7 +17,7 @@ const fn row(kind: CK_MECHANISM_TYPE) -> Row {
     Row {
         kind,
         key: Some(CKK_EC),
-        also: &[CKK_EC_MONTGOMERY],
+        also: &[CKK_EC_MONTGOMERY, CKK_BIP32],
         shape: Shape::Ecdh,
         derive: Some(derive),
         ..NOTHING
@@ -83,12 +83,8 @@ fn derive(using: &Use, wanted: Option<usize>) -> Result<Zeroizing<Vec<u8>>> {
         }
         return Ok(trailing(agree(using, public)?, wanted));
     }
-    let (_, hash, counter) = FUNCTIONS
-        .iter()
-        .find(|(number, ..)| number == kdf)
-        .ok_or_else(|| wrong_params("no such key derivation function is served"))?;
-    let secret = agree(using, public)?;
-    stretch(*hash, *counter, &secret, shared, wanted.unwrap_or(hash.len()))
+    let function = function(*kdf)?;
+    stretch(function, &agree(using, public)?, shared, wanted.unwrap_or(function.hash.len()))
 }
 
 /// The secret both sides have: the x coordinate of the shared point.
@@ -125,13 +121,31 @@ pub(super) fn x963(
     shared: &[u8],
     len: usize,
 ) -> Result<Zeroizing<Vec<u8>>> {
-    stretch(hash, Counter::After, secret, shared, len)
+    stretch(Function { hash, counter: Counter::After }, secret, shared, len)
+}
+
+/// The function of a number.
+///
+/// # Errors
+/// `MechanismParamInvalid` for one that is not served.
+pub(super) fn function(kdf: CK_EC_KDF_TYPE) -> Result<Function> {
+    FUNCTIONS
+        .iter()
+        .find(|(number, ..)| *number == kdf)
+        .map(|(_, hash, counter)| Function { hash: *hash, counter: *counter })
+        .ok_or_else(|| wrong_params("no such key derivation function is served"))
+}
+
+/// A key derivation function.
+#[derive(Clone, Copy)]
+pub(super) struct Function {
+    hash: Hash,
+    counter: Counter,
 }
 
 /// Digests with a counter from 1 in four bytes, joined until there is enough.
-fn stretch(
-    hash: Hash,
-    place: Counter,
+pub(super) fn stretch(
+    Function { hash, counter: place }: Function,
     secret: &[u8],
     shared: &[u8],
     len: usize,
@@ -159,13 +173,16 @@ mod tests {
     use super::*;
     use crate::crypto::vectors::hex;
 
+    const X963: Function = Function { hash: Hash::Sha256, counter: Counter::After };
+    const SP800: Function = Function { hash: Hash::Sha256, counter: Counter::Before };
+
     /// NIST CAVP, ANSX963 SHA-256, shared secret length 192, key data length 128, COUNT 0.
     #[test]
     fn the_function_of_x9_63() {
         let secret = hex("96c05619d56c328ab95fe84b18264b08725b85e33fd34f08");
-        let key = stretch(Hash::Sha256, Counter::After, &secret, &[], 16).unwrap();
+        let key = stretch(X963, &secret, &[], 16).unwrap();
         assert_eq!(key.as_slice(), hex("443024c3dae66b95e6f5670601558f71"));
-        let long = stretch(Hash::Sha256, Counter::After, &secret, &[], 100).unwrap();
+        let long = stretch(X963, &secret, &[], 100).unwrap();
         assert_eq!(long.len(), 100);
         assert_eq!(long[..16], key[..]);
     }
@@ -181,7 +198,7 @@ mod tests {
             0, 0, 0, 7, 65, 49, 50, 56, 71, 67, 77, 0, 0, 0, 5, 65, 108, 105, 99, 101, 0, 0, 0, 3,
             66, 111, 98, 0, 0, 0, 128,
         ];
-        let key = stretch(Hash::Sha256, Counter::Before, &secret, &other, 16).unwrap();
+        let key = stretch(SP800, &secret, &other, 16).unwrap();
         let wanted = [86, 170, 141, 234, 248, 35, 109, 32, 92, 34, 40, 205, 113, 167, 16, 26];
         assert_eq!(key.as_slice(), wanted);
     }

@@ -2,7 +2,7 @@
 //! parts, back again, and a wrong signature refused. A row without an answer fails.
 //!
 //! A case has `mechanism`, `key` (hexadecimal) and `type` (`CKK_` name) unless it is a digest, what its
-//! parameter wants of `iv`, `length` (of a MAC or of a SHAKE's output, in bytes), `counter` (bits; the
+//! parameter wants of `iv`, `tweak` (a second key), `length` (of a MAC or of a SHAKE's output, in bytes), `counter` (bits; the
 //! block is `iv`), `effective_bits` (RC2), `word` and `rounds` (RC5), `bit` (where a key is cut out),
 //! `joined` (data combined with the key), the parts of a key derivation in counter mode, then `data`,
 //! and `result` (ciphertext, MAC, digest or derived key). Key pairs have their own cases in [`pairs`].
@@ -17,18 +17,19 @@ use crate::crypto::hash::{Digest, digest};
 use crate::crypto::vectors::{Case, cases};
 use crate::error::Cause;
 use crate::mechanisms::{
-    Cipher, Digests, Limits, Params, Row, Shape, Signature, Use, aes, aes_gmac, aria, cast5,
-    combine, des, des3, md2, md5, prf_kdf, rc2, rc4, rc5, rows, sha3, sm3, sm4,
+    Cipher, Digests, Limits, Params, Row, Shape, Signature, Use, aes, aes_gmac, aes_xts, aria,
+    cast5, combine, des, des3, md2, md5, prf_kdf, rc2, rc4, rc5, rows, sha3, sm3, sm4,
 };
 use crate::object::held::Object;
 use crate::object::rules::Class;
 use crate::object::{Attribute, Template};
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "mechanism",
     "key",
     "type",
     "iv",
+    "tweak",
     "length",
     "bit",
     "joined",
@@ -48,6 +49,7 @@ const FIELDS: [&str; 17] = [
 static FAMILIES: &[(&[Row], &str)] = &[
     (aes::ROWS, include_str!("vectors/aes.txt")),
     (aes_gmac::ROWS, include_str!("vectors/aes_gmac.txt")),
+    (aes_xts::ROWS, include_str!("vectors/aes_xts.txt")),
     (des::ROWS, include_str!("vectors/des.txt")),
     (des3::ROWS, include_str!("vectors/des3.txt")),
     (rc2::ROWS, include_str!("vectors/rc2.txt")),
@@ -83,6 +85,10 @@ fn params(case: &Case, shape: Shape) -> Params {
             let (word_bytes, rounds) = (number("word"), number("rounds"));
             Params::Rc5 { word_bytes, rounds, iv: iv(), mac_len }
         }
+        Shape::Xts => {
+            let place = case.bytes("iv").try_into().unwrap();
+            Params::Xts { tweak_key: ObjectHandle(1), place }
+        }
         Shape::Ctr(_) => Params::Ctr { counter_bits: number("counter"), block: case.bytes("iv") },
         Shape::Data if has("joined") => Params::Data { iv: Vec::new(), data: case.bytes("joined") },
         Shape::Data | Shape::IvAndData(_) => {
@@ -107,10 +113,14 @@ fn params(case: &Case, shape: Shape) -> Params {
 fn using(case: &Case, row: &Row, forward: bool) -> Use {
     let class = Class { class: CKO_SECRET_KEY, key_type: Some(key_type(case)) };
     assert!(row.key.is_none() || row.takes(class.key_type), "the row takes no such key");
-    let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, case.bytes("key"))]);
-    let limits = Limits { min_bits: 8, max_bits: 4096, fips: false };
-    let key = Arc::new(Object::new(class, attributes));
-    Use { key, params: params(case, row.shape), limits, forward }
+    let key = |field| {
+        let usages = [CKA_ENCRYPT, CKA_DECRYPT].map(|kind| Attribute::flag(kind, true));
+        let value = Attribute::bytes(CKA_VALUE, case.bytes(field));
+        Arc::new(Object::new(class, Template::from_iter(usages.into_iter().chain([value]))))
+    };
+    let limits = Limits { min_bits: 8, max_bits: 4096, fips: false, former: false };
+    let others = case.names().filter(|name| *name == "tweak").map(key).collect();
+    Use { key: key("key"), others, params: params(case, row.shape), limits, forward }
 }
 
 fn digests(digests: Digests, row: &Row, case: &Case) {

@@ -27,17 +27,8 @@ pub static LIMITS: &[Limit] = &[
         why: "the cipher was never published, and no library has it",
     },
     Limit {
-        kinds: &[
-            CKM_MILENAGE,
-            CKM_MILENAGE_RESYNC,
-            CKM_MILENAGE_AUTS,
-            CKM_TUAK,
-            CKM_TUAK_RESYNC,
-            CKM_TUAK_AUTS,
-            CKM_COMP128,
-        ],
-        why: "not built yet: the algorithms of 3GPP are public, and the vendor's page \"3GPP Mechanisms\" \
-              has the parameters",
+        kinds: &[CKM_TUAK, CKM_TUAK_RESYNC, CKM_TUAK_AUTS, CKM_COMP128],
+        why: "no library has TUAK or COMP128; `CKM_MILENAGE` is served",
     },
     Limit {
         kinds: &[
@@ -77,16 +68,9 @@ pub static LIMITS: &[Limit] = &[
               the present ones, which are served",
     },
     Limit {
-        kinds: &[
-            CKM_AES_XTS,
-            CKM_ECIES,
-            CKM_X9_42_DH_HYBRID_DERIVE,
-            CKM_BIP32_MASTER_DERIVE,
-            CKM_BIP32_CHILD_DERIVE,
-        ],
-        why: "not built yet",
+        kinds: &[CKM_HSS_KEY_PAIR_GEN, CKM_HSS],
+        why: "the one library that signs by HSS is a pre-release",
     },
-    Limit { kinds: &[CKM_HSS_KEY_PAIR_GEN, CKM_HSS], why: "no well-kept library signs by HSS" },
 ];
 
 /// Mechanisms that the vendor's headers name and that no firmware of a built-in profile lists. They

@@ -78,9 +78,9 @@ mod tests {
             attributes.set(part);
         }
         let key = Arc::new(Object::new(class, attributes));
-        let limits = Limits { min_bits: 6400, max_bits: 12544, fips: false };
+        let limits = Limits { min_bits: 6400, max_bits: 12544, fips: false, former: false };
         limits.check(keys::bits(&key).unwrap()).unwrap();
-        Use { key, params: Params::None, limits, forward: false }
+        Use { key, others: Vec::new(), params: Params::None, limits, forward: false }
     }
 
     #[test]

@@ -12,8 +12,10 @@ pub mod aes_gcm;
 pub mod aes_gmac;
 pub mod aes_mac;
 pub mod aes_wrap;
+pub mod aes_xts;
 mod alias;
 pub mod aria;
+pub mod bip32;
 mod block;
 pub mod cast5;
 pub mod combine;
@@ -26,6 +28,7 @@ pub mod dsa;
 pub mod dukpt;
 pub mod ec;
 pub mod ecdh;
+pub mod ecies;
 pub mod eddsa;
 pub mod hmac;
 pub mod keys;
@@ -34,6 +37,7 @@ mod known_answers;
 pub mod limits;
 pub mod md2;
 pub mod md5;
+pub mod milenage;
 pub mod ml_dsa;
 pub mod ml_kem;
 pub mod offer;
@@ -66,7 +70,7 @@ use rustc_hash::FxHashMap;
 use zeroize::Zeroizing;
 
 pub use self::alias::current;
-pub use self::derive::{Yield, Yielded};
+pub use self::derive::{Made, Yield, Yielded};
 pub use self::digest::Digests;
 pub use self::offer::{Functions, Offer};
 pub use self::params::{Mechanism, Params, Shape};
@@ -92,15 +96,19 @@ static REGISTRY: &[&[Row]] = &[
     sm3::ROWS,
     ec::ROWS,
     ecdh::ROWS,
+    ecies::ROWS,
     dsa::ROWS,
     dh::ROWS,
+    bip32::ROWS,
     eddsa::ROWS,
     x25519::ROWS,
+    milenage::ROWS,
     ml_dsa::ROWS,
     ml_kem::ROWS,
     aes::ROWS,
     aes_gcm::ROWS,
     aes_wrap::ROWS,
+    aes_xts::ROWS,
     aes_mac::ROWS,
     aes_gmac::ROWS,
     des::ROWS,
@@ -147,6 +155,8 @@ pub struct Row {
     pub derive: Option<Derive>,
     /// `C_DeriveKey` of mechanisms that decide on more than a key's bytes, in place of `derive`.
     pub derives: Option<Derives>,
+    /// `C_DeriveKey` takes public keys too.
+    pub from_public: bool,
     /// A derived key is sensitive and unextractable if its base is, whatever the template says.
     pub keeps_guard: bool,
     /// `CA_EncapsulateKey`, `CA_DecapsulateKey`.
@@ -173,6 +183,7 @@ pub const NOTHING: Row = Row {
     translates: false,
     derive: None,
     derives: None,
+    from_public: false,
     keeps_guard: false,
     kem: None,
     generate: None,
@@ -201,6 +212,8 @@ pub struct Limits {
     pub max_bits: u64,
     /// The partition is in FIPS mode.
     pub fips: bool,
+    /// The firmware is one from before a change of the mechanism; its file says which change.
+    pub former: bool,
 }
 
 impl Limits {
@@ -222,6 +235,8 @@ impl Limits {
 pub struct Use {
     /// The key.
     pub key: Arc<Object>,
+    /// Keys that the parameter names besides ([`Params::others`]), in its order.
+    pub others: Vec<Arc<Object>>,
     /// The parameter.
     pub params: Params,
     /// Sizes allowed for this use.

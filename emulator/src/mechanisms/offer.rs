@@ -80,6 +80,7 @@ pub struct Offer {
     legacy_min_bits: u64,
     max_bits: u64,
     fips: bool,
+    former: bool,
 }
 
 /// What a profile says of a mechanism.
@@ -97,6 +98,8 @@ pub struct Datum {
     pub fips_min_bits: u64,
     /// Smallest key in FIPS mode for verifying and decrypting.
     pub fips_legacy_min_bits: u64,
+    /// As [`Limits::former`].
+    pub former: bool,
 }
 
 impl Offer {
@@ -120,14 +123,22 @@ impl Offer {
         } else {
             (datum.min_bits, datum.min_bits)
         };
-        Some(Self { row, functions, min_bits, legacy_min_bits, max_bits: datum.max_bits, fips })
+        Some(Self {
+            row,
+            functions,
+            min_bits,
+            legacy_min_bits,
+            max_bits: datum.max_bits,
+            fips,
+            former: datum.former,
+        })
     }
 
     /// Sizes allowed for one function.
     pub fn limits(&self, function: Functions) -> Limits {
         let legacy = Functions::LEGACY.contains(function);
         let min_bits = if legacy { self.legacy_min_bits } else { self.min_bits };
-        Limits { min_bits, max_bits: self.max_bits, fips: self.fips }
+        Limits { min_bits, max_bits: self.max_bits, fips: self.fips, former: self.former }
     }
 
     /// `CK_MECHANISM_INFO`: bytes for the keys of `IN_BYTES`, bits for the others; every mechanism
@@ -153,6 +164,7 @@ mod tests {
         max_bits: 8192,
         fips_min_bits: 2048,
         fips_legacy_min_bits: 1024,
+        former: false,
     };
 
     #[test]

@@ -62,10 +62,10 @@ fn using(case: &Case, class: CK_OBJECT_CLASS) -> Use {
     } else {
         Params::None
     };
-    let limits = Limits { min_bits: 105, max_bits: 571, fips: false };
+    let limits = Limits { min_bits: 105, max_bits: 571, fips: false, former: false };
     let key = Arc::new(Object::new(class, attributes));
     limits.check(keys::bits(&key).unwrap()).unwrap();
-    Use { key, params, limits, forward: class.class == CKO_PRIVATE_KEY }
+    Use { key, others: Vec::new(), params, limits, forward: class.class == CKO_PRIVATE_KEY }
 }
 
 fn fed(signature: &dyn Signature, using: &Use, data: &[u8], part: usize) -> Vec<u8> {
@@ -139,7 +139,7 @@ fn every_row_gives_the_published_answers() {
 
 #[test]
 fn pairs_made_here_fit_together() {
-    let limits = Limits { min_bits: 105, max_bits: 571, fips: false };
+    let limits = Limits { min_bits: 105, max_bits: 571, fips: false, former: false };
     for (row, params, other) in [
         (&eddsa::ROWS[0], &b"\x06\x03\x2b\x65\x70"[..], &b"\x13\x0cedwards25519"[..]),
         (&x25519::ROWS[0], b"\x06\x03\x2b\x65\x6e", b"\x13\x0acurve25519"),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::ck::*;
+use crate::object::Template;
 
 /// How a mechanism's parameter lies in memory. A new shape adds one reader in `abi/params.rs`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -21,6 +22,8 @@ pub enum Shape {
     /// The counter's bits, then its first block, which has so many bytes (`CK_AES_CTR_PARAMS`,
     /// `CK_DES_CTR_PARAMS`).
     Ctr(usize),
+    /// `CK_AES_XTS_PARAMS` of the vendor: a second key, and the place of the data.
+    Xts,
     /// Effective bits of RC2, and what stands beside them (`CK_RC2_PARAMS` and its kin).
     Rc2(Beside),
     /// Word and rounds of RC5, and what stands beside them (`CK_RC5_PARAMS` and its kin).
@@ -32,8 +35,12 @@ pub enum Shape {
     IvAndData(usize),
     /// `CK_ECDH1_DERIVE_PARAMS`.
     Ecdh,
+    /// `CK_ECIES_PARAMS` of the vendor.
+    Ecies,
     /// `CK_X9_42_DH1_DERIVE_PARAMS`.
     X942,
+    /// `CK_X9_42_DH2_DERIVE_PARAMS`: with a second key.
+    X942Hybrid,
     /// At least one byte and at most so many: the parameter itself.
     Bytes(usize),
     /// Nothing, or `CK_EDDSA_PARAMS`.
@@ -58,6 +65,12 @@ pub enum Shape {
     Ssl3Random,
     /// `CK_SSL3_KEY_MAT_PARAMS`.
     Ssl3KeyMaterial,
+    /// The vendor's `CK_MILENAGE_SIGN_PARAMS`.
+    Milenage,
+    /// The vendor's `CK_BIP32_MASTER_DERIVE_PARAMS`: two templates.
+    Bip32Master,
+    /// The vendor's `CK_BIP32_CHILD_DERIVE_PARAMS`: two templates and a path.
+    Bip32Child,
     /// The vendor's `CK_KEY_TRANSLATE_PARAMS`: two mechanisms, data and a key.
     Translate,
 }
@@ -71,6 +84,29 @@ pub enum Beside {
     Iv,
     /// The length of a MAC.
     Length,
+}
+
+/// The members of `CK_ECIES_PARAMS`; sizes are in bits.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Ecies {
+    /// `CKDHP_` number of the agreement.
+    pub primitive: CK_ULONG,
+    /// `CKD_` number of the key derivation function.
+    pub kdf: CK_EC_KDF_TYPE,
+    /// Shared data of that function.
+    pub shared: Vec<u8>,
+    /// `CKES_` number of the encryption.
+    pub scheme: CK_ULONG,
+    /// Size of its key.
+    pub key_bits: CK_ULONG,
+    /// `CKMS_` number of the MAC.
+    pub mac_scheme: CK_ULONG,
+    /// Size of its key.
+    pub mac_key_bits: CK_ULONG,
+    /// Size of the MAC.
+    pub mac_bits: CK_ULONG,
+    /// Shared data behind the ciphertext in what the MAC is made of.
+    pub mac_shared: Vec<u8>,
 }
 
 /// A parameter in the module's own memory.
@@ -88,6 +124,13 @@ pub enum Params {
         counter_bits: CK_ULONG,
         /// The first counter block.
         block: Vec<u8>,
+    },
+    /// XTS.
+    Xts {
+        /// The key that encrypts the place.
+        tweak_key: ObjectHandle,
+        /// The place of the data: the number of a sector, little-endian.
+        place: [u8; 16],
     },
     /// RC2. A MAC has a length, modes that chain have a vector; the others have neither.
     Rc2 {
@@ -127,6 +170,21 @@ pub enum Params {
         /// The other side's point, bare or in a DER OCTET STRING.
         public: Vec<u8>,
     },
+    /// Two agreements of X9.42.
+    X942Hybrid {
+        /// `CKD_` number of the key derivation function.
+        kdf: CK_EC_KDF_TYPE,
+        /// Other information of that function.
+        info: Vec<u8>,
+        /// The other side's value for the key of the call.
+        public: Vec<u8>,
+        /// The second key.
+        key: ObjectHandle,
+        /// The other side's value for that.
+        second_public: Vec<u8>,
+    },
+    /// ECIES.
+    Ecies(Box<Ecies>),
     /// EdDSA with its parameter.
     Eddsa {
         /// The message is hashed before it is signed.
@@ -225,6 +283,28 @@ pub enum Params {
         /// As above.
         server: Vec<u8>,
     },
+    /// MILENAGE. Objects that the structure can name are left out with the flags that ask for them.
+    Milenage {
+        /// `LUNA_5G_` flags.
+        flags: CK_ULONG,
+        /// The subscriber's key, wrapped.
+        subscriber_key: Vec<u8>,
+        /// OP or OPc.
+        operator: Zeroizing<Vec<u8>>,
+        /// Sequence number.
+        sqn: [u8; 6],
+        /// Authentication management field.
+        amf: [u8; 2],
+    },
+    /// Keys of BIP 32; handles and the index of the structures are outputs.
+    Bip32 {
+        /// The public key's template, none when no such key is wanted.
+        public: Option<Template>,
+        /// The private key's.
+        private: Option<Template>,
+        /// Steps from the base key down; none to the master key.
+        path: Vec<CK_ULONG>,
+    },
     /// What one key wrapped, wrapped by another.
     Translate {
         /// How it shall be wrapped, by the key of the call.
@@ -241,6 +321,25 @@ pub enum Params {
 }
 
 impl Params {
+    /// Keys that the parameter names besides the key of the call, in the mechanism's order.
+    pub fn others(&self) -> &[ObjectHandle] {
+        match self {
+            Self::Xts { tweak_key: key, .. }
+            | Self::X942Hybrid { key, .. }
+            | Self::Translate { unwrapping: key, .. } => std::slice::from_ref(key),
+            _ => &[],
+        }
+    }
+
+    fn others_mut(&mut self) -> &mut [ObjectHandle] {
+        match self {
+            Self::Xts { tweak_key: key, .. }
+            | Self::X942Hybrid { key, .. }
+            | Self::Translate { unwrapping: key, .. } => std::slice::from_mut(key),
+            _ => &mut [],
+        }
+    }
+
     /// The initialisation vector of a mode that has one.
     pub fn iv(&self) -> Option<&[u8]> {
         match self {
@@ -279,10 +378,9 @@ impl Mechanism {
         object: &dyn Fn(ObjectHandle) -> Result<ObjectHandle, E>,
     ) -> Result<Cow<'_, Self>, E> {
         let mut own = Cow::Borrowed(self);
-        if let Params::Translate { unwrapping, .. } = &self.params {
-            let there = object(*unwrapping)?;
-            if let Params::Translate { unwrapping, .. } = &mut own.to_mut().params {
-                *unwrapping = there;
+        if !self.params.others().is_empty() {
+            for key in own.to_mut().params.others_mut() {
+                *key = object(*key)?;
             }
         }
         Ok(own)

@@ -113,7 +113,7 @@ mod tests {
     use crate::error::Cause;
     use crate::mechanisms::Limits;
 
-    const LIMITS: Limits = Limits { min_bits: 64, max_bits: 192, fips: false };
+    const LIMITS: Limits = Limits { min_bits: 64, max_bits: 192, fips: false, former: false };
 
     #[test]
     fn every_mechanism_gives_the_known_key_and_vector() {

@@ -53,7 +53,7 @@ mod tests {
     use crate::error::Cause;
     use crate::object::Attribute;
 
-    const LIMITS: Limits = Limits { min_bits: 0, max_bits: 0, fips: false };
+    const LIMITS: Limits = Limits { min_bits: 0, max_bits: 0, fips: false, former: false };
 
     fn params(iterations: CK_ULONG, prf: CK_ULONG) -> Params {
         Params::Pbkd2 {

@@ -176,6 +176,7 @@ mod tests {
         let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, [7; 16])]);
         Use {
             key: Arc::new(Object::new(class, attributes)),
+            others: Vec::new(),
             params: Params::PrfKdf {
                 prf,
                 label: b"label".to_vec(),
@@ -183,7 +184,7 @@ mod tests {
                 counter,
                 scheme,
             },
-            limits: Limits { min_bits: 112, max_bits: 4096, fips: true },
+            limits: Limits { min_bits: 112, max_bits: 4096, fips: true, former: false },
             forward: false,
         }
     }

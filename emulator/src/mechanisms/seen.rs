@@ -70,8 +70,8 @@ fn identity(object: &Object) -> Option<Cow<'_, [u8]>> {
     let stored = |kind| object.attributes().bytes(kind).map(Cow::Borrowed);
     match (object.class().class, object.class().key_type) {
         (_, Some(CKK_RSA)) => stored(CKA_MODULUS),
-        (CKO_PUBLIC_KEY, Some(CKK_EC)) => stored(CKA_EC_POINT),
-        (CKO_PRIVATE_KEY, Some(CKK_EC)) => {
+        (CKO_PUBLIC_KEY, Some(CKK_EC | CKK_BIP32)) => stored(CKA_EC_POINT),
+        (CKO_PRIVATE_KEY, Some(CKK_EC | CKK_BIP32)) => {
             let point = keys::ec_private(object).ok()?.public().ok()?.point().ok()?;
             Some(Cow::Owned(keys::wrap_point(&point)))
         }
@@ -115,8 +115,9 @@ fn check_value(object: &Object) -> Option<Attribute> {
 fn encrypted_zeros(object: &Object, kind: CK_MECHANISM_TYPE, block: usize) -> Option<Vec<u8>> {
     let using = Use {
         key: Arc::new(Object::new(object.class(), object.attributes().clone())),
+        others: Vec::new(),
         params: Params::None,
-        limits: Limits { min_bits: 0, max_bits: u64::MAX, fips: false },
+        limits: Limits { min_bits: 0, max_bits: u64::MAX, fips: false, former: false },
         forward: true,
     };
     mechanisms::find(kind)?.cipher?.once(&using, &vec![0; block]).ok()

@@ -74,8 +74,9 @@ mod tests {
         let attributes = Template::from_iter([Attribute::bytes(CKA_VALUE, *b"key")]);
         let using = Use {
             key: Arc::new(Object::new(class, attributes)),
+            others: Vec::new(),
             params: Params::None,
-            limits: Limits { min_bits: 8, max_bits: 4096, fips: false },
+            limits: Limits { min_bits: 8, max_bits: 4096, fips: false, former: false },
             forward: false,
         };
         let refused = by_shake(&using, Shake::Shake128, None).unwrap_err();

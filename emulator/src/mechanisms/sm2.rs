@@ -141,9 +141,15 @@ mod tests {
         for part in keys::admit(class, &attributes).unwrap().0 {
             attributes.set(part);
         }
-        let limits = Limits { min_bits: 256, max_bits: 256, fips: false };
+        let limits = Limits { min_bits: 256, max_bits: 256, fips: false, former: false };
         let key = Arc::new(Object::new(class, attributes));
-        Use { key, params: Params::None, limits, forward: class.class == CKO_PRIVATE_KEY }
+        Use {
+            key,
+            others: Vec::new(),
+            params: Params::None,
+            limits,
+            forward: class.class == CKO_PRIVATE_KEY,
+        }
     }
 
     fn fed(signature: &dyn Signature, using: &Use, data: &[u8], part: usize) -> Vec<u8> {
@@ -204,7 +210,7 @@ mod tests {
         assert_eq!(back.bytes(CKA_VALUE).unwrap(), hex(SCALAR));
         let p256 = hex("06082a8648ce3d030107");
         let template = Template::from_iter([Attribute::bytes(CKA_EC_PARAMS, p256)]);
-        let limits = Limits { min_bits: 256, max_bits: 256, fips: false };
+        let limits = Limits { min_bits: 256, max_bits: 256, fips: false, former: false };
         let generate = ROWS[0].generate_pair.unwrap();
         let refused = generate(&template, &Template::new(), &Params::None, limits).unwrap_err();
         assert_eq!(refused.cause(), Cause::CurveNotSupported);

@@ -15,7 +15,7 @@ use crate::error::{Cause, Error, Result};
 use crate::mechanisms::derive::{impose, presume};
 use crate::mechanisms::hmac::{compare, mac_len};
 use crate::mechanisms::{
-    Feed, Limits, NOTHING, Params, Row, Shape, Signature, Use, Yield, Yielded, broken, keys,
+    Feed, Limits, Made, NOTHING, Params, Row, Shape, Signature, Use, Yield, Yielded, broken, keys,
     wrong_params,
 };
 use crate::object::{Attribute, Template};
@@ -142,7 +142,7 @@ fn master(using: &Use, template: &Template) -> Result<Yield> {
     )?;
     let version = secret.get(..VERSION_LEN).unwrap_or_default().to_vec();
     let value = expanded(secret, &[client, server], SECRET_LEN)?;
-    Ok(Yield { keys: vec![Yielded { template, value }], told: vec![version] })
+    Ok(Yield { told: vec![version], ..Yield::one(template, value) })
 }
 
 fn whole_bytes(bits: CK_ULONG) -> Result<usize> {
@@ -220,7 +220,12 @@ fn key_material(using: &Use, template: &Template) -> Result<Yield> {
     let templates = [&macs, &macs, &template, &template];
     let keys = values.into_iter().zip(templates);
     Ok(Yield {
-        keys: keys.map(|(value, template)| Yielded { template: template.clone(), value }).collect(),
+        keys: keys
+            .map(|(value, template)| Yielded {
+                template: template.clone(),
+                made: Made::Secret(value),
+            })
+            .collect(),
         told,
     })
 }

@@ -8,7 +8,7 @@ use crate::ck::*;
 use crate::object::rules::Change::{Free, Never as Fixed};
 #[cfg(test)]
 use crate::object::rules::Class;
-use crate::object::rules::Default::{Absent, Computed, Off};
+use crate::object::rules::Default::{Absent, Computed, Is, Off};
 use crate::object::rules::Form::{Bytes, Flag, Number};
 use crate::object::rules::Given::{Echo, May, Must, Never};
 use crate::object::rules::{KEY, PRIVATE, PUBLIC, Rule, SECRET, STORAGE, row, secret};
@@ -47,6 +47,24 @@ const GROUP_PUBLIC: &[Rule] = &[
     row(CKA_BASE, Bytes, (Must, Must), Fixed, Absent),
     row(CKA_VALUE, Bytes, (Must, Never), Fixed, Computed),
 ];
+
+/// Every key of BIP 32, whichever half. `CKA_EC_PARAMS` is the mechanism's to judge. Version bytes
+/// are told as they were given (Assumed: callers send four bytes or a number); that a key can be
+/// created with its chain code is Assumed too.
+const BIP32: &[Rule] = &[
+    row(CKA_EC_PARAMS, Bytes, (Must, Echo), Fixed, Computed),
+    row(CKA_BIP32_CHAIN_CODE, Bytes, (Must, Never), Fixed, Computed),
+    row(CKA_BIP32_VERSION_BYTES, Bytes, (May, May), Fixed, Computed),
+    row(CKA_BIP32_CHILD_INDEX, Number, (May, Never), Fixed, Is(0)),
+    row(CKA_BIP32_CHILD_DEPTH, Number, (May, Never), Fixed, Is(0)),
+    row(CKA_BIP32_ID, Bytes, (Never, Never), Fixed, Computed),
+    row(CKA_BIP32_FINGERPRINT, Bytes, (Never, Never), Fixed, Computed),
+    row(CKA_BIP32_PARENT_FINGERPRINT, Bytes, (May, Never), Fixed, Computed),
+];
+
+const BIP32_PUBLIC: &[Rule] = &[row(CKA_EC_POINT, Bytes, (Must, Never), Fixed, Computed)];
+
+const BIP32_PRIVATE: &[Rule] = &[secret(CKA_VALUE, Must, Never)];
 
 /// Parameters come from the public template when a pair is made.
 const GROUP_PRIVATE: &[Rule] = &[
@@ -130,6 +148,8 @@ static KEY_TYPES: &[KeyType] = &[
     (CKK_EC_MONTGOMERY, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
     (CKK_SM2, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, EC_PUBLIC]),
     (CKK_SM2, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, EC_PRIVATE]),
+    (CKK_BIP32, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, BIP32, BIP32_PUBLIC]),
+    (CKK_BIP32, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, BIP32, BIP32_PRIVATE]),
     (CKK_ML_DSA, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, LATTICE_PUBLIC]),
     (CKK_ML_DSA, CKO_PRIVATE_KEY, &[STORAGE, KEY, PRIVATE, LATTICE_PRIVATE]),
     (CKK_ML_KEM, CKO_PUBLIC_KEY, &[STORAGE, KEY, PUBLIC, LATTICE_PUBLIC, ENCAPSULATES]),

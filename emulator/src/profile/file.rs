@@ -55,6 +55,8 @@ struct MechanismRow {
     fips: Option<String>,
     fips_min: Option<u64>,
     fips_legacy_min: Option<u64>,
+    #[serde(default)]
+    former: bool,
     #[allow(dead_code, reason = "kept so that a row without it is refused")]
     source: Provenance,
 }
@@ -82,6 +84,7 @@ impl MechanismRow {
             max_bits: self.max,
             fips_min_bits,
             fips_legacy_min_bits: self.fips_legacy_min.unwrap_or(fips_min_bits),
+            former: self.former,
         })
     }
 }

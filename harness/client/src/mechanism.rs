@@ -110,6 +110,17 @@ pub enum Mechanism {
         /// What is encrypted.
         data: Vec<u8>,
     },
+    /// The vendor's `CK_ECIES_PARAMS` for `CKM_ECIES`, with the standard agreement.
+    Ecies {
+        /// `CKD_SHA256_KDF` and so on.
+        kdf: CK_ULONG,
+        /// What goes into that function; may be empty.
+        shared: Vec<u8>,
+        /// `CKES_AES_CTR` and so on, and the bits of its key.
+        encryption: (CK_ULONG, CK_ULONG),
+        /// `CKMS_HMAC_SHA256` and so on, the bits of its key, and its own.
+        mac: (CK_ULONG, CK_ULONG, CK_ULONG),
+    },
     /// `CK_EDDSA_PARAMS` for `CKM_EDDSA`.
     Eddsa {
         /// Ed25519ph: the module hashes the message first.
@@ -181,6 +192,7 @@ impl Mechanism {
             Self::AesCtr { .. } => CKM_AES_CTR,
             Self::RsaOaep { .. } => CKM_RSA_PKCS_OAEP,
             Self::Eddsa { .. } => CKM_EDDSA,
+            Self::Ecies { .. } => CKM_ECIES,
             Self::Pbkdf2 { .. } => CKM_PKCS5_PBKD2,
             Self::SignContext { mechanism, .. }
             | Self::RsaPss { mechanism, .. }
@@ -202,6 +214,7 @@ impl Mechanism {
             Self::AesCtr { .. } | Self::RsaOaep { .. } | Self::Pbkdf2 { .. } | Self::Key(..) => {
                 true
             }
+            Self::Ecies { .. } => true,
             Self::SignContext { mechanism, .. } => SIGN_CONTEXT.contains(mechanism),
             Self::Bytes(kind, bytes) => bytes.len() < 16 || FLAT.contains(kind),
             Self::RsaPss { mechanism, .. } => PSS.contains(mechanism),

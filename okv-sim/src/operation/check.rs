@@ -44,7 +44,7 @@ pub(crate) fn check(vault: &mut Vault) -> Result<Checked, Error> {
         let state = vault.state();
         return Ok(Checked { ran: false, state, failure: None, alert: AlertChange::None });
     }
-    let sealed = vault.started && vault.opened.is_none();
+    let sealed = vault.view.is_started() && !vault.view.is_open();
     let run = vault.run_verification(Operation::Check, &Input::Stored, sealed);
     let failure = run.result.err();
     match failure {

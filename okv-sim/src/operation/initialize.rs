@@ -86,6 +86,8 @@ pub(crate) fn initialize(
         let detail = format!("{}; reverse-migrate first", vault.state());
         return Err(Error::new(Operation::Initialize, Cause::WrongState).with_detail(detail));
     }
+    let release = vault.view.release()?;
+    release.accepts(&request.hsm, Operation::Initialize)?;
     let mut run = Run::begin(Operation::Initialize, &vault.core.disk, &vault.core.watch);
     let mut made = Made::default();
     let mut result = forward(vault, &mut run, request, &mut made);
@@ -159,8 +161,7 @@ fn forward(
     });
     reported.map_err(|error| run.store(&error))?;
     run.note(INITIALIZED);
-    vault.opened = Some(opened);
-    vault.started = true;
+    vault.view.open(opened);
     debug_assert_eq!(vault.state(), State::EnabledOk);
     let trace = PathBuf::new();
     Ok(Initialized { key_number: number, number_object, details, message: INITIALIZED, trace })
@@ -263,7 +264,8 @@ fn mark_enabled(
         change.key_number(Some(number))?;
         change.refused(None)?;
         change.verdict(None)?;
-        change.recovery(&without)
+        change.recovery(&without)?;
+        change.counts(true)
     });
     committed.map_err(|error| run.store(&error))
 }
@@ -309,6 +311,7 @@ fn put_passphrase_back(core: &mut Core, run: &mut Run, made: &Made) -> Result<()
         change.key_number(None)?;
         change.verdict(None)?;
         change.details(None)?;
+        change.counts(false)?;
         match &made.committing {
             Some(recovery) => change.recovery(recovery),
             None => Ok(()),

@@ -7,14 +7,16 @@ use super::Operation;
 use crate::disk::{Disk, Place};
 use crate::error::Error;
 use crate::recovery::{self, RecoveryRecord};
+use crate::release::{NEWEST, Release};
 use crate::seal;
 use crate::secret::Secret;
 use crate::store::{Mode, Store, StoreError};
-use crate::tablespace::{self, MANAGED_OBJECTS, Tablespace};
+use crate::tablespace::{self, BACKUP_SECRET, MANAGED_OBJECTS, Tablespace};
 use crate::texts::Cause;
 use crate::token::Loader;
 use crate::vault::Vault;
 use crate::verification::Core;
+use crate::view::View;
 use crate::wallet::{self, MasterKeys};
 use crate::watch::Watch;
 
@@ -28,12 +30,15 @@ pub struct InstallRequest {
     pub passphrase: Secret,
     /// PBKDF2 iterations. A test that checks the passphrase often asks for few.
     pub passphrase_iterations: NonZeroU32,
+    /// Name of the release.
+    pub release: String,
 }
 
 impl InstallRequest {
     /// The usual number of iterations.
     pub fn new(passphrase: Secret) -> Self {
-        Self { passphrase, passphrase_iterations: ITERATIONS }
+        let release = NEWEST.to_owned();
+        Self { passphrase, passphrase_iterations: ITERATIONS, release }
     }
 }
 
@@ -47,10 +52,11 @@ pub(crate) fn install_with(
     if request.passphrase.len() < recovery::SHORTEST {
         return Err(fail(Cause::PassphraseTooShort));
     }
+    let release = Release::named(&request.release)?;
     let failed = |error: StoreError| Error::store(Operation::Install, &error);
     let disk = Disk::new(data, watch.clone());
     disk.prepare().map_err(|error| Error::disk(Operation::Install, Cause::DiskFailed, &error))?;
-    let mut store = Store::open(&disk, watch.clone()).map_err(failed)?;
+    let store = Store::open(&disk, watch.clone()).map_err(failed)?;
     if store.server_id().map_err(failed)?.is_some() {
         return Err(fail(Cause::AlreadyInstalled));
     }
@@ -61,7 +67,9 @@ pub(crate) fn install_with(
     let (master_key, wrapped) = &made.tablespace;
     let committed = store.change(|change| {
         change.server_id(&made.server_id)?;
+        change.release(&release.name)?;
         change.mode(Mode::NotEnabled)?;
+        change.backup_secret(&made.backup_secret.0, &made.backup_secret.1)?;
         change.recovery(&made.recovery)?;
         change.tablespace(MANAGED_OBJECTS, master_key, wrapped)?;
         change.audit(Operation::Install.name(), "success")
@@ -70,7 +78,9 @@ pub(crate) fn install_with(
     let opened = Tablespace::open(&store, &made.keys)
         .map_err(|error| super::object_failed(Operation::Install, error))?;
     let core = Core { disk, store, loader, watch };
-    Ok(Vault { core, opened: Some(opened), started: true })
+    let view = View::new(core.store.clone());
+    view.open(opened);
+    Ok(Vault { core, view })
 }
 
 struct Made {
@@ -79,20 +89,25 @@ struct Made {
     wallet: Vec<u8>,
     recovery: RecoveryRecord,
     tablespace: (Vec<u8>, Vec<u8>),
+    backup_secret: (Vec<u8>, Vec<u8>),
 }
 
 fn make(request: &InstallRequest) -> Result<Made, seal::Sealed> {
     let password = wallet::new_password()?;
     let keys = MasterKeys::generate()?;
+    let secret = super::new_backup_secret()?;
+    let iterations = request.passphrase_iterations;
+    let (recovery, wrapped) =
+        RecoveryRecord::new(&request.passphrase, iterations, &password, &secret)?;
+    let tablespace = tablespace::create(&keys)?;
+    let (id, key) = &tablespace;
+    let sealed = Tablespace::of_backup(&keys, id, key)?.seal(BACKUP_SECRET, secret.expose())?;
     Ok(Made {
         server_id: format!("{:032x}", u128::from_be_bytes(seal::random()?)),
         wallet: wallet::write(&password, &keys)?,
-        recovery: RecoveryRecord::new(
-            &request.passphrase,
-            request.passphrase_iterations,
-            &password,
-        )?,
-        tablespace: tablespace::create(&keys)?,
+        recovery,
+        tablespace,
+        backup_secret: (sealed, wrapped),
         keys,
     })
 }

@@ -1,42 +1,38 @@
 //! Storing, reading and listing customers' objects. The wallet must be open; the HSM is not asked.
 
+use std::sync::Arc;
+
 use super::Operation;
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::store::Mode;
 use crate::tablespace::{ObjectError, ObjectInfo, Tablespace};
 use crate::texts::Cause;
-use crate::vault::Vault;
+use crate::view::View;
 
-pub(crate) fn store_object(vault: &mut Vault, name: &str, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn store_object(view: &View, name: &str, bytes: &[u8]) -> Result<(), Error> {
     let operation = Operation::StoreObject;
-    let Some(tablespace) = &vault.opened else { return Err(closed(vault, operation)) };
-    tablespace
-        .put(&mut vault.core.store, name, bytes)
+    open(view, operation)?
+        .put(&view.store, name, bytes)
         .map_err(|error| object_failed(operation, error))
 }
 
-pub(crate) fn read_object(vault: &Vault, name: &str) -> Result<Secret, Error> {
+pub(crate) fn read_object(view: &View, name: &str) -> Result<Secret, Error> {
     let operation = Operation::ReadObject;
-    open(vault, operation)?
-        .take(&vault.core.store, name)
-        .map_err(|error| object_failed(operation, error))
+    open(view, operation)?.take(&view.store, name).map_err(|error| object_failed(operation, error))
 }
 
-pub(crate) fn list_objects(vault: &Vault) -> Result<Vec<ObjectInfo>, Error> {
+pub(crate) fn list_objects(view: &View) -> Result<Vec<ObjectInfo>, Error> {
     let operation = Operation::ListObjects;
-    open(vault, operation)?.list(&vault.core.store).map_err(|error| object_failed(operation, error))
+    open(view, operation)?.list(&view.store).map_err(|error| object_failed(operation, error))
 }
 
-fn open(vault: &Vault, operation: Operation) -> Result<&Tablespace, Error> {
-    vault.opened.as_ref().ok_or_else(|| closed(vault, operation))
-}
-
-fn closed(vault: &Vault, operation: Operation) -> Error {
-    match vault.core.store.mode() {
+/// The opened tablespace, or why there is none.
+pub(crate) fn open(view: &View, operation: Operation) -> Result<Arc<Tablespace>, Error> {
+    view.opened().ok_or_else(|| match view.store.mode() {
         Ok(Mode::NotEnabled | Mode::CredentialSet) => Error::new(operation, Cause::WalletClosed),
         Ok(Mode::Enabled) | Err(_) => Error::new(operation, Cause::Sealed),
-    }
+    })
 }
 
 /// What an object's or a tablespace's failure means.

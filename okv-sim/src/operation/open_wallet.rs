@@ -27,7 +27,7 @@ pub(crate) fn open_wallet(vault: &mut Vault, with: OpenWith<'_>) -> Result<State
     let enabled = vault.mode(operation)? == Mode::Enabled;
     match (with, enabled) {
         (OpenWith::Hsm, true) => {
-            vault.started = true;
+            vault.view.start();
             vault.run_verification(operation, &Input::Stored, true).result?;
         }
         (OpenWith::Passphrase(passphrase), false) => with_passphrase(vault, passphrase)?,
@@ -45,8 +45,7 @@ fn with_passphrase(vault: &mut Vault, passphrase: &Secret) -> Result<(), Error> 
     let run = Run::begin(operation, &vault.core.disk, &vault.core.watch);
     let opened = passphrase_opens(vault, &run, passphrase);
     run.finish(opened.as_ref().err());
-    vault.opened = Some(opened?);
-    vault.started = true;
+    vault.view.open(opened?);
     Ok(())
 }
 

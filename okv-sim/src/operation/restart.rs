@@ -23,8 +23,7 @@ pub struct Started {
 }
 
 pub(crate) fn restart(vault: &mut Vault) -> Result<Started, Error> {
-    vault.opened = None;
-    vault.started = true;
+    vault.view.close();
     let enabled = match vault.mode(Operation::Restart) {
         Ok(mode) => mode == Mode::Enabled,
         // Unreadable: sealed, and this is why.

@@ -4,17 +4,18 @@
 //! old backups still need them (Assumed). As in Initialize one commit changes which key opens the wallet: before
 //! it nothing has changed, after it only files are left to remove, which the next opening does if this one cannot.
 
-use super::{Operation, ReverseMigrateStep as At};
+use super::{Operation, ReverseMigrateStep as At, object_failed};
 use crate::effect::Moment;
 use crate::error::Error;
 use crate::recovery::{self, RecoveryError, RecoveryRecord};
 use crate::run::Run;
 use crate::secret::Secret;
 use crate::store::Mode;
+use crate::tablespace::{BACKUP_SECRET, Tablespace};
 use crate::texts::Cause;
 use crate::token::Token;
 use crate::vault::{HSM_FILES, State, Vault};
-use crate::verification;
+use crate::verification::{self, Chain};
 
 /// The dialog's fields. That there are two passphrases is Assumed.
 #[derive(Debug, Clone)]
@@ -34,6 +35,9 @@ pub(crate) fn reverse_migrate(
     let operation = Operation::ReverseMigrate;
     if vault.mode(operation)? != Mode::Enabled {
         return Err(Error::new(operation, Cause::HsmNotEnabled));
+    }
+    if !vault.view.release()?.reverse_migrate.value {
+        return Err(Error::new(operation, Cause::NotInThisRelease));
     }
     let mut run = Run::begin(operation, &vault.core.disk, &vault.core.watch);
     let result = forward(vault, &mut run, request);
@@ -73,10 +77,16 @@ fn forward(
     if let Err(error) = token.disconnect() {
         run.note(run.token(Moment::Disconnect, &error));
     }
-    let password = decrypted?;
+    let chain = decrypted?;
 
     run.enter(At::MarkNotEnabled)?;
-    let recovery = RecoveryRecord::new(passphrase, old.iterations, &password)
+    let tablespace = Tablespace::open(&vault.core.store, &chain.keys)
+        .map_err(|error| run.at(object_failed(Operation::ReverseMigrate, error)))?;
+    let secret = backup_secret(vault, run, &tablespace)?;
+    let made = RecoveryRecord::new(passphrase, old.iterations, &chain.password, &secret);
+    let (recovery, wrapped) = made.map_err(|_| run.fail(Cause::CryptoFailed))?;
+    let sealed = tablespace
+        .seal(BACKUP_SECRET, secret.expose())
         .map_err(|_| run.fail(Cause::CryptoFailed))?;
     let committed = vault.core.store.change(|change| {
         change.mode(Mode::NotEnabled)?;
@@ -86,7 +96,9 @@ fn forward(
         change.verdict(None)?;
         change.details(None)?;
         change.clear_alert()?;
-        change.recovery(&recovery)
+        change.recovery(&recovery)?;
+        change.backup_secret(&sealed, &wrapped)?;
+        change.counts(true)
     });
     committed.map_err(|error| run.store(&error))?;
 
@@ -107,9 +119,18 @@ fn decrypt(
     token: &mut dyn Token,
     settings: &crate::store::HsmSettings,
     credential: &Secret,
-) -> Result<Secret, Error> {
+) -> Result<Chain, Error> {
     run.enter(At::Connect)?;
     verification::connect(run, token, settings, credential)?;
     run.enter(At::DecryptPassword)?;
-    Ok(verification::chain(&vault.core, run, token)?.password)
+    verification::chain(&vault.core, run, token)
+}
+
+/// What backups are sealed with beside the root of trust; servers of before there were backups have none yet.
+fn backup_secret(vault: &Vault, run: &Run, tablespace: &Tablespace) -> Result<Secret, Error> {
+    let failed = |_| run.fail(Cause::CryptoFailed);
+    match vault.core.store.backup_secret().map_err(|error| run.store(&error))? {
+        Some((sealed, _)) => tablespace.unseal(BACKUP_SECRET, &sealed).map_err(failed),
+        None => super::new_backup_secret().map_err(failed),
+    }
 }

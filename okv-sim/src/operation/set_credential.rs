@@ -53,10 +53,14 @@ pub(crate) fn set_credential(
 ) -> Result<CredentialSet, Error> {
     let operation = Operation::SetCredential;
     let enabled = vault.mode(operation)? == Mode::Enabled;
+    vault.view.release()?.accepts(&request.hsm, operation)?;
     let run = vault.run_verification(operation, &Input::New(request), false);
     let settled = match (&run.result, enabled) {
         (_, true) => Ok(()),
-        (Ok(_), false) => vault.core.store.change(|change| change.mode(Mode::CredentialSet)),
+        (Ok(_), false) => vault.core.store.change(|change| {
+            change.mode(Mode::CredentialSet)?;
+            change.counts(true)
+        }),
         (Err(_), false) => forget(vault),
     };
     let trace = run.trace;
@@ -74,6 +78,7 @@ fn forget(vault: &mut Vault) -> Result<(), crate::store::StoreError> {
     vault.core.store.change(|change| {
         change.mode(Mode::NotEnabled)?;
         change.settings(None)?;
+        change.counts(false)?;
         change.refused(None)
     })?;
     Ok(vault.core.disk.remove(Place::CredentialWallet)?)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Found, Handle, Loader, Result, Token, TokenError};
+use super::{Found, Handle, Labels, Loader, Result, Token, TokenError};
 use crate::blob::KeyNumber;
 use crate::seal::{self, Key};
 use crate::secret::Secret;
@@ -96,7 +96,7 @@ impl Memory {
 }
 
 impl Loader for Memory {
-    fn load(&self, _: &Path) -> Result<Box<dyn Token>> {
+    fn load(&self, _: &Path, _: Labels) -> Result<Box<dyn Token>> {
         let mut state = self.0.lock();
         state.loads += 1;
         state.fault(Call::Load)?;

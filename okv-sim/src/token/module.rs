@@ -18,10 +18,7 @@ use luna_client::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{
-    Found, Handle, KEY_NUMBER_LABEL, Loader, ROOT_KEY_LABEL, ROOT_KEY_LEN, Result, Token,
-    TokenError,
-};
+use super::{Found, Handle, Labels, Loader, ROOT_KEY_LEN, Result, Token, TokenError};
 use crate::blob::KeyNumber;
 use crate::secret::Secret;
 use crate::store::HsmDetails;
@@ -44,10 +41,10 @@ impl From<luna_client::Error> for TokenError {
 pub(crate) struct Modules;
 
 impl Loader for Modules {
-    fn load(&self, path: &Path) -> Result<Box<dyn Token>> {
+    fn load(&self, path: &Path, labels: Labels) -> Result<Box<dyn Token>> {
         let turn = TURN.lock();
         let context = Module::load(path)?.initialize(InitArgs::OsLocking)?;
-        Ok(Box::new(Connection { session: None, logged_in: false, context, _turn: turn }))
+        Ok(Box::new(Connection { session: None, logged_in: false, labels, context, _turn: turn }))
     }
 }
 
@@ -55,6 +52,7 @@ impl Loader for Modules {
 struct Connection {
     session: Option<Session>,
     logged_in: bool,
+    labels: Labels,
     context: Context,
     _turn: MutexGuard<'static, ()>,
 }
@@ -100,7 +98,7 @@ impl Token for Connection {
     fn root_keys(&mut self) -> Result<Vec<Found>> {
         let session = self.session()?;
         let mut found = Vec::new();
-        for handle in session.find(&[Attribute::text(CKA_LABEL, ROOT_KEY_LABEL)])? {
+        for handle in session.find(&[Attribute::text(CKA_LABEL, &self.labels.root_key)])? {
             let id = session.attribute(handle, CKA_ID)?;
             found.push(Found { handle: Handle(handle.0), id });
         }
@@ -109,7 +107,7 @@ impl Token for Connection {
 
     fn number_objects(&mut self, number: KeyNumber) -> Result<Vec<Handle>> {
         let found = self.session()?.find(&[
-            Attribute::text(CKA_LABEL, KEY_NUMBER_LABEL),
+            Attribute::text(CKA_LABEL, &self.labels.key_number),
             Attribute::bytes(CKA_VALUE, number.id()),
         ])?;
         Ok(found.into_iter().map(|handle| Handle(handle.0)).collect())
@@ -119,7 +117,7 @@ impl Token for Connection {
         let template = [
             Attribute::ulong(CKA_CLASS, CKO_SECRET_KEY),
             Attribute::ulong(CKA_KEY_TYPE, CKK_AES),
-            Attribute::text(CKA_LABEL, ROOT_KEY_LABEL),
+            Attribute::text(CKA_LABEL, &self.labels.root_key),
             Attribute::bytes(CKA_ID, number.id()),
             Attribute::ulong(CKA_VALUE_LEN, ROOT_KEY_LEN),
             Attribute::bool(CKA_TOKEN, true),
@@ -144,7 +142,7 @@ impl Token for Connection {
             Attribute::ulong(CKA_CLASS, CKO_DATA),
             Attribute::bool(CKA_TOKEN, true),
             Attribute::bool(CKA_PRIVATE, true),
-            Attribute::text(CKA_LABEL, KEY_NUMBER_LABEL),
+            Attribute::text(CKA_LABEL, &self.labels.key_number),
             Attribute::bytes(CKA_VALUE, number.id()),
         ])?;
         Ok(Handle(handle.0))
@@ -166,7 +164,7 @@ impl Token for Connection {
     }
 
     fn disconnect(self: Box<Self>) -> Result<()> {
-        let Self { session, logged_in, context, _turn } = *self;
+        let Self { session, logged_in, context, labels: _, _turn } = *self;
         let logged_out = match &session {
             Some(session) if logged_in => session.logout(),
             _ => Ok(()),

@@ -13,9 +13,11 @@ const PASSPHRASE: &str = "nine-lives-1";
 const CREDENTIAL: &str = "seven-seas-1";
 const OBJECT: &[u8] = b"a customer's key";
 
+mod backups;
+
 fn install(data: &Path, hsm: &Memory) -> Vault {
-    let request =
-        InstallRequest { passphrase: PASSPHRASE.into(), passphrase_iterations: NonZeroU32::MIN };
+    let request = InstallRequest::new(PASSPHRASE.into());
+    let request = InstallRequest { passphrase_iterations: NonZeroU32::MIN, ..request };
     let loader = Box::new(hsm.clone());
     let mut vault = operation::install_with(data, &request, loader, Watch::default()).unwrap();
     vault.store_object("key", OBJECT).unwrap();

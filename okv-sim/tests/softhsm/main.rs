@@ -39,8 +39,8 @@ fn objects() -> Vec<(String, Vec<u8>)> {
 
 fn install(data: &Path) -> Vault {
     let request = InstallRequest {
-        passphrase: PASSPHRASE.into(),
         passphrase_iterations: NonZeroU32::new(10).unwrap(),
+        ..InstallRequest::new(PASSPHRASE.into())
     };
     let mut vault = Vault::install(data, &request).unwrap();
     for (name, bytes) in objects() {

@@ -3,13 +3,14 @@
 //! All places are looked at before anything is derived, so that no key is made that nobody hears of.
 //!
 //! Source: PKCS#11 v2.40 Current Mechanisms, `CK_SSL3_MASTER_KEY_DERIVE_PARAMS` and
-//! `CK_SSL3_KEY_MAT_OUT`.
+//! `CK_SSL3_KEY_MAT_OUT`; the vendor's sample of SLIP-10 for keys of BIP 32, whose handles come back in
+//! the structures and for which the call has to have no place of its own (Documented).
 
 use super::{invalid, structure};
 use crate::abi::ptr::{self, Place};
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
-use crate::mechanisms::{self, Shape};
+use crate::mechanisms::{self, Params, Shape};
 
 /// Where the results of a derivation go.
 pub(in crate::abi) enum Results {
@@ -19,6 +20,10 @@ pub(in crate::abi) enum Results {
     KeyAndVersion(Place<CK_OBJECT_HANDLE>, Option<Place<CK_VERSION>>),
     /// Four handles into the structure, and two vectors where it points; nothing to the argument.
     KeyMaterial(Place<CK_SSL3_KEY_MAT_OUT>),
+    /// The handles of the halves that were asked for into the structure.
+    Bip32Master(Place<CK_BIP32_MASTER_DERIVE_PARAMS>),
+    /// The same, and after a failure the number of the step that failed.
+    Bip32Child(Place<CK_BIP32_CHILD_DERIVE_PARAMS>),
 }
 
 impl Results {
@@ -52,6 +57,20 @@ impl Results {
                     return Err(invalid("nowhere to put the vectors"));
                 }
                 Ok(Self::KeyMaterial(out))
+            }
+            Some(Shape::Bip32Master) => {
+                no_argument(key)?;
+                // SAFETY: passed on.
+                unsafe { structure::<CK_BIP32_MASTER_DERIVE_PARAMS>(&given)? };
+                // SAFETY: passed on; as long as the structure.
+                unsafe { Place::new(given.pParameter.cast(), no_place) }.map(Self::Bip32Master)
+            }
+            Some(Shape::Bip32Child) => {
+                no_argument(key)?;
+                // SAFETY: passed on.
+                unsafe { structure::<CK_BIP32_CHILD_DERIVE_PARAMS>(&given)? };
+                // SAFETY: passed on; as long as the structure.
+                unsafe { Place::new(given.pParameter.cast(), no_place) }.map(Self::Bip32Child)
             }
             shape => {
                 // SAFETY: passed on.
@@ -95,10 +114,79 @@ impl Results {
                 }
                 place.put(out);
             }
+            (Self::Bip32Master(place), keys, []) => {
+                let mut out = place.value();
+                let (public, private) = asked(
+                    (out.pPublicKeyTemplate, out.ulPublicKeyAttributeCount),
+                    (out.pPrivateKeyTemplate, out.ulPrivateKeyAttributeCount),
+                );
+                (out.hPublicKey, out.hPrivateKey) = in_order(keys, public, private)?;
+                place.put(out);
+            }
+            (Self::Bip32Child(place), keys, []) => {
+                let mut out = place.value();
+                let (public, private) = asked(
+                    (out.pPublicKeyTemplate, out.ulPublicKeyAttributeCount),
+                    (out.pPrivateKeyTemplate, out.ulPrivateKeyAttributeCount),
+                );
+                (out.hPublicKey, out.hPrivateKey) = in_order(keys, public, private)?;
+                place.put(out);
+            }
             _ => {
                 return Err(Error::new(Cause::GeneralError, "the derivation gave other results"));
             }
         }
         Ok(())
+    }
+
+    /// Writes where a path failed: the first step that its code is about, counted from 0 (Assumed).
+    /// A step that by chance gives no key is told as the first.
+    pub(in crate::abi) fn failed(&self, error: &Error, read: &Params) {
+        let (Self::Bip32Child(place), Params::Bip32 { path, .. }) = (self, read) else { return };
+        let at_fault = |step: &CK_ULONG| match error.cause() {
+            Cause::Bip32InvalidHardenedDerivation => step & CKF_BIP32_HARDENED != 0,
+            _ => *step > CK_ULONG::from(u32::MAX),
+        };
+        if !matches!(
+            error.cause(),
+            Cause::Bip32InvalidHardenedDerivation | Cause::Bip32ChildIndexInvalid
+        ) {
+            return;
+        }
+        let mut out = place.value();
+        out.ulPathErrorIndex = path.iter().position(at_fault).unwrap_or(0) as CK_ULONG;
+        place.put(out);
+    }
+}
+
+/// # Errors
+/// `ArgumentsBad` where the call has a place for a handle that stands in the structure.
+fn no_argument(key: CK_OBJECT_HANDLE_PTR) -> Result<()> {
+    if key.is_null() {
+        return Ok(());
+    }
+    Err(Error::new(Cause::ArgumentsBad, "the keys' handles come back in the parameter"))
+}
+
+/// Whether a structure asks for the public half, and for the private one.
+fn asked(
+    public: (*mut CK_ATTRIBUTE, CK_ULONG),
+    private: (*mut CK_ATTRIBUTE, CK_ULONG),
+) -> (bool, bool) {
+    let given = |(at, count): (*mut CK_ATTRIBUTE, CK_ULONG)| !at.is_null() && count != 0;
+    (given(public), given(private))
+}
+
+/// The handles of the halves that were asked for; 0 for one that was not.
+fn in_order(
+    keys: &[ObjectHandle],
+    public: bool,
+    private: bool,
+) -> Result<(CK_OBJECT_HANDLE, CK_OBJECT_HANDLE)> {
+    match (keys, public, private) {
+        ([public, private], true, true) => Ok((public.0, private.0)),
+        ([public], true, false) => Ok((public.0, CK_INVALID_HANDLE)),
+        ([private], false, true) => Ok((CK_INVALID_HANDLE, private.0)),
+        _ => Err(Error::new(Cause::GeneralError, "the derivation gave other keys")),
     }
 }

@@ -30,7 +30,8 @@ const SHAPES: [Shape; 6] =
     [Shape::None, Shape::Iv(16), Shape::Gcm, Shape::Pss, Shape::Oaep, Shape::Eddsa];
 
 /// Shapes of the block ciphers, and the one length each has.
-const BLOCK_SHAPES: [(Shape, CK_ULONG); 10] = [
+const BLOCK_SHAPES: [(Shape, CK_ULONG); 11] = [
+    (Shape::Xts, 24),
     (Shape::Ctr(16), 24),
     (Shape::Ctr(8), 16),
     (Shape::IvAndData(16), 32),
@@ -90,6 +91,9 @@ fn block_ciphers_read_what_tunes_them_and_what_stands_beside() {
     let mut ctr = CK_DES_CTR_PARAMS { ulCounterBits: 32, cb: *b"8 bytes." };
     let wanted = Params::Ctr { counter_bits: 32, block: b"8 bytes.".to_vec() };
     assert_eq!(read_as(&given(&mut ctr, 16), Shape::Ctr(8)).unwrap(), wanted);
+    let mut xts = CK_AES_XTS_PARAMS { hTweakKey: 7, cb: *b"sixteen bytes..." };
+    let wanted = Params::Xts { tweak_key: ObjectHandle(7), place: *b"sixteen bytes..." };
+    assert_eq!(read_as(&given(&mut xts, 24), Shape::Xts).unwrap(), wanted);
     let mut bits: CK_ULONG = 64;
     let rc2 = |iv: Option<&[u8]>, mac_len| {
         let iv = iv.map(<[u8]>::to_vec);
@@ -485,5 +489,176 @@ fn a_translation_has_two_mechanisms_of_its_own() {
     assert_refused(&given(&mut params, 80), Shape::Translate);
     for len in (0..=96).chain([CK_ULONG::MAX]).filter(|len| *len != 80) {
         assert_refused(&bare(1, len), Shape::Translate);
+    }
+}
+
+/// Each of these has numbers, lengths and pointers in one order; nothing is read that is not there.
+#[test]
+fn structures_with_several_pieces_are_read_whole_or_refused() {
+    let (mut info, mut more) = (*b"info", *b"more!");
+    let mut ecies = CK_ECIES_PARAMS {
+        dhPrimitive: 1,
+        kdf: 2,
+        ulSharedDataLen1: 4,
+        pSharedData1: info.as_mut_ptr(),
+        encScheme: 3,
+        ulEncKeyLenInBits: 128,
+        macScheme: 5,
+        ulMacKeyLenInBits: 256,
+        ulMacLenInBits: 64,
+        ulSharedDataLen2: 5,
+        pSharedData2: more.as_mut_ptr(),
+    };
+    let wanted = Ecies {
+        primitive: 1,
+        kdf: 2,
+        shared: b"info".to_vec(),
+        scheme: 3,
+        key_bits: 128,
+        mac_scheme: 5,
+        mac_key_bits: 256,
+        mac_bits: 64,
+        mac_shared: b"more!".to_vec(),
+    };
+    let read = read_as(&given(&mut ecies, 88), Shape::Ecies).unwrap();
+    assert_eq!(read, Params::Ecies(Box::new(wanted)));
+    for len in [0, 87, 89, 104, 1 << 32, CK_ULONG::MAX] {
+        // Nobody reads from address 1, or this would crash.
+        assert_refused(&bare(1, len), Shape::Ecies);
+    }
+    assert_refused(&bare(0, 88), Shape::Ecies);
+    for len in [1, PIECE_BYTES_MAX + 1, CK_ULONG::MAX] {
+        let null = CK_ECIES_PARAMS { pSharedData1: std::ptr::null_mut(), ..ecies };
+        assert_refused(
+            &given(&mut CK_ECIES_PARAMS { ulSharedDataLen1: len, ..null }, 88),
+            Shape::Ecies,
+        );
+        let null = CK_ECIES_PARAMS { pSharedData2: std::ptr::null_mut(), ..ecies };
+        assert_refused(
+            &given(&mut CK_ECIES_PARAMS { ulSharedDataLen2: len, ..null }, 88),
+            Shape::Ecies,
+        );
+    }
+    let mut hybrid = CK_X9_42_DH2_DERIVE_PARAMS {
+        kdf: 1,
+        ulOtherInfoLen: 4,
+        pOtherInfo: info.as_mut_ptr(),
+        ulPublicDataLen: 2,
+        pPublicData: more.as_mut_ptr(),
+        ulPrivateDataLen: 99,
+        hPrivateData: 7,
+        ulPublicDataLen2: 5,
+        pPublicData2: more.as_mut_ptr(),
+    };
+    let wanted = Params::X942Hybrid {
+        kdf: 1,
+        info: b"info".to_vec(),
+        public: b"mo".to_vec(),
+        key: ObjectHandle(7),
+        second_public: b"more!".to_vec(),
+    };
+    assert_eq!(read_as(&given(&mut hybrid, 72), Shape::X942Hybrid).unwrap(), wanted);
+    for len in [0, 40, 71, 73, CK_ULONG::MAX] {
+        assert_refused(&bare(1, len), Shape::X942Hybrid);
+    }
+    let null = CK_X9_42_DH2_DERIVE_PARAMS { pPublicData2: std::ptr::null_mut(), ..hybrid };
+    for len in [1, PIECE_BYTES_MAX + 1, CK_ULONG::MAX] {
+        let mut null = CK_X9_42_DH2_DERIVE_PARAMS { ulPublicDataLen2: len, ..null };
+        assert_refused(&given(&mut null, 72), Shape::X942Hybrid);
+    }
+}
+
+#[test]
+fn templates_and_paths_are_read_or_refused_unread() {
+    let (mut flag, mut path) = (1_u8, [1, 2 | CKF_BIP32_HARDENED]);
+    let mut attribute =
+        CK_ATTRIBUTE { type_: CKA_DERIVE, pValue: (&raw mut flag).cast(), ulValueLen: 1 };
+    let template = &raw mut attribute;
+    let none = std::ptr::null_mut();
+    let good = CK_BIP32_CHILD_DERIVE_PARAMS {
+        pPublicKeyTemplate: template,
+        ulPublicKeyAttributeCount: 1,
+        pPrivateKeyTemplate: none,
+        ulPrivateKeyAttributeCount: 7,
+        pulPath: path.as_mut_ptr(),
+        ulPathLen: 2,
+        hPublicKey: 0,
+        hPrivateKey: 0,
+        ulPathErrorIndex: 0,
+    };
+    let derives = Template::from_iter([crate::object::Attribute::flag(CKA_DERIVE, true)]);
+    let wanted =
+        Params::Bip32 { public: Some(derives.clone()), private: None, path: path.to_vec() };
+    let read = |mut params: CK_BIP32_CHILD_DERIVE_PARAMS| {
+        read_as(&given(&mut params, 72), Shape::Bip32Child)
+    };
+    assert_eq!(read(good).unwrap(), wanted);
+    // A template of nothing asks for nothing, wherever it lies.
+    let unasked = CK_BIP32_CHILD_DERIVE_PARAMS {
+        pPrivateKeyTemplate: std::ptr::without_provenance_mut(1),
+        ulPrivateKeyAttributeCount: 0,
+        ..good
+    };
+    assert_eq!(read(unasked).unwrap(), wanted);
+    let refused = |params| read(params).unwrap_err().cause();
+    let far = std::ptr::without_provenance_mut(8);
+    for len in [CKG_BIP32_MAX_PATH_LEN + 1, 1 << 32, CK_ULONG::MAX] {
+        let long = CK_BIP32_CHILD_DERIVE_PARAMS { pulPath: far, ulPathLen: len, ..good };
+        assert_eq!(refused(long), Cause::Bip32InvalidKeyPathLen);
+    }
+    let null = CK_BIP32_CHILD_DERIVE_PARAMS { pulPath: std::ptr::null_mut(), ..good };
+    assert_eq!(refused(null), Cause::MechanismParamInvalid);
+    let many = CK_BIP32_CHILD_DERIVE_PARAMS { ulPublicKeyAttributeCount: CK_ULONG::MAX, ..good };
+    assert_eq!(refused(many), Cause::ArgumentsBad);
+    let mut master = CK_BIP32_MASTER_DERIVE_PARAMS {
+        pPublicKeyTemplate: none,
+        ulPublicKeyAttributeCount: 0,
+        pPrivateKeyTemplate: template,
+        ulPrivateKeyAttributeCount: 1,
+        hPublicKey: 0,
+        hPrivateKey: 0,
+    };
+    let wanted = Params::Bip32 { public: None, private: Some(derives), path: Vec::new() };
+    assert_eq!(read_as(&given(&mut master, 48), Shape::Bip32Master).unwrap(), wanted);
+    for (shape, own) in [(Shape::Bip32Master, 48), (Shape::Bip32Child, 72)] {
+        for len in [0, 8, 47, 49, 71, 73, CK_ULONG::MAX] {
+            assert_refused(&bare(1, len), shape);
+        }
+        assert_refused(&bare(0, own), shape);
+    }
+}
+
+#[test]
+fn the_parameter_of_milenage_is_read_whole_or_refused() {
+    let (mut key, mut operator) = ([1_u8; 24], [2_u8; 16]);
+    let good = CK_MILENAGE_SIGN_PARAMS {
+        ulMilenageFlags: LUNA_5G_OPC,
+        ulEncKiLen: 24,
+        pEncKi: key.as_mut_ptr(),
+        ulEncOPcLen: 16,
+        pEncOPc: operator.as_mut_ptr(),
+        hSecondaryKey: 7,
+        hRCKey: 8,
+        sqn: [3; 6],
+        amf: [4; 2],
+    };
+    let wanted = Params::Milenage {
+        flags: 1,
+        subscriber_key: vec![1; 24],
+        operator: vec![2; 16].into(),
+        sqn: [3; 6],
+        amf: [4; 2],
+    };
+    assert_eq!(read_as(&given(&mut good.clone(), 64), Shape::Milenage).unwrap(), wanted);
+    for len in [0, 63, 65, 72, CK_ULONG::MAX] {
+        assert_refused(&bare(1, len), Shape::Milenage);
+    }
+    assert_refused(&bare(0, 64), Shape::Milenage);
+    for len in [1, PIECE_BYTES_MAX + 1, CK_ULONG::MAX] {
+        let null = std::ptr::null_mut();
+        let mut no_key = CK_MILENAGE_SIGN_PARAMS { pEncKi: null, ulEncKiLen: len, ..good };
+        assert_refused(&given(&mut no_key, 64), Shape::Milenage);
+        let mut no_operator = CK_MILENAGE_SIGN_PARAMS { pEncOPc: null, ulEncOPcLen: len, ..good };
+        assert_refused(&given(&mut no_operator, 64), Shape::Milenage);
     }
 }

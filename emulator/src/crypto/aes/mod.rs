@@ -1,5 +1,5 @@
 //! AES with keys of 128, 192 and 256 bits, through aws-lc: ECB, CBC and CTR here, CFB and OFB in
-//! `feedback`, GCM in `gcm`, key wrap in `wrap`.
+//! `feedback`, GCM in `gcm`, key wrap in `wrap`, XTS (RustCrypto) in [`xts`].
 //!
 //! The caller decides what a mode is good for. Nothing here pads.
 #![allow(unsafe_code, reason = "aws-lc-rs has no running IV, no in-place blocks and no AES-192")]
@@ -7,6 +7,7 @@
 mod feedback;
 mod gcm;
 mod wrap;
+pub mod xts;
 
 use super::CryptoError;
 use super::foreign::refused;

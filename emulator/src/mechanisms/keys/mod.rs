@@ -3,6 +3,7 @@
 //! A type of key pair is one file and one line of `PAIRS`; a type of secret key is one line in
 //! [`secret`]. The attributes each type has are rows of `object::key_types`.
 
+mod bip32;
 mod curve25519;
 mod dh;
 mod dsa;
@@ -20,6 +21,7 @@ use crate::object::Template;
 use crate::object::held::Object;
 use crate::object::rules::Class;
 
+pub use self::bip32::{FINGERPRINT_LEN, identifier};
 pub(super) use self::curve25519::bare;
 pub use self::curve25519::{
     ed25519_params, ed25519_private, ed25519_public, pair_of, x25519_params, x25519_private,
@@ -86,6 +88,7 @@ pub trait Pair: Sync {
 static PAIRS: &[(CK_KEY_TYPE, &dyn Pair)] = &[
     (CKK_RSA, &rsa::RsaPair),
     (CKK_EC, &ec::EcPair),
+    (CKK_BIP32, &bip32::Bip32Pair),
     (CKK_DSA, &dsa::DsaPair),
     (CKK_DH, &dh::DhPair { ordered: false }),
     (CKK_X9_42_DH, &dh::DhPair { ordered: true }),

@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn parity_is_set_where_a_key_is_made_and_wanted_where_it_comes_in() {
-        let limits = Limits { min_bits: 64, max_bits: 192, fips: false };
+        let limits = Limits { min_bits: 64, max_bits: 192, fips: false, former: false };
         for key_type in ODD_PARITY {
             let made = generate(*key_type, &Template::new(), limits).unwrap();
             let value = need(&made, CKA_VALUE).unwrap();

@@ -70,8 +70,9 @@ fn using(case: &Case, class: CK_OBJECT_CLASS) -> Use {
             Class { class, key_type: Some(key_type) },
             Template::from_iter(attributes),
         )),
+        others: Vec::new(),
         params,
-        limits: Limits { min_bits: 105, max_bits: 8192, fips: false },
+        limits: Limits { min_bits: 105, max_bits: 8192, fips: false, former: false },
         forward: class == CKO_PRIVATE_KEY,
     }
 }

@@ -27,11 +27,11 @@ fn key(class: CK_OBJECT_CLASS, set: &str, kind: CK_ATTRIBUTE_TYPE, value: Vec<u8
 }
 
 fn using(key: &Arc<Object>, context: &[u8], hash: Option<CK_MECHANISM_TYPE>) -> Use {
-    let limits = Limits { min_bits: 10496, max_bits: 20736, fips: false };
+    let limits = Limits { min_bits: 10496, max_bits: 20736, fips: false, former: false };
     limits.check(keys::bits(key).unwrap()).unwrap();
     let params =
         Params::SignContext { hedge: CKH_DETERMINISTIC_REQUIRED, context: context.to_vec(), hash };
-    Use { key: Arc::clone(key), params, limits, forward: true }
+    Use { key: Arc::clone(key), others: Vec::new(), params, limits, forward: true }
 }
 
 fn signed(kind: CK_MECHANISM_TYPE, using: &Use, data: &[u8], part: usize) -> Vec<u8> {

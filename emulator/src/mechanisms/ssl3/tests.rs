@@ -6,7 +6,7 @@ use crate::crypto::vectors::{Case, cases};
 use crate::object::held::Object;
 use crate::object::rules::Class;
 
-const LIMITS: Limits = Limits { min_bits: 128, max_bits: 384, fips: false };
+const LIMITS: Limits = Limits { min_bits: 128, max_bits: 384, fips: false, former: false };
 
 fn row(name: &str) -> &'static Row {
     ROWS.iter().find(|row| names::ckm(row.kind) == name).unwrap()
@@ -19,7 +19,13 @@ fn using(key: Vec<u8>, params: Params) -> Use {
         Attribute::flag(CKA_SENSITIVE, true),
         Attribute::flag(CKA_EXTRACTABLE, false),
     ]);
-    Use { key: Arc::new(Object::new(class, attributes)), params, limits: LIMITS, forward: true }
+    Use {
+        key: Arc::new(Object::new(class, attributes)),
+        others: Vec::new(),
+        params,
+        limits: LIMITS,
+        forward: true,
+    }
 }
 
 fn material(mac_bits: u64, key_bits: u64, iv_bits: u64) -> Params {
@@ -29,7 +35,7 @@ fn material(mac_bits: u64, key_bits: u64, iv_bits: u64) -> Params {
 
 /// Keys and what is told, each joined.
 fn joined(made: &Yield) -> (Vec<u8>, Vec<u8>) {
-    let keys = made.keys.iter().flat_map(|key| key.value.to_vec()).collect();
+    let keys = made.keys.iter().flat_map(|key| key.secret().to_vec()).collect();
     (keys, made.told.concat())
 }
 

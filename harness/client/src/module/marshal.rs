@@ -85,6 +85,7 @@ enum Parameter {
     Context(CK_SIGN_ADDITIONAL_CONTEXT),
     HashContext(CK_HASH_SIGN_ADDITIONAL_CONTEXT),
     Rc5Cbc(CK_RC5_CBC_PARAMS),
+    Ecies(CK_ECIES_PARAMS),
 }
 
 /// A mechanism as `CK_MECHANISM`, its parameter on the heap so that this value may be moved.
@@ -119,6 +120,7 @@ impl<'a> Laid<'a> {
             (_, Parameter::Context(value)) => place(value),
             (_, Parameter::HashContext(value)) => place(value),
             (_, Parameter::Rc5Cbc(value)) => place(value),
+            (_, Parameter::Ecies(value)) => place(value),
         };
         let mechanism = CK_MECHANISM {
             mechanism: mechanism.kind(),
@@ -176,6 +178,19 @@ fn parameter(mechanism: &Mechanism) -> Parameter {
             phFlag: CK_BBOOL::from(*prehash),
             ulContextDataLen: ulong(context.len()),
             pContextData: input(context),
+        }),
+        Mechanism::Ecies { kdf, shared, encryption, mac } => Parameter::Ecies(CK_ECIES_PARAMS {
+            dhPrimitive: CKDHP_STANDARD,
+            kdf: *kdf,
+            ulSharedDataLen1: ulong(shared.len()),
+            pSharedData1: input(shared),
+            encScheme: encryption.0,
+            ulEncKeyLenInBits: encryption.1,
+            macScheme: mac.0,
+            ulMacKeyLenInBits: mac.1,
+            ulMacLenInBits: mac.2,
+            ulSharedDataLen2: 0,
+            pSharedData2: ptr::null_mut(),
         }),
         Mechanism::AesCtr { counter_bits, block } => {
             Parameter::Ctr(CK_AES_CTR_PARAMS { ulCounterBits: *counter_bits, cb: *block })

@@ -1,0 +1,210 @@
+//! What can be asked of a server while an operation is at the HSM: its state, its lists, its objects.
+//!
+//! A run through the HSM may take seconds, and a lost one minutes; key service goes on meanwhile, since the wallet
+//! is open in memory (Assumed from the guides' "a running server serves on"). So everything that does not ask the
+//! HSM lives here, on the store and the opened tablespace that all clones share, and never waits for the vault.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::error::{Error, Rv};
+use crate::operation::{self, Operation};
+use crate::release::Release;
+use crate::secret::Secret;
+use crate::store::{
+    Alert, AuditRecord, BackupDestination, BackupJob, BackupRun, Mode, Store, StoreError, Verdict,
+};
+use crate::tablespace::{ObjectInfo, Tablespace};
+use crate::vault::{State, Status};
+
+/// Where the Luna client is on a real server. Documented.
+const LUNA_LIBRARY: &str = "/usr/safenet/lunaclient/lib/libCryptoki2_64.so";
+
+/// The reading half of a server. Clones are the same one.
+#[derive(Clone)]
+pub struct View {
+    pub(crate) store: Store,
+    running: Arc<RwLock<Running>>,
+}
+
+#[derive(Default)]
+struct Running {
+    opened: Option<Arc<Tablespace>>,
+    /// Whether a start was made: from then on an enabled vault with a closed wallet is sealed.
+    started: bool,
+}
+
+impl View {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, running: Arc::default() }
+    }
+
+    pub(crate) fn opened(&self) -> Option<Arc<Tablespace>> {
+        self.running.read().opened.clone()
+    }
+
+    /// The server has started with this wallet.
+    pub(crate) fn open(&self, tablespace: Tablespace) {
+        *self.running.write() = Running { opened: Some(Arc::new(tablespace)), started: true };
+    }
+
+    /// The server has started, and its wallet is not open yet.
+    pub(crate) fn close(&self) {
+        *self.running.write() = Running { opened: None, started: true };
+    }
+
+    /// A start is being made; the wallet stays as it is.
+    pub(crate) fn start(&self) {
+        self.running.write().started = true;
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.running.read().started
+    }
+
+    /// Whether the wallet is open.
+    pub fn is_open(&self) -> bool {
+        self.running.read().opened.is_some()
+    }
+
+    /// Where the vault stands. Before a start, the outcome of the last run stands in for the wallet. A
+    /// configuration that cannot be read counts as sealed: nothing may be served from it.
+    pub fn state(&self) -> State {
+        let verdict = self.store.verdict().unwrap_or(None);
+        let open = self.is_open();
+        match self.store.mode() {
+            Ok(Mode::NotEnabled) => State::NotEnabled,
+            Ok(Mode::CredentialSet) => State::CredentialSet,
+            Ok(Mode::Enabled) if self.is_started() && !open => State::Sealed,
+            Ok(Mode::Enabled) => match verdict {
+                Some(Verdict::Ok) => State::EnabledOk,
+                Some(Verdict::Sealed) if !open => State::Sealed,
+                _ => State::EnabledFail,
+            },
+            Err(_) => State::Sealed,
+        }
+    }
+
+    /// Everything the status and HSM pages show.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn status(&self) -> Result<Status, Error> {
+        self.read_status().map_err(|error| failed(&error))
+    }
+
+    fn read_status(&self) -> Result<Status, StoreError> {
+        let store = &self.store;
+        let state = self.state();
+        Ok(Status {
+            server_id: store.server_id()?.unwrap_or_default(),
+            release: store.release()?,
+            state,
+            green: state.is_green(),
+            wallet_open: self.is_open(),
+            hsm: store.settings()?,
+            details: store.details()?,
+            key_number: store.key_number()?,
+            credential_refused: store.refused()?.map(Rv),
+            alert: store.standing_alert()?,
+            interrupted: store.interrupted()?,
+        })
+    }
+
+    /// The installed release.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn release(&self) -> Result<Release, Error> {
+        let name = self.store.release().map_err(|error| failed(&error))?;
+        Release::named(&name).map_err(|_| failed(&StoreError::Corrupt("release")))
+    }
+
+    /// The PKCS#11 library that the console's dialogs use. Real servers have it at the client's place (Documented).
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn library(&self) -> Result<PathBuf, Error> {
+        let library = self.store.library().map_err(|error| failed(&error))?;
+        Ok(library.unwrap_or_else(|| PathBuf::from(LUNA_LIBRARY)))
+    }
+
+    /// All alerts, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn alerts(&self) -> Result<Vec<Alert>, Error> {
+        self.store.alerts().map_err(|error| failed(&error))
+    }
+
+    /// The audit trail, oldest first.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn audit(&self) -> Result<Vec<AuditRecord>, Error> {
+        self.store.audit().map_err(|error| failed(&error))
+    }
+
+    /// Seconds between two checks of the HSM.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn check_interval_s(&self) -> Result<u32, Error> {
+        self.store.check_interval_s().map_err(|error| failed(&error))
+    }
+
+    /// The backup destinations, without their passwords.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn backup_destinations(&self) -> Result<Vec<BackupDestination>, Error> {
+        self.store.destinations().map_err(|error| failed(&error))
+    }
+
+    /// The scheduled backups.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn backup_jobs(&self) -> Result<Vec<BackupJob>, Error> {
+        self.store.backup_jobs().map_err(|error| failed(&error))
+    }
+
+    /// The backups that were begun, newest first.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn backup_runs(&self) -> Result<Vec<BackupRun>, Error> {
+        self.store.backup_runs().map_err(|error| failed(&error))
+    }
+
+    /// Stores an object of a customer.
+    ///
+    /// # Errors
+    /// [`crate::Cause::Sealed`], [`crate::Cause::WalletClosed`], [`crate::Cause::ObjectExists`], [`crate::Cause::NameUnusable`],
+    /// [`crate::Cause::StoreFailed`].
+    pub fn store_object(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        operation::store_object(self, name, bytes)
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// [`crate::Cause::Sealed`], [`crate::Cause::WalletClosed`], [`crate::Cause::ObjectUnknown`], [`crate::Cause::ObjectDamaged`].
+    pub fn read_object(&self, name: &str) -> Result<Secret, Error> {
+        operation::read_object(self, name)
+    }
+
+    /// All objects, in the order they were stored.
+    ///
+    /// # Errors
+    /// [`crate::Cause::Sealed`], [`crate::Cause::WalletClosed`], [`crate::Cause::ObjectDamaged`].
+    pub fn list_objects(&self) -> Result<Vec<ObjectInfo>, Error> {
+        operation::list_objects(self)
+    }
+}
+
+fn failed(error: &StoreError) -> Error {
+    Error::store(Operation::Status, error)
+}
