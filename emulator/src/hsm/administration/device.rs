@@ -3,6 +3,8 @@
 //! Source: the calls from pycryptoki (Documented); policies.md section 4 on policies 40 and 48;
 //! what stays and what goes as marked.
 
+use std::collections::BTreeMap;
+
 use crate::ck::*;
 use crate::crypto::hash::{Hash, digest};
 use crate::crypto::hmac::HmacKey;
@@ -51,11 +53,25 @@ impl Partition {
     /// Source: roles.md section 4 for the HSM SO's third wrong credential, and the list of calls for
     /// `CA_Zeroize` (Documented: policies stay; the Auditor's stay Assumed).
     pub(in crate::hsm) fn zeroize_hsm(&self) -> Result<()> {
+        self.zeroize_under(None)
+    }
+
+    /// The same, with HSM policies that hold from then on: a process that dies amid it leaves either
+    /// the old HSM or the new one.
+    pub(super) fn zeroize_under(&self, policies: Option<BTreeMap<u32, u64>>) -> Result<()> {
         let mut steps = self.removals()?;
         steps.push(Step::WipePartition(self.serial.clone()));
         steps.extend(self.auditor_kept()?);
+        let mut hsm = self.store.hsm()?;
+        let mut kept: HsmFacts = facts::read(&hsm.extra)?;
+        kept.partitions.clear();
+        hsm.extra = facts::write(&kept)?;
+        if let Some(policies) = policies {
+            hsm.policies = policies;
+        }
+        steps.push(Step::PutHsm(hsm));
         self.store.apply(&steps)?;
-        self.forget_containers()
+        self.refresh()
     }
 
     /// The step that lets the Auditor survive what wipes the admin partition.

@@ -100,10 +100,10 @@ impl Partition {
                 "the change zeroises the HSM: CA_SetDestructiveHSMPolicies is wanted",
             ));
         }
-        self.store.change_hsm(&mut |record| record.policies.clone_from(&set))?;
         if wipes {
-            self.zeroize_hsm()?;
+            return self.zeroize_under(Some(set));
         }
+        self.store.change_hsm(&mut |record| record.policies.clone_from(&set))?;
         self.refresh()
     }
 
