@@ -53,7 +53,7 @@ impl Partition {
     ///
     /// # Errors
     /// `PedUnplugged`.
-    pub(super) fn from_ped(&self, state: &State, role: Role) -> Result<Pin> {
+    pub(super) fn ask_ped(&self, state: &State, role: Role) -> Result<Pin> {
         if state.hsm.ped_detached {
             return Err(Error::new(Cause::PedUnplugged, "no PED is attached to the HSM"));
         }

@@ -126,7 +126,7 @@ impl Partition {
         let primary = state.role(role)?;
         match (state.challenge(role), pin.is_from_ped()) {
             (None, true) => {
-                let key = self.from_ped(state, role)?;
+                let key = self.ask_ped(state, role)?;
                 self.try_credential(state, primary, role, &key)
             }
             (None, false) => Err(Error::new(
@@ -139,7 +139,7 @@ impl Partition {
             )),
             (Some(challenge), false) => {
                 if !self.is_activated(state, role) {
-                    let key = self.from_ped(state, role)?;
+                    let key = self.ask_ped(state, role)?;
                     self.try_credential(state, primary, role, &key)?;
                 }
                 let proved = self.try_credential(state, challenge, role, pin)?;
@@ -413,7 +413,7 @@ impl Partition {
                 check_pin(state, pin)?;
                 Ok(pin.clone())
             }
-            (Authentication::Ped, true) => self.from_ped(state, role),
+            (Authentication::Ped, true) => self.ask_ped(state, role),
             (Authentication::Password, true) => {
                 Err(Error::new(Cause::ArgumentsBad, "a PIN is wanted: the HSM has no PED"))
             }

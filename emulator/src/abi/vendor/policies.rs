@@ -93,8 +93,9 @@ macro_rules! sets {
             value_count: CK_ULONG_PTR,
         ) -> Result<()> {
             // SAFETY: passed on.
-            let (ids, values) =
-                unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
+            let ids = unsafe { List::new(ids, id_count)? };
+            // SAFETY: passed on.
+            let values = unsafe { List::new(values, value_count)? };
             let all = library.policies_of(SlotId(slot), Whose::Hsm)?;
             put_pairs(&ids, &values, &pairs(&all, $of, $policies))
         }
@@ -124,8 +125,9 @@ macro_rules! container_sets {
             value_count: CK_ULONG_PTR,
         ) -> Result<()> {
             // SAFETY: passed on.
-            let (ids, values) =
-                unsafe { (List::new(ids, id_count)?, List::new(values, value_count)?) };
+            let ids = unsafe { List::new(ids, id_count)? };
+            // SAFETY: passed on.
+            let values = unsafe { List::new(values, value_count)? };
             let all = library.policies_of(SlotId(slot), Whose::Container(container))?;
             put_pairs(&ids, &values, &pairs(&all, $of, $policies))
         }
