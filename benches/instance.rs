@@ -278,6 +278,8 @@ pub(crate) fn blueprint(profile: &Arc<Profile>, hsm: &str, serial: &str) -> Resu
     Ok(Blueprint {
         serial: hsm.to_owned(),
         profile: Arc::clone(profile),
+        authentication: None,
+        hsm_so: None,
         policies: Vec::new(),
         created: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         partitions: vec![PartitionBlueprint {

@@ -65,12 +65,20 @@ pub enum Role {
     LimitedCryptoOfficer,
     /// `CKU_LIMITED_USER`, in an old header 0x08000001.
     CryptoUser,
+    /// `CKU_SO` on the admin partition.
+    HsmSo,
+    /// `CKU_USER` on the admin partition.
+    Administrator,
+    /// `CKU_AUDIT`: on the admin partition alone.
+    Auditor,
 }
 
 impl Role {
-    /// The role behind a `CK_USER_TYPE`, none where a user partition has no such role.
+    /// The role behind a `CK_USER_TYPE`, as a user partition names it; none where no partition has
+    /// such a role. A partition reads it by [`Role::of_admin_partition`] where it is the admin one.
     pub fn from_user_type(user: CK_USER_TYPE) -> Option<Self> {
         match user {
+            CKU_AUDIT => Some(Self::Auditor),
             CKU_SO => Some(Self::PartitionSo),
             CKU_USER => Some(Self::CryptoOfficer),
             CKU_LIMITED_CRYPTO_OFFICER => Some(Self::LimitedCryptoOfficer),
@@ -86,6 +94,9 @@ impl Role {
             Self::CryptoOfficer => "Crypto Officer",
             Self::LimitedCryptoOfficer => "Limited Crypto Officer",
             Self::CryptoUser => "Crypto User",
+            Self::HsmSo => "HSM SO",
+            Self::Administrator => "Administrator",
+            Self::Auditor => "Auditor",
         }
     }
 
@@ -96,10 +107,43 @@ impl Role {
             Self::CryptoOfficer => 1,
             Self::LimitedCryptoOfficer => 2,
             Self::CryptoUser => 3,
+            Self::HsmSo => 4,
+            Self::Administrator => 5,
+            Self::Auditor => 6,
         }
     }
 
-    /// Every role of a user partition.
-    pub const ALL: [Self; 4] =
-        [Self::PartitionSo, Self::CryptoOfficer, Self::LimitedCryptoOfficer, Self::CryptoUser];
+    /// The same user type on the admin partition; none where it has no such role.
+    pub fn of_admin_partition(self) -> Option<Self> {
+        match self {
+            Self::PartitionSo | Self::HsmSo => Some(Self::HsmSo),
+            Self::CryptoOfficer | Self::Administrator => Some(Self::Administrator),
+            Self::Auditor => Some(Self::Auditor),
+            Self::LimitedCryptoOfficer | Self::CryptoUser => None,
+        }
+    }
+
+    /// The same user type on a user partition; none where it has no such role.
+    pub fn of_user_partition(self) -> Option<Self> {
+        match self {
+            Self::HsmSo | Self::Administrator | Self::Auditor => None,
+            role => Some(role),
+        }
+    }
+
+    /// A security officer: he logs in when no read-only session is open.
+    pub fn is_security_officer(self) -> bool {
+        matches!(self, Self::PartitionSo | Self::HsmSo)
+    }
+
+    /// Every role, those of a user partition first.
+    pub const ALL: [Self; 7] = [
+        Self::PartitionSo,
+        Self::CryptoOfficer,
+        Self::LimitedCryptoOfficer,
+        Self::CryptoUser,
+        Self::HsmSo,
+        Self::Administrator,
+        Self::Auditor,
+    ];
 }

@@ -48,6 +48,9 @@ struct Broken {
 pub struct Host {
     /// Links to its partitions, in the order of the configuration.
     pub links: Vec<Arc<dyn Link>>,
+    /// Links to what the configuration does not name, and whether they lead to an admin partition:
+    /// containers and admin partitions of HSMs that show them.
+    pub further: Vec<(Arc<dyn Link>, bool)>,
     /// What the first HSM that opened behaves like; the default profile when none did.
     pub profile: Arc<Profile>,
     /// Why an HSM did not open, for the log.
@@ -86,6 +89,7 @@ impl Host {
             }
             let hsm = opened.iter().find(|(name, _)| *name == entry.hsm).map(|(_, hsm)| hsm);
             links.push(match hsm {
+                Some(Ok(hsm)) if config.show_admin_tokens => hsm.named_place(&entry.serial),
                 Some(Ok(hsm)) => hsm.link(&entry.serial),
                 Some(Err(why)) => broken(&entry.serial, why.clone()),
                 None => broken(&entry.serial, "no HSM".into()),
@@ -95,7 +99,18 @@ impl Host {
             Some(profile) => profile,
             None => profiles.of_record(crate::profile::DEFAULT)?,
         };
-        Ok(Self { links, profile, complaints })
+        let mut further = Vec::new();
+        if config.show_admin_tokens {
+            let named: Vec<&str> = config.partitions.iter().map(|it| it.serial.as_str()).collect();
+            let hsms = || opened.iter().filter_map(|(_, hsm)| hsm.as_ref().ok());
+            for hsm in hsms() {
+                further.extend(hsm.places_beside(&named)?.into_iter().map(|link| (link, false)));
+            }
+            for hsm in hsms() {
+                further.push((hsm.admin_link()?, true));
+            }
+        }
+        Ok(Self { links, further, profile, complaints })
     }
 }
 
@@ -136,8 +151,17 @@ impl Profiles {
 }
 
 struct Hsm {
-    appliance: Appliance,
+    appliance: Arc<Appliance>,
     gate: Arc<Gate>,
+}
+
+/// A container of an HSM that shows them: whatever partition is in it now.
+struct Place {
+    serial: String,
+    number: u64,
+    appliance: Arc<Appliance>,
+    gate: Arc<Gate>,
+    now: Mutex<Option<Arc<Connection>>>,
 }
 
 impl Hsm {
@@ -151,23 +175,72 @@ impl Hsm {
                 .map_err(|error| error.to_string())?;
         let page =
             ControlPage::open(&directory.join(CONTROL_FILE)).map_err(|error| error.to_string())?;
-        let gate = Gate::new(directory, Arc::new(page));
-        Ok(Self { appliance, gate: Arc::new(gate) })
+        let gate = Arc::new(Gate::new(directory, Arc::new(page)));
+        Ok(Self { appliance: Arc::new(appliance), gate })
     }
 
     fn link(&self, serial: &str) -> Arc<dyn Link> {
         let partition = self.appliance.partitions().iter().find(|it| it.serial() == serial);
         match partition {
-            Some(partition) => Arc::new(Embedded(Arc::new(Connection {
-                partition: Arc::clone(partition),
-                gate: Arc::clone(&self.gate),
-                met: AtomicU64::new(self.gate.presence().epoch),
-                meeting: Mutex::new(()),
-            }))),
+            Some(partition) => Arc::new(Embedded(Connection::to(partition, &self.gate))),
             None => {
                 broken(serial, format!("HSM {} has no partition {serial}", self.appliance.serial()))
             }
         }
+    }
+}
+
+impl Hsm {
+    fn place(&self, number: u64, serial: &str) -> Arc<dyn Link> {
+        Arc::new(Place {
+            serial: serial.to_owned(),
+            number,
+            appliance: Arc::clone(&self.appliance),
+            gate: Arc::clone(&self.gate),
+            now: Mutex::default(),
+        })
+    }
+
+    /// The container of a partition that the configuration names: another partition that gets its
+    /// number later shows up in the same slot.
+    fn named_place(&self, serial: &str) -> Arc<dyn Link> {
+        let containers = self.appliance.containers().unwrap_or_default();
+        match containers.iter().find(|(_, own)| own == serial) {
+            Some((number, _)) => self.place(*number, serial),
+            None => self.link(serial),
+        }
+    }
+
+    /// The containers that no named partition is in.
+    fn places_beside(&self, named: &[&str]) -> Result<Vec<Arc<dyn Link>>> {
+        let containers = self.appliance.containers()?;
+        let taken = |number: u64| {
+            let mut here = containers.iter().filter(|(own, _)| *own == number);
+            here.any(|(_, serial)| named.contains(&serial.as_str()))
+        };
+        let last = containers.iter().map(|(number, _)| *number).max().unwrap_or(0);
+        let most = self.appliance.most_containers().max(last);
+        Ok((1..=most).filter(|it| !taken(*it)).map(|it| self.place(it, "")).collect())
+    }
+
+    fn admin_link(&self) -> Result<Arc<dyn Link>> {
+        Ok(Arc::new(Embedded(Connection::to(&self.appliance.admin()?, &self.gate))))
+    }
+}
+
+impl Place {
+    /// The way to the partition that is in the container now.
+    fn connection(&self) -> std::result::Result<Arc<Connection>, Fault> {
+        let empty = || Fault::Unreachable(format!("container {} is empty", self.number));
+        let containers = self.appliance.containers().map_err(Fault::Refused)?;
+        let (_, serial) =
+            containers.iter().find(|(number, _)| *number == self.number).ok_or_else(empty)?;
+        let mut now = self.now.lock();
+        if let Some(known) = now.as_ref().filter(|it| it.partition.serial() == serial) {
+            return Ok(Arc::clone(known));
+        }
+        let partition = self.appliance.partition(serial).map_err(Fault::Refused)?;
+        Ok(Arc::clone(now.insert(Connection::to(&partition, &self.gate))))
     }
 }
 
@@ -177,6 +250,26 @@ pub fn broken(serial: &str, why: String) -> Arc<dyn Link> {
 }
 
 impl Connection {
+    fn to(partition: &Arc<Partition>, gate: &Arc<Gate>) -> Arc<Self> {
+        Arc::new(Self {
+            partition: Arc::clone(partition),
+            gate: Arc::clone(gate),
+            met: AtomicU64::new(gate.presence().epoch),
+            meeting: Mutex::new(()),
+        })
+    }
+
+    /// Through the gate to the partition.
+    fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        let partition = self.reach()?;
+        self.gate.pass(partition.serial(), request, || partition.handle(request))
+    }
+
+    fn seat(self: &Arc<Self>, session: SessionHandle) -> Option<Arc<dyn Seat>> {
+        let seated = self.partition.seat(session).ok()?;
+        Some(Arc::new(EmbeddedSeat { connection: Arc::clone(self), seated }))
+    }
+
     /// The connection was lost since: the HSM has closed its sessions. Once for each loss, so that
     /// a session opened after it is not lost again.
     fn meet_anew(&self, epoch: u64) {
@@ -194,11 +287,21 @@ impl Connection {
         if presence.epoch != self.met.load(Ordering::Acquire) {
             self.meet_anew(presence.epoch);
         }
-        if !presence.reachable {
+        let closed = self.partition.is_closed() && !self.partition.is_open_to_plain_links();
+        if !presence.reachable || closed {
             let serial = self.partition.serial();
-            return Err(Fault::Unreachable(format!("member {serial} is down")));
+            return Err(Fault::Unreachable(format!(
+                "member {serial} is down, deleted, or reached by Secure Trusted Channel alone"
+            )));
         }
         Ok(&self.partition)
+    }
+
+    /// As far as the gate and the partition can tell.
+    fn presence(&self) -> Presence {
+        let mut presence = self.gate.presence();
+        presence.reachable = presence.reachable && self.partition.is_open_to_plain_links();
+        presence
     }
 }
 
@@ -208,13 +311,11 @@ impl Link for Embedded {
     }
 
     fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
-        let partition = self.0.reach()?;
-        self.0.gate.pass(partition.serial(), request, || partition.handle(request))
+        self.0.call(request)
     }
 
     fn seat(&self, session: SessionHandle) -> Option<Arc<dyn Seat>> {
-        let seated = self.0.partition.seat(session).ok()?;
-        Some(Arc::new(EmbeddedSeat { connection: Arc::clone(&self.0), seated }))
+        self.0.seat(session)
     }
 
     fn presence(&self) -> Presence {
@@ -230,6 +331,27 @@ impl Seat for EmbeddedSeat {
     ) -> std::result::Result<Reply, Fault> {
         let serial = self.connection.reach()?.serial();
         self.connection.gate.pass(serial, request, || self.seated.handle(request, out))
+    }
+}
+
+impl Link for Place {
+    fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    fn call(&self, request: &Request<'_>) -> std::result::Result<Reply, Fault> {
+        self.connection()?.call(request)
+    }
+
+    fn seat(&self, session: SessionHandle) -> Option<Arc<dyn Seat>> {
+        self.connection().ok()?.seat(session)
+    }
+
+    fn presence(&self) -> Presence {
+        match self.connection() {
+            Ok(connection) => connection.presence(),
+            Err(_) => Presence { reachable: false, epoch: 0 },
+        }
     }
 }
 

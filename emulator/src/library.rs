@@ -3,6 +3,8 @@
 //! Wires the rooms: reads the configuration, opens the HSMs, puts links to them under a client.
 //! Everything else is handed on.
 
+mod administration;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrystoki_conf::Conf;
 use parking_lot::Mutex;
+
+pub use self::administration::Whose;
 
 use crate::ck::*;
 use crate::env::{Clock, SystemClock, process};
@@ -160,7 +164,7 @@ pub struct RoleState {
     pub flags: u8,
     /// Wrong credentials left.
     pub attempts_left: u8,
-    /// None 0, password 1.
+    /// None 0, password 1, PED 2.
     pub primary_authentication: u8,
     /// The same for the challenge.
     pub secondary_authentication: u8,
@@ -226,7 +230,8 @@ impl Library {
         };
         let missing =
             |serial: &str| host::broken(serial, format!("no HSM here has partition {serial}"));
-        let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log);
+        let client = Client::new(config, &host.links, &missing, application, &clock, &ha_log)
+            .with_further(host.further);
         let stopped = AtomicBool::new(false);
         let unserved = Mutex::default();
         let library = Self { client, profile: host.profile, log, call_log, stopped, unserved };
@@ -260,7 +265,7 @@ impl Library {
 
     /// The slot of a session, for the call log.
     pub fn slot_of(&self, session: SessionHandle) -> Option<SlotId> {
-        self.client.slot_of(session)
+        self.client.slot_of(session).ok().map(|slot| slot.id)
     }
 
     /// `C_Finalize`: closes every session. Calls still under way end on their own.
@@ -329,12 +334,14 @@ impl Library {
             }
         } else {
             let usb = client.is_usb(slot)?;
+            let is_admin = client.slot(slot)?.is_admin;
+            let description = match (usb, is_admin) {
+                (true, _) => &strings.usb_slot_description,
+                (false, true) => &strings.admin_slot_description,
+                (false, false) => &strings.slot_description,
+            };
             SlotInfo {
-                description: if usb {
-                    strings.usb_slot_description.clone()
-                } else {
-                    strings.slot_description.clone()
-                },
+                description: description.clone(),
                 manufacturer: strings.slot_manufacturer.clone(),
                 flags: present | flags.slot.0,
                 hardware_version: (0, 0),
@@ -431,7 +438,7 @@ impl Library {
     pub fn init_token(&self, slot: SlotId, pin: Option<&[u8]>, label: &[u8]) -> Result<()> {
         let label = std::str::from_utf8(label)
             .map_err(|_| Error::new(Cause::ArgumentsBad, "a label is UTF-8 text"))?;
-        self.running()?.init_token(slot, &password(pin)?, label)
+        self.running()?.init_token(slot, &password(pin), label)
     }
 
     /// `C_InitPIN`: the Partition SO makes the Crypto Officer.
@@ -439,7 +446,7 @@ impl Library {
     /// # Errors
     /// `UserNotLoggedIn`, `UserNotAuthorized`, `PinLenRange`.
     pub fn init_pin(&self, session: SessionHandle, pin: Option<&[u8]>) -> Result<()> {
-        self.running()?.init_pin(session, Role::CryptoOfficer, password(pin)?)
+        self.running()?.init_pin(session, Role::CryptoOfficer, password(pin))
     }
 
     /// `C_SetPIN`.
@@ -452,7 +459,7 @@ impl Library {
         old: Option<&[u8]>,
         new: Option<&[u8]>,
     ) -> Result<()> {
-        self.running()?.set_pin(session, password(old)?, password(new)?)
+        self.running()?.set_pin(session, password(old), password(new))
     }
 
     /// `C_Login`.
@@ -467,9 +474,9 @@ impl Library {
     ) -> Result<()> {
         let client = self.running()?;
         if user == CKU_CONTEXT_SPECIFIC {
-            return client.login_for_operation(session, password(pin)?);
+            return client.login_for_operation(session, password(pin));
         }
-        client.login(session, role(user)?, password(pin)?)
+        client.login(session, role(user)?, password(pin))
     }
 
     /// `CA_GetHAState`.
@@ -557,18 +564,19 @@ impl Library {
         for (set, flag) in [
             (state.initialized, CAF_ROLE_STATE_INITIALIZED),
             (state.locked, CAF_ROLE_STATE_LOCKED_OUT),
+            (state.activated, CAF_ROLE_STATE_ACTIVATED),
             (state.must_change, CAF_ROLE_STATE_PIN_CHANGE),
+            (state.challenge_must_change, CAF_ROLE_STATE_CHALLENGE_CHANGE),
         ] {
             if set {
                 flags |= flag;
             }
         }
-        let password = u8::from(state.initialized);
         Ok(RoleState {
             flags: u8::try_from(flags).unwrap_or(u8::MAX),
             attempts_left: u8::try_from(state.attempts_left).unwrap_or(u8::MAX),
-            primary_authentication: password,
-            secondary_authentication: 0,
+            primary_authentication: state.authentication.0,
+            secondary_authentication: state.authentication.1,
         })
     }
 
@@ -582,7 +590,7 @@ impl Library {
         user: CK_USER_TYPE,
         pin: Option<&[u8]>,
     ) -> Result<()> {
-        self.running()?.init_pin(session, role(user)?, password(pin)?)
+        self.running()?.init_pin(session, role(user)?, password(pin))
     }
 
     /// `CA_ResetPIN`.
@@ -590,7 +598,7 @@ impl Library {
     /// # Errors
     /// `UserNotAuthorized`, `OperationNotAllowed` while HSM policy 15 is off, `PinLenRange`.
     pub fn reset_pin(&self, session: SessionHandle, pin: Option<&[u8]>) -> Result<()> {
-        self.running()?.reset_pin(session, password(pin)?)
+        self.running()?.reset_pin(session, password(pin))
     }
 
     /// `CA_SetCloningDomain`: 1 to 128 bytes (roles.md section 3, Documented).
@@ -789,10 +797,9 @@ handed_on! {
     random => random(session: SessionHandle, out: &mut [u8]) -> ();
 }
 
-/// A password HSM wants one; a null PIN asks for a PED.
-fn password(pin: Option<&[u8]>) -> Result<Pin> {
-    pin.map(Pin::new)
-        .ok_or_else(|| Error::new(Cause::ArgumentsBad, "a PIN is wanted: the HSM has no PED"))
+/// A null PIN asks for a PED; whether there is one the HSM knows.
+fn password(pin: Option<&[u8]>) -> Pin {
+    pin.map_or_else(Pin::from_ped, Pin::new)
 }
 
 fn role(user: CK_USER_TYPE) -> Result<Role> {

@@ -4,6 +4,7 @@
 //! request says whether it may be sent again and who of an HA group has to hear it; HA decides by
 //! nothing else.
 
+mod administration;
 mod application;
 mod authorization;
 mod cloning;
@@ -20,6 +21,7 @@ use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 
+pub use self::administration::*;
 pub use self::application::{Belonging, Sharing};
 pub use self::authorization::{DeriveAndWrap, KeyAuthorization, RecoveryLogin};
 pub use self::cloning::{Cargo, Cloning, Domain, Guard, Negotiated, Rollover, Route, Unmasking};
@@ -42,17 +44,30 @@ pub type Ouid = [u8; 12];
 
 /// A PIN on its way; zeroed when dropped, never printed.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Pin(Zeroizing<Vec<u8>>);
+pub struct Pin {
+    bytes: Zeroizing<Vec<u8>>,
+    protected_path: bool,
+}
 
 impl Pin {
     /// Takes a copy of the caller's bytes.
     pub fn new(bytes: &[u8]) -> Self {
-        Self(Zeroizing::new(bytes.to_vec()))
+        Self { bytes: Zeroizing::new(bytes.to_vec()), protected_path: false }
+    }
+
+    /// No PIN of the caller's: the PED asks for its key.
+    pub fn from_ped() -> Self {
+        Self { bytes: Zeroizing::default(), protected_path: true }
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
+    }
+
+    /// Whether it is the PED's to ask.
+    pub fn is_from_ped(&self) -> bool {
+        self.protected_path
     }
 }
 
@@ -214,6 +229,9 @@ pub enum Request<'a> {
     Recovery(SessionHandle, RecoveryLogin<'a>),
     /// `CA_GetTokenCertificates`: by `CKHSC_CERT_TYPE_` number.
     Certificate(CK_ULONG),
+    /// The administration of the HSM itself, from a session of the admin partition or, with handle
+    /// 0, from its slot.
+    Administer(SessionHandle, Cow<'a, Administration>),
 }
 
 /// What to do with which key.
@@ -320,6 +338,8 @@ pub enum Reply {
     Belonging(Belonging),
     /// To the steps of a negotiation.
     Negotiated(Negotiated),
+    /// To `Administer`.
+    Administered(Box<Administered>),
     /// The reply to a use of a key that counts them: every member of a group must count this one.
     Counted(Box<Reply>),
 }
@@ -378,6 +398,8 @@ pub struct PolicyState {
     pub value: u64,
     /// A change of it can wipe the partition.
     pub destructive: bool,
+    /// A capability that no policy follows.
+    pub fixed: bool,
 }
 
 /// What a partition says of a role.
@@ -387,6 +409,12 @@ pub struct RoleState {
     pub initialized: bool,
     /// Too many wrong ones.
     pub locked: bool,
+    /// PED partitions: its key is cached, so that the challenge alone logs in.
+    pub activated: bool,
+    /// PED partitions: the first challenge must be changed.
+    pub challenge_must_change: bool,
+    /// `CKA_ROLE_AUTH_` numbers: of the credential, and of the challenge beside it.
+    pub authentication: (u8, u8),
     /// The first credential must be changed.
     pub must_change: bool,
     /// Wrong credentials left.
@@ -462,6 +490,7 @@ impl Request<'_> {
             | Self::Extract(..)
             | Self::Insert(..)
             | Self::Bury(..)
+            | Self::Administer(..)
             | Self::Inventory(_) => Audience::Member,
         }
     }
@@ -496,6 +525,7 @@ impl Request<'_> {
             Self::Cloning(_, cloning) => cloning.is_repeatable(),
             Self::AuthorizeKey(_, _, said) => said.is_repeatable(),
             Self::Recovery(_, recovery) => recovery.is_repeatable(),
+            Self::Administer(_, what) => what.is_question(),
             // Two sessions, two wrong PINs counted, two keys, a part fed twice.
             Self::InitToken { .. }
             | Self::OpenSession { .. }
@@ -722,6 +752,7 @@ impl Request<'_> {
             Self::Extract(_, target) => Request::Extract(session, object(*target)?),
             Self::Insert(_, blob, since) => Request::Insert(session, Cow::Borrowed(blob), *since),
             Self::Bury(_, ouid) => Request::Bury(session, *ouid),
+            Self::Administer(_, what) => Request::Administer(session, Cow::Borrowed(&**what)),
             Self::Inventory(_) => Request::Inventory(session),
             Self::Sharing(Sharing::Belonging(_)) => Request::Sharing(Sharing::Belonging(session)),
             Self::Sharing(sharing) => Request::Sharing(*sharing),
@@ -745,7 +776,8 @@ impl Request<'_> {
             | Self::InitToken { .. }
             | Self::OpenSession { .. }
             | Self::Sharing(Sharing::Open(_) | Sharing::Close(_))
-            | Self::Certificate(_) => None,
+            | Self::Certificate(_)
+            | Self::Administer(SessionHandle(0), _) => None,
             Self::Check(operation) | Self::Begin(operation) | Self::Perform { operation, .. } => {
                 Some(operation.session)
             }
@@ -789,7 +821,8 @@ impl Request<'_> {
             | Self::Cloning(session, _)
             | Self::AuthorizeKey(session, ..)
             | Self::DeriveAndWrap(session, _)
-            | Self::Recovery(session, _) => Some(*session),
+            | Self::Recovery(session, _)
+            | Self::Administer(session, _) => Some(*session),
         }
     }
 

@@ -80,7 +80,6 @@ pub(crate) fn bytes(context: &Context, name: &str, words: &[usize], order: Order
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Order {
     BufferFirst,
-    LengthFirst,
 }
 
 /// A handle as a word.

@@ -14,14 +14,20 @@
 
 mod call;
 
+mod administration;
 mod applications;
 mod authorization;
 mod cloning;
 mod extended_keys;
 mod masking;
+mod matrix;
 mod names;
 mod places;
+mod policy_walk;
 mod recovery;
+#[path = "../token/rsa_key.rs"]
+#[allow(dead_code, reason = "another theme's key, of which one part is used")]
+mod rsa_key;
 
 /// What a child process of these tests does.
 #[test]
@@ -31,6 +37,7 @@ fn application() {
     match role.as_str() {
         "shares" => applications::child(&words),
         "guesses" => authorization::child(&words),
+        "guesses-roles" => administration::roles::child(&words),
         other => panic!("no role {other}"),
     }
 }

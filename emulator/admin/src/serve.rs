@@ -108,6 +108,8 @@ impl Serve {
         let plan = Blueprint {
             serial: format!("{:06}", 100_000 + number(900_000)?),
             profile,
+            authentication: None,
+            hsm_so: None,
             policies: if self.fips == Switch::On { vec![(12, 0)] } else { Vec::new() },
             created: seconds_now(),
             partitions: Vec::new(),

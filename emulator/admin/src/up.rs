@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use emulator::crypto::random;
 use emulator::env::{Clock, SystemClock};
+use emulator::hsm::store::Durability;
 use emulator::hsm::{Appliance, Blueprint, PartitionBlueprint, Roles};
-use emulator::profile::{self, Profile};
+use emulator::profile::{self, Authentication, Profile};
 use emulator::wire::Pin;
 use serde_json::json;
 
@@ -60,6 +61,16 @@ pub(crate) struct Up {
     /// Cloning domain of the partitions.
     #[arg(long, default_value = "luna-emulator")]
     domain: String,
+    /// List the admin partitions of the HSMs too, and their empty containers (ShowAdminTokens), and
+    /// give each HSM its SO.
+    #[arg(long)]
+    admin_slot: bool,
+    /// Password of the HSM SO.
+    #[arg(long, default_value = "hsm-so", requires = "admin_slot")]
+    so_password: String,
+    /// HSMs whose roles log in by PED keys; the passwords become challenges.
+    #[arg(long)]
+    ped: bool,
     /// Leave the partitions uninitialised, for `partition init`.
     #[arg(long)]
     empty: bool,
@@ -157,6 +168,9 @@ impl Up {
             let serial = self.manufacture(&mut instance, &profile, &label)?;
             present.push(Present { serial, label });
         }
+        if self.admin_slot {
+            self.show_admins(&mut instance)?;
+        }
         self.group_all(&mut instance, &present)?;
         instance.save()?;
         self.report(&instance, json)
@@ -242,6 +256,8 @@ impl Up {
         let plan = Blueprint {
             serial: hsm.clone(),
             profile: Arc::clone(profile),
+            authentication: self.ped.then_some(Authentication::Ped),
+            hsm_so: self.admin_slot.then(|| pin(&self.so_password)),
             policies: self
                 .fips
                 .map(|fips| (12, u64::from(fips == Switch::Off)))
@@ -260,6 +276,31 @@ impl Up {
         // Saved at once: a later failure must not leave an HSM that nobody knows of.
         instance.save()?;
         Ok(serial)
+    }
+
+    /// Every HSM of the directory has its SO, and shows it.
+    fn show_admins(&self, instance: &mut Instance) -> Result<()> {
+        let so = Pin::new(self.so_password.as_bytes());
+        let mut seen = Vec::new();
+        for entry in instance.config()?.partitions {
+            if seen.contains(&entry.hsm) {
+                continue;
+            }
+            let directory = instance.state()?.join(&entry.hsm);
+            let built_in = |name: &str| -> Result<Arc<Profile>, emulator::error::Error> {
+                Profile::built_in(name).map(Arc::new).map_err(|error| {
+                    emulator::error::Error::new(
+                        emulator::error::Cause::DeviceError,
+                        error.to_string(),
+                    )
+                })
+            };
+            let hsm = Appliance::open(&directory, Durability::Power, built_in)?;
+            hsm.initialize_admin(&so)?;
+            seen.push(entry.hsm);
+        }
+        instance.conf.set("Presentation", "ShowAdminTokens", "yes")?;
+        Ok(())
     }
 
     fn group_all(&self, instance: &mut Instance, present: &[Present]) -> Result<()> {

@@ -32,6 +32,8 @@ fn manufacture(directory: &Path) {
     let plan = Blueprint {
         serial: "123456".into(),
         profile: Arc::new(Profile::built_in(profile::DEFAULT).unwrap()),
+        authentication: None,
+        hsm_so: None,
         policies: Vec::new(),
         created: 1,
         partitions: vec![PartitionBlueprint {

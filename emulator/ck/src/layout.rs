@@ -407,3 +407,52 @@ const _: () = assert!(size_of::<CK_HA_MEMBER>() == 32);
 const _: () = assert!(size_of::<CK_HA_STATUS>() == 1056);
 const _: () = assert!(std::mem::offset_of!(CK_HA_STATUS, listSize) == 1048);
 const _: () = assert!(size_of::<CA_ROLE_STATE>() == 4);
+
+/// A policy of a template.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_POLICY_INFO {
+    /// Its number.
+    pub ulId: CK_ULONG,
+    /// What it starts with.
+    pub ulValue: CK_ULONG,
+    /// Switching it on wipes: 0 or 1.
+    pub ulOffToOnDestructive: CK_ULONG,
+    /// Switching it off wipes: 0 or 1.
+    pub ulOnToOffDestructive: CK_ULONG,
+}
+
+/// A counter of the utilisation metrics.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct CK_UTILIZATION_COUNTER {
+    /// Serial number of the partition.
+    pub ullSerialNumber: CK_ULONG,
+    /// Its label, NUL-terminated.
+    pub label: [CK_BYTE; 66],
+    /// Which bin.
+    pub ulBindId: CK_ULONG,
+    /// Which counter of the bin.
+    pub ulCounterId: CK_ULONG,
+    /// How often.
+    pub ullCount: CK_ULONG,
+}
+
+/// A number of `CA_GetHSMStats`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(non_snake_case, non_camel_case_types, reason = "the header's spelling")]
+pub struct HSM_STATS_PARAMS {
+    /// Which.
+    pub ulId: CK_ULONG,
+    /// Its upper 32 bits.
+    pub ulHighValue: CK_ULONG,
+    /// Its lower 32 bits.
+    pub ulLowValue: CK_ULONG,
+}
+
+const _: () = assert!(size_of::<CK_POLICY_INFO>() == 32);
+const _: () = assert!(size_of::<CK_UTILIZATION_COUNTER>() == 104);
+const _: () = assert!(size_of::<HSM_STATS_PARAMS>() == 24);

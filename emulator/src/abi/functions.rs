@@ -242,14 +242,28 @@ macro_rules! with_functions {
                 CA_InitRolePIN(
                     session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: CK_CHAR_PTR, len: CK_ULONG
                 ) => guarded(vendor::init_role_pin);
-                CA_InitSlotRolePIN() => unserved();
+                CA_InitSlotRolePIN(
+                    session: CK_SESSION_HANDLE, slot: CK_SLOT_ID, user: CK_USER_TYPE,
+                    pin: CK_CHAR_PTR, len: CK_ULONG
+                ) => guarded(vendor::containers::init_slot_role_pin);
                 CA_RoleStateGet(
                     slot: CK_SLOT_ID, user: CK_USER_TYPE, state: *mut CA_ROLE_STATE
                 ) => guarded(vendor::role_state);
-                CA_CreateLoginChallenge() => unserved();
-                CA_CreateContainerLoginChallenge() => unserved();
-                CA_Deactivate() => unserved();
-                CA_FindAdminSlotForSlot() => unserved();
+                CA_CreateLoginChallenge(
+                    session: CK_SESSION_HANDLE, user: CK_USER_TYPE, chosen_len: CK_ULONG,
+                    chosen: CK_CHAR_PTR, len: CK_ULONG_PTR, challenge: CK_CHAR_PTR
+                ) => guarded(vendor::ped::create_challenge);
+                CA_CreateContainerLoginChallenge(
+                    session: CK_SESSION_HANDLE, slot: CK_SLOT_ID, user: CK_USER_TYPE,
+                    chosen_len: CK_ULONG, chosen: CK_CHAR_PTR, len: CK_ULONG_PTR,
+                    challenge: CK_CHAR_PTR
+                ) => guarded(vendor::ped::create_container_challenge);
+                CA_Deactivate(
+                    slot: CK_SLOT_ID, user: CK_USER_TYPE
+                ) => guarded(vendor::ped::deactivate);
+                CA_FindAdminSlotForSlot(
+                    slot: CK_SLOT_ID, admin: CK_SLOT_ID_PTR, previous: CK_SLOT_ID_PTR
+                ) => guarded(vendor::containers::admin_slot);
                 CA_TokenInsert() => unserved();
                 CA_TokenInsertNoAuth() => unserved();
                 CA_TokenZeroize() => unserved();
@@ -263,13 +277,27 @@ macro_rules! with_functions {
                     CK_VOID_PTR, notify: CK_NOTIFY, session: CK_SESSION_HANDLE_PTR
                 ) => guarded(vendor::applications::open_session_as);
                 CA_IndirectLogin() => unserved();
-                CA_InitializeRemotePEDVector() => unserved();
-                CA_DeleteRemotePEDVector() => unserved();
-                CA_GetRemotePEDVectorStatus() => unserved();
-                CA_ConfigureRemotePED() => unserved();
-                CA_DismantleRemotePED() => unserved();
-                CA_Restart() => unserved();
-                CA_RestartForContainer() => unserved();
+                CA_InitializeRemotePEDVector(
+                    session: CK_SESSION_HANDLE
+                ) => guarded(vendor::ped::make_ped_vector);
+                CA_DeleteRemotePEDVector(
+                    session: CK_SESSION_HANDLE
+                ) => guarded(vendor::ped::delete_ped_vector);
+                CA_GetRemotePEDVectorStatus(
+                    slot: CK_SLOT_ID, status: CK_ULONG_PTR
+                ) => guarded(vendor::ped::ped_vector_status);
+                CA_ConfigureRemotePED(
+                    slot: CK_SLOT_ID, host: CK_CHAR_PTR, port: CK_ULONG, id: CK_ULONG_PTR
+                ) => guarded(vendor::ped::configure_remote_ped);
+                CA_DismantleRemotePED(
+                    slot: CK_SLOT_ID, id: CK_ULONG
+                ) => guarded(vendor::ped::remote_ped);
+                CA_Restart(
+                    slot: CK_SLOT_ID
+                ) => guarded(vendor::device::restart);
+                CA_RestartForContainer(
+                    slot: CK_SLOT_ID, container: CK_ULONG
+                ) => guarded(vendor::device::restart_for_container);
                 CA_CloseApplicationID(
                     slot: CK_SLOT_ID, high: CK_ULONG, low: CK_ULONG
                 ) => guarded(vendor::applications::close);
@@ -285,10 +313,19 @@ macro_rules! with_functions {
                 CA_SetApplicationID(
                     major: CK_ULONG, minor: CK_ULONG
                 ) => guarded(vendor::applications::set);
-                CA_ReadUtilizationMetrics() => unserved();
-                CA_DescribeUtilizationBinId() => unserved();
-                CA_ReadAndResetUtilizationMetrics() => unserved();
-                CA_ReadAllUtilizationCounters() => unserved();
+                CA_ReadUtilizationMetrics(
+                    session: CK_SESSION_HANDLE
+                ) => guarded(vendor::device::read_metrics);
+                CA_DescribeUtilizationBinId(
+                    bin: CK_ULONG, name: *mut CK_CHAR_PTR
+                ) => guarded(vendor::device::describe_bin);
+                CA_ReadAndResetUtilizationMetrics(
+                    session: CK_SESSION_HANDLE
+                ) => guarded(vendor::device::read_and_reset_metrics);
+                CA_ReadAllUtilizationCounters(
+                    session: CK_SESSION_HANDLE, counters: *mut CK_UTILIZATION_COUNTER,
+                    count: CK_ULONG_PTR
+                ) => guarded(vendor::device::metrics);
                 CA_SetAuthorizationData(
                     session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, old: CK_UTF8CHAR_PTR,
                     old_len: CK_ULONG, new: CK_UTF8CHAR_PTR, new_len: CK_ULONG
@@ -379,39 +416,90 @@ macro_rules! with_functions {
                 CA_FirmwareUpdate() => unserved();
                 CA_FirmwareRollback() => unserved();
                 CA_CapabilityUpdate() => unserved();
-                CA_GetUserContainerNumber() => unserved();
-                CA_GetUserContainerName() => unserved();
-                CA_SetUserContainerName() => unserved();
+                CA_GetUserContainerNumber(
+                    slot: CK_SLOT_ID, container: CK_ULONG_PTR
+                ) => guarded(vendor::containers::own_container);
+                CA_GetUserContainerName(
+                    slot: CK_SLOT_ID, name: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::containers::own_container_name);
+                CA_SetUserContainerName(
+                    slot: CK_SLOT_ID, name: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(vendor::containers::set_own_container_name);
                 CA_GetTokenInsertionCount(
                     slot: CK_SLOT_ID, count: CK_ULONG_PTR
                 ) => guarded(vendor::places::insertion_count);
-                CA_GetRollbackFirmwareVersion() => unserved();
+                CA_GetRollbackFirmwareVersion(
+                    slot: CK_SLOT_ID, version: CK_ULONG_PTR
+                ) => guarded(vendor::device::rollback_firmware);
                 CA_GetFPV(
                     slot: CK_SLOT_ID, vector: CK_ULONG_PTR
-                ) => guarded(vendor::items::fixed_policy_vector);
-                CA_GetTPV() => unserved();
-                CA_GetExtendedTPV() => unserved();
+                ) => guarded(vendor::policies::fixed_policy_vector);
+                CA_GetTPV(
+                    slot: CK_SLOT_ID, vector: CK_ULONG_PTR
+                ) => guarded(vendor::policies::policy_vector);
+                CA_GetExtendedTPV(
+                    slot: CK_SLOT_ID, vector: CK_ULONG_PTR, extension: CK_ULONG_PTR
+                ) => guarded(vendor::policies::extended_policy_vector);
                 CA_GetConfigurationElementDescription(
                     slot: CK_SLOT_ID, is_container: CK_ULONG, is_capability: CK_ULONG,
                     id: CK_ULONG, bits: CK_ULONG_PTR, destructive: CK_ULONG_PTR,
                     write_restricted: CK_ULONG_PTR, text: CK_CHAR_PTR, len: CK_ULONG_PTR
                 ) => guarded(vendor::element_description);
-                CA_GetHSMCapabilitySet() => unserved();
-                CA_GetHSMCapabilitySetting() => unserved();
-                CA_GetHSMPolicySet() => unserved();
-                CA_GetHSMPolicySetting() => unserved();
-                CA_GetContainerCapabilitySet() => unserved();
-                CA_GetContainerCapabilitySetting() => unserved();
-                CA_GetContainerPolicySet() => unserved();
-                CA_GetContainerPolicySetting() => unserved();
-                CA_SetTPV() => unserved();
-                CA_SetExtendedTPV() => unserved();
-                CA_SetHSMPolicy() => unserved();
-                CA_SetHSMPolicies() => unserved();
-                CA_SetDestructiveHSMPolicy() => unserved();
-                CA_SetDestructiveHSMPolicies() => unserved();
-                CA_SetContainerPolicy() => unserved();
-                CA_SetContainerPolicies() => unserved();
+                CA_GetHSMCapabilitySet(
+                    slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
+                    values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
+                ) => guarded(vendor::policies::hsm_capability_set);
+                CA_GetHSMCapabilitySetting(
+                    slot: CK_SLOT_ID, id: CK_ULONG, value: CK_ULONG_PTR
+                ) => guarded(vendor::policies::hsm_capability);
+                CA_GetHSMPolicySet(
+                    slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
+                    values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
+                ) => guarded(vendor::policies::hsm_policy_set);
+                CA_GetHSMPolicySetting(
+                    slot: CK_SLOT_ID, id: CK_ULONG, value: CK_ULONG_PTR
+                ) => guarded(vendor::policies::hsm_policy);
+                CA_GetContainerCapabilitySet(
+                    slot: CK_SLOT_ID, container: CK_ULONG, ids: CK_ULONG_PTR,
+                    id_count: CK_ULONG_PTR, values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
+                ) => guarded(vendor::policies::container_capability_set);
+                CA_GetContainerCapabilitySetting(
+                    slot: CK_SLOT_ID, container: CK_ULONG, id: CK_ULONG, value: CK_ULONG_PTR
+                ) => guarded(vendor::policies::container_capability);
+                CA_GetContainerPolicySet(
+                    slot: CK_SLOT_ID, container: CK_ULONG, ids: CK_ULONG_PTR,
+                    id_count: CK_ULONG_PTR, values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
+                ) => guarded(vendor::policies::container_policy_set);
+                CA_GetContainerPolicySetting(
+                    slot: CK_SLOT_ID, container: CK_ULONG, id: CK_ULONG, value: CK_ULONG_PTR
+                ) => guarded(vendor::policies::container_policy);
+                CA_SetTPV(
+                    session: CK_SESSION_HANDLE, vector: CK_ULONG
+                ) => guarded(vendor::policies::set_policy_vector);
+                CA_SetExtendedTPV(
+                    session: CK_SESSION_HANDLE, vector: CK_ULONG, extension: CK_ULONG
+                ) => guarded(vendor::policies::set_extended_policy_vector);
+                CA_SetHSMPolicy(
+                    session: CK_SESSION_HANDLE, id: CK_ULONG, value: CK_ULONG
+                ) => guarded(vendor::policies::set_hsm_policy);
+                CA_SetHSMPolicies(
+                    session: CK_SESSION_HANDLE, count: CK_ULONG, ids: CK_ULONG_PTR,
+                    values: CK_ULONG_PTR
+                ) => guarded(vendor::policies::set_hsm_policies);
+                CA_SetDestructiveHSMPolicy(
+                    session: CK_SESSION_HANDLE, id: CK_ULONG, value: CK_ULONG
+                ) => guarded(vendor::policies::set_destructive_hsm_policy);
+                CA_SetDestructiveHSMPolicies(
+                    session: CK_SESSION_HANDLE, count: CK_ULONG, ids: CK_ULONG_PTR,
+                    values: CK_ULONG_PTR
+                ) => guarded(vendor::policies::set_destructive_hsm_policies);
+                CA_SetContainerPolicy(
+                    session: CK_SESSION_HANDLE, container: CK_ULONG, id: CK_ULONG, value: CK_ULONG
+                ) => guarded(vendor::policies::set_container_policy);
+                CA_SetContainerPolicies(
+                    session: CK_SESSION_HANDLE, container: CK_ULONG, count: CK_ULONG,
+                    ids: CK_ULONG_PTR, values: CK_ULONG_PTR
+                ) => guarded(vendor::policies::set_container_policies);
                 CA_GetTokenCapabilities(
                     slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
                     values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
@@ -424,10 +512,21 @@ macro_rules! with_functions {
                     slot: CK_SLOT_ID, ids: CK_ULONG_PTR, id_count: CK_ULONG_PTR,
                     values: CK_ULONG_PTR, value_count: CK_ULONG_PTR
                 ) => guarded(vendor::token_policies);
-                CA_RetrieveLicenseList() => unserved();
-                CA_QueryLicense() => unserved();
-                CA_GetContainerStatus() => unserved();
-                CA_GetTokenStatus() => unserved();
+                CA_RetrieveLicenseList(
+                    slot: CK_SLOT_ID, count: CK_ULONG_PTR, licences: CK_ULONG_PTR
+                ) => guarded(vendor::device::licence_list);
+                CA_QueryLicense(
+                    slot: CK_SLOT_ID, low: CK_ULONG, high: CK_ULONG, kind: CK_ULONG_PTR,
+                    version: CK_ULONG_PTR, reserved: CK_ULONG_PTR, text: CK_BYTE_PTR
+                ) => guarded(vendor::device::query_licence);
+                CA_GetContainerStatus(
+                    slot: CK_SLOT_ID, container: CK_ULONG, flags: CK_ULONG_PTR, so: CK_ULONG_PTR,
+                    user: CK_ULONG_PTR, limited: CK_ULONG_PTR
+                ) => guarded(vendor::containers::container_status);
+                CA_GetTokenStatus(
+                    slot: CK_SLOT_ID, flags: CK_ULONG_PTR, sessions: CK_ULONG_PTR,
+                    read_write: CK_ULONG_PTR
+                ) => guarded(vendor::containers::token_status);
                 CA_GetSessionInfo(
                     session: CK_SESSION_HANDLE, high: CK_ULONG_PTR, low: CK_ULONG_PTR, container:
                     CK_ULONG_PTR, level: CK_ULONG_PTR
@@ -438,8 +537,12 @@ macro_rules! with_functions {
                 ) => guarded(vendor::cryptovisor_version);
                 CA_ReadCommonStore() => unserved();
                 CA_WriteCommonStore() => unserved();
-                CA_GetPrimarySlot() => unserved();
-                CA_GetSecondarySlot() => unserved();
+                CA_GetPrimarySlot(
+                    session: CK_SESSION_HANDLE, slot: CK_SLOT_ID_PTR
+                ) => guarded(vendor::containers::primary_slot);
+                CA_GetSecondarySlot(
+                    session: CK_SESSION_HANDLE, slot: CK_SLOT_ID_PTR
+                ) => guarded(vendor::containers::secondary_slot);
                 CA_SwitchSecondarySlot() => unserved();
                 CA_CloseSecondarySession() => unserved();
                 CA_CloseAllSecondarySessions() => unserved();
@@ -451,11 +554,21 @@ macro_rules! with_functions {
                 CA_CloneAllObjectsToSession(
                     session: CK_SESSION_HANDLE, slot: CK_SLOT_ID
                 ) => guarded(vendor::journeys::clone_all_objects);
-                CA_ResetDevice(slot: CK_SLOT_ID, flags: CK_FLAGS) => refused(OperationNotAllowed);
-                CA_Zeroize() => unserved();
-                CA_FactoryReset() => unserved();
-                CA_SetPedId() => unserved();
-                CA_GetPedId() => unserved();
+                CA_ResetDevice(
+                    slot: CK_SLOT_ID, flags: CK_FLAGS
+                ) => guarded(vendor::device::reset_device);
+                CA_Zeroize(
+                    slot: CK_SLOT_ID, flags: CK_FLAGS
+                ) => guarded(vendor::device::zeroize);
+                CA_FactoryReset(
+                    slot: CK_SLOT_ID, flags: CK_FLAGS
+                ) => guarded(vendor::device::factory_reset);
+                CA_SetPedId(
+                    slot: CK_SLOT_ID, id: CK_ULONG
+                ) => guarded(vendor::ped::set_ped_id);
+                CA_GetPedId(
+                    slot: CK_SLOT_ID, id: CK_ULONG_PTR
+                ) => guarded(vendor::ped::ped_id);
                 CA_SpRawRead() => unserved();
                 CA_SpRawWrite() => unserved();
                 CA_CheckOperationState(
@@ -551,15 +664,34 @@ macro_rules! with_functions {
                     slot: CK_SLOT_ID, container: CK_ULONG, uid: CK_BYTE_PTR,
                     object_type: CK_ULONG_PTR, object: CK_ULONG_PTR
                 ) => guarded(vendor::object_handle);
-                CA_DeleteContainer() => unserved();
-                CA_MTKSetStorage() => unserved();
-                CA_MTKRestore() => unserved();
-                CA_MTKResplit() => unserved();
-                CA_MTKZeroize() => unserved();
-                CA_MTKGetState() => unserved();
-                CA_STMToggle() => unserved();
-                CA_STMGetState() => unserved();
-                CA_GetTSV() => unserved();
+                CA_DeleteContainer(
+                    session: CK_SESSION_HANDLE
+                ) => guarded(vendor::containers::delete_container);
+                CA_MTKSetStorage(
+                    session: CK_SESSION_HANDLE, place: CK_ULONG
+                ) => guarded(vendor::device::tamper_key_store);
+                CA_MTKRestore(
+                    slot: CK_SLOT_ID
+                ) => guarded(vendor::device::tamper_key_restore);
+                CA_MTKResplit(
+                    slot: CK_SLOT_ID
+                ) => guarded(vendor::device::tamper_key_resplit);
+                CA_MTKZeroize(
+                    slot: CK_SLOT_ID
+                ) => guarded(vendor::device::tamper_key_zeroize);
+                CA_MTKGetState(
+                    slot: CK_SLOT_ID, state: CK_ULONG_PTR
+                ) => guarded(vendor::device::tamper_key_state);
+                CA_STMToggle(
+                    session: CK_SESSION_HANDLE, enter: CK_ULONG, user_len: CK_ULONG,
+                    user: CK_CHAR_PTR, len: CK_ULONG_PTR, verification: CK_CHAR_PTR
+                ) => guarded(vendor::device::transport);
+                CA_STMGetState(
+                    slot: CK_SLOT_ID, state: CK_ULONG_PTR
+                ) => guarded(vendor::device::transport_state);
+                CA_GetTSV(
+                    slot: CK_SLOT_ID, vector: CK_ULONG_PTR
+                ) => guarded(vendor::device::state_vector);
                 CA_InvokeServiceInit() => unserved();
                 CA_InvokeService() => unserved();
                 CA_InvokeServiceFinal() => unserved();
@@ -582,31 +714,83 @@ macro_rules! with_functions {
                 CA_EncodeECParamsFromFile(
                     der: CK_BYTE_PTR, len: CK_ULONG_PTR, file: CK_BYTE_PTR
                 ) => guarded(vendor::curves::from_file);
-                CA_GetHSMStats() => unserved();
-                CA_GetHSMStorageInformation() => unserved();
+                CA_GetHSMStats(
+                    slot: CK_SLOT_ID, count: CK_ULONG, ids: CK_ULONG_PTR,
+                    results: *mut HSM_STATS_PARAMS
+                ) => guarded(vendor::device::hsm_stats);
+                CA_GetHSMStorageInformation(
+                    slot: CK_SLOT_ID, overhead: CK_ULONG_PTR, total: CK_ULONG_PTR,
+                    used: CK_ULONG_PTR, free: CK_ULONG_PTR
+                ) => guarded(vendor::containers::hsm_storage);
                 CA_GetTokenStorageInformation(
                     slot: CK_SLOT_ID, overhead: CK_ULONG_PTR, total: CK_ULONG_PTR,
                     used: CK_ULONG_PTR, free: CK_ULONG_PTR, objects: CK_ULONG_PTR
                 ) => guarded(vendor::token_storage);
-                CA_GetContainerStorageInformation() => unserved();
-                CA_SetContainerSize() => unserved();
-                CA_CreateContainer() => unserved();
-                CA_InitAudit() => unserved();
-                CA_LogVerify() => unserved();
-                CA_LogVerifyFile() => unserved();
-                CA_LogExternal() => unserved();
-                CA_LogImportSecret() => unserved();
-                CA_LogExportSecret() => unserved();
-                CA_TimeSync() => unserved();
-                CA_GetTime() => unserved();
-                CA_LogSetConfig() => unserved();
-                CA_LogGetConfig() => unserved();
+                CA_GetContainerStorageInformation(
+                    slot: CK_SLOT_ID, container: CK_ULONG, overhead: CK_ULONG_PTR,
+                    total: CK_ULONG_PTR, used: CK_ULONG_PTR, free: CK_ULONG_PTR,
+                    objects: CK_ULONG_PTR
+                ) => guarded(vendor::containers::container_storage);
+                CA_SetContainerSize(
+                    session: CK_SESSION_HANDLE, container: CK_ULONG, bytes: CK_ULONG
+                ) => guarded(vendor::containers::set_container_size);
+                CA_CreateContainer(
+                    session: CK_SESSION_HANDLE, kind: CK_ULONG, label: CK_CHAR_PTR,
+                    label_len: CK_ULONG, pin: CK_CHAR_PTR, pin_len: CK_ULONG, first: CK_ULONG,
+                    second: CK_ULONG, third: CK_ULONG, fourth: CK_ULONG, bytes: CK_ULONG,
+                    container: CK_ULONG_PTR
+                ) => guarded(vendor::containers::create_container);
+                CA_InitAudit(
+                    slot: CK_SLOT_ID, pin: CK_CHAR_PTR, len: CK_ULONG, label: CK_CHAR_PTR
+                ) => guarded(vendor::audit::init_audit);
+                CA_LogVerify(
+                    session: CK_SESSION_HANDLE, lines: CK_BYTE_PTR, len: CK_ULONG,
+                    chained: CK_ULONG, count: CK_ULONG_PTR
+                ) => guarded(vendor::audit::verify);
+                CA_LogVerifyFile(
+                    session: CK_SESSION_HANDLE, path: CK_CHAR_PTR, count: CK_ULONG_PTR
+                ) => guarded(vendor::audit::verify_file);
+                CA_LogExternal(
+                    slot: CK_SLOT_ID, session: CK_SESSION_HANDLE, text: CK_CHAR_PTR, len: CK_ULONG
+                ) => guarded(vendor::audit::external);
+                CA_LogImportSecret(
+                    session: CK_SESSION_HANDLE, secret: CK_BYTE_PTR, len: CK_ULONG
+                ) => guarded(vendor::audit::import_secret);
+                CA_LogExportSecret(
+                    session: CK_SESSION_HANDLE, secret: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::audit::export_secret);
+                CA_TimeSync(
+                    session: CK_SESSION_HANDLE, seconds: CK_ULONG
+                ) => guarded(vendor::audit::time_sync);
+                CA_GetTime(
+                    session: CK_SESSION_HANDLE, seconds: CK_ULONG_PTR
+                ) => guarded(vendor::audit::time);
+                CA_LogSetConfig(
+                    session: CK_SESSION_HANDLE, events: CK_ULONG, rotation_offset: CK_ULONG,
+                    rotation_interval: CK_ULONG, rotation_size: CK_ULONG, path: CK_BYTE_PTR
+                ) => guarded(vendor::audit::set_configuration);
+                CA_LogGetConfig(
+                    session: CK_SESSION_HANDLE, events: CK_ULONG_PTR, rotation_offset: CK_ULONG_PTR,
+                    rotation_interval: CK_ULONG_PTR, rotation_size: CK_ULONG_PTR, path: CK_BYTE_PTR
+                ) => guarded(vendor::audit::configuration);
                 CA_ReplaceFastPathKEK() => unserved();
-                CA_LogGetStatus() => unserved();
-                CA_DeleteContainerWithHandle() => unserved();
-                CA_GetContainerList() => unserved();
-                CA_GetContainerName() => unserved();
-                CA_GetNumberOfAllowedContainers() => unserved();
+                CA_LogGetStatus(
+                    slot: CK_SLOT_ID, initialized: CK_ULONG_PTR, records: CK_ULONG_PTR,
+                    most: CK_ULONG_PTR, last: CK_ULONG_PTR, events: CK_ULONG_PTR
+                ) => guarded(vendor::audit::status);
+                CA_DeleteContainerWithHandle(
+                    session: CK_SESSION_HANDLE, container: CK_ULONG
+                ) => guarded(vendor::containers::delete_container_with_handle);
+                CA_GetContainerList(
+                    slot: CK_SLOT_ID, group: CK_ULONG, kind: CK_ULONG, containers: CK_ULONG_PTR,
+                    count: CK_ULONG_PTR
+                ) => guarded(vendor::containers::container_list);
+                CA_GetContainerName(
+                    slot: CK_SLOT_ID, container: CK_ULONG, name: CK_BYTE_PTR, len: CK_ULONG_PTR
+                ) => guarded(vendor::containers::container_name);
+                CA_GetNumberOfAllowedContainers(
+                    slot: CK_SLOT_ID, count: CK_ULONG_PTR
+                ) => guarded(vendor::containers::allowed_containers);
                 CA_GetTunnelSlotNumber(
                     slot: CK_SLOT_ID, tunnel: CK_SLOT_ID_PTR
                 ) => refused(FunctionNotSupported);
@@ -657,7 +841,9 @@ macro_rules! with_functions {
                 CA_GetSlotIdForPhysicalSlot(
                     physical: CK_ULONG, slot: CK_SLOT_ID_PTR
                 ) => guarded(vendor::places::slot_of_physical);
-                CA_GetSlotIdForContainer() => unserved();
+                CA_GetSlotIdForContainer(
+                    slot: CK_ULONG, container: CK_ULONG, found: CK_SLOT_ID_PTR
+                ) => guarded(vendor::containers::slot_for_container);
                 CA_STCGetChannelID() => unserved();
                 CA_STCGetCipherID() => unserved();
                 CA_STCGetDigestID() => unserved();
@@ -671,12 +857,18 @@ macro_rules! with_functions {
                 CA_GetSlotListFromServerInstance(
                     instance: CK_ULONG, slots: CK_SLOT_ID_PTR, count: CK_ULONG_PTR
                 ) => guarded(vendor::places::slots_of_instance);
-                CA_PerformSelfTest() => unserved();
+                CA_PerformSelfTest(
+                    slot: CK_SLOT_ID, number: CK_ULONG, input: CK_BYTE_PTR, len: CK_ULONG,
+                    output: CK_BYTE_PTR, output_len: CK_ULONG_PTR
+                ) => guarded(vendor::device::self_test);
                 CA_GetFirmwareVersion(
                     slot: CK_SLOT_ID, major: CK_ULONG_PTR, minor: CK_ULONG_PTR,
                     sub_minor: CK_ULONG_PTR
                 ) => guarded(vendor::firmware_version);
-                CA_GetPartitionPolicyTemplate() => unserved();
+                CA_GetPartitionPolicyTemplate(
+                    slot: CK_SLOT_ID, version: CK_ULONG_PTR, len: CK_ULONG_PTR,
+                    template: CK_BYTE_PTR
+                ) => guarded(vendor::policies::partition_policy_template);
                 CA_Bip32ExportPublicKey(
                     session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, text: CK_BYTE_PTR,
                     len: CK_ULONG_PTR
@@ -685,8 +877,16 @@ macro_rules! with_functions {
                     session: CK_SESSION_HANDLE, text: CK_BYTE_PTR, len: CK_ULONG, template:
                     CK_ATTRIBUTE_PTR, count: CK_ULONG, key: CK_OBJECT_HANDLE_PTR
                 ) => guarded(vendor::extended_keys::import);
-                CA_TamperClear() => unserved();
-                CA_CreateContainerWithPolicy() => unserved();
+                CA_TamperClear(
+                    session: CK_SESSION_HANDLE
+                ) => guarded(vendor::device::tamper_clear);
+                CA_CreateContainerWithPolicy(
+                    session: CK_SESSION_HANDLE, kind: CK_ULONG, label: CK_CHAR_PTR,
+                    label_len: CK_ULONG, pin: CK_CHAR_PTR, pin_len: CK_ULONG, first: CK_ULONG,
+                    second: CK_ULONG, third: CK_ULONG, fourth: CK_ULONG, bytes: CK_ULONG,
+                    container: CK_ULONG_PTR, version: CK_ULONG, template_len: CK_ULONG,
+                    template: CK_BYTE_PTR
+                ) => guarded(vendor::containers::create_container_with_policy);
                 CA_DeriveKeyAndWrap(
                     session: CK_SESSION_HANDLE, derive: CK_MECHANISM_PTR, base: CK_OBJECT_HANDLE,
                     template: CK_ATTRIBUTE_PTR, count: CK_ULONG, wrap: CK_MECHANISM_PTR, wrapping:
@@ -695,7 +895,12 @@ macro_rules! with_functions {
                 CA_Get(
                     slot: CK_SLOT_ID, item: CK_ULONG, buffer: CK_BYTE_PTR, len: CK_ULONG_PTR
                 ) => guarded(vendor::items::item);
-                CA_InitToken() => unserved();
+                CA_InitToken(
+                    slot: CK_SLOT_ID, pin: CK_UTF8CHAR_PTR, pin_len: CK_ULONG,
+                    label: CK_UTF8CHAR_PTR, domain: CK_BYTE_PTR, domain_len: CK_ULONG,
+                    count: CK_ULONG, policies: *mut CK_POLICY_INFO, hsm_count: CK_ULONG,
+                    hsm_policies: *mut CK_POLICY_INFO
+                ) => guarded(vendor::containers::init_token);
                 CA_ResetAuthorizationData(
                     session: CK_SESSION_HANDLE, key: CK_OBJECT_HANDLE, new: CK_UTF8CHAR_PTR, len:
                     CK_ULONG
@@ -756,8 +961,12 @@ macro_rules! with_functions {
                 CA_SMKRollover(
                     session: CK_SESSION_HANDLE, deed: CK_ULONG
                 ) => guarded(vendor::masking::roll_over);
-                CA_ConnectRemotePED() => unserved();
-                CA_DisconnectRemotePED() => unserved();
+                CA_ConnectRemotePED(
+                    slot: CK_SLOT_ID, id: CK_ULONG, wait: CK_BBOOL, reserved: CK_VOID_PTR
+                ) => guarded(vendor::ped::connect_remote_ped);
+                CA_DisconnectRemotePED(
+                    slot: CK_SLOT_ID, id: CK_ULONG
+                ) => guarded(vendor::ped::remote_ped);
                 CA_GetSlotId(
                     label: CK_UTF8CHAR_PTR, slots: CK_SLOT_ID_PTR, count: CK_ULONG_PTR
                 ) => guarded(vendor::places::slot_id);

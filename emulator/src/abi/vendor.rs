@@ -4,19 +4,25 @@
 //! behaviour as marked.
 
 pub(super) mod applications;
+pub(super) mod audit;
+pub(super) mod containers;
 pub(super) mod curves;
+pub(super) mod device;
 pub(super) mod extended_keys;
 pub(super) mod items;
 pub(super) mod journeys;
 pub(super) mod keys;
 pub(super) mod masking;
+mod numbers;
+pub(super) mod ped;
 pub(super) mod places;
+pub(super) mod policies;
 
 use crate::abi::ptr::{self, Buffer, List, Place};
 use crate::abi::text;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
-use crate::library::Library;
+use crate::library::{Library, Whose};
 
 /// The most handles `CA_DestroyMultipleObjects` takes. A bound of ours, above what a partition
 /// holds.
@@ -204,7 +210,8 @@ pub(super) unsafe fn token_storage(
     Ok(())
 }
 
-/// Width, destructiveness and text of a policy or capability of the slot's own partition. The text
+/// Width, destructiveness and text of a policy or capability of the slot's own partition, or of the
+/// HSM on its admin slot. The text
 /// has no terminator; its length pointer is the ninth argument, as in 7.x (Documented), and no
 /// older caller with eight is told apart.
 ///
@@ -233,19 +240,17 @@ pub(super) unsafe fn element_description(
     };
     // SAFETY: passed on.
     let buffer = unsafe { Buffer::new(text, len)? };
-    if is_container == 0 {
-        return Err(Error::new(
-            Cause::FunctionNotSupported,
-            "policies of the HSM itself are not seen from a partition",
-        ));
-    }
-    let it = library.policy_description(SlotId(slot), id)?;
+    // The HSM's own are seen from its admin slot alone.
+    let it = match is_container {
+        0 => library.policy_of(SlotId(slot), Whose::Hsm, id)?,
+        _ => library.policy_description(SlotId(slot), id)?,
+    };
     let verb = if is_capability == 0 { "Allow" } else { "Enable" };
     let text = format!("{verb} {}", it.text).into_bytes();
     places.0.put(if it.capability > 1 { 8 } else { 1 });
     places.1.put(CK_ULONG::from(it.destructive));
-    // Every policy of a partition is its SO's to set.
-    places.2.put(0);
+    // Every policy is a security officer's to set, and a capability without one is nobody's.
+    places.2.put(CK_ULONG::from(it.fixed));
     buffer.put(&buffer.room().fit(text))
 }
 

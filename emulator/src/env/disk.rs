@@ -80,6 +80,23 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Disk
     sync_directory_of(path)
 }
 
+/// Adds text at the end of a file, which is made with permission `mode` where there is none. Each
+/// call is one write, so that lines of several processes do not mix.
+///
+/// # Errors
+/// Whatever the system answers.
+pub fn append_text(path: &Path, text: &str, mode: u32) -> Result<(), DiskError> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| DiskError::new("append to", path, error))
+}
+
 /// As [`write_atomically`], but leaves a file that is already there as it is.
 /// Returns whether it was this call that made the file.
 ///

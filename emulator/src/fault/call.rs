@@ -68,6 +68,7 @@ calls! {
     Request::Extract(..) => "clone-out",
     Request::Insert(..) => "clone-in",
     Request::Bury(..) => "bury",
+    Request::Administer(..) => "administer",
     Request::Inventory(_) => "inventory",
     Request::Sharing(Sharing::Open(_)) => "CA_OpenApplicationID",
     Request::Sharing(Sharing::Close(_)) => "CA_CloseApplicationID",

@@ -37,23 +37,31 @@ fn is_private(attributes: &Template) -> bool {
 }
 
 impl Partition {
+    /// Whether objects of a class may be cloned, from here or to here.
+    fn check_cloning(&self, class: CK_OBJECT_CLASS) -> Result<()> {
+        let state = self.current()?;
+        state.need_replication()?;
+        let policy = match class {
+            CKO_PRIVATE_KEY => Some(POLICY_PRIVATE_CLONING),
+            CKO_SECRET_KEY => Some(POLICY_SECRET_CLONING),
+            _ => None,
+        };
+        match policy {
+            Some(policy) if !state.allows(policy) => {
+                Err(Error::new(Cause::CloneNotAttempted, "the key is not to be cloned")
+                    .by_policy(policy))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The object, readable by partitions of the domain alone.
     ///
     /// # Errors
     /// `CloneNotAttempted` where policy 0 or 4 forbids it (code Assumed).
     pub(super) fn extract(&self, session: &Session, object: ObjectHandle) -> Result<Vec<u8>> {
         let held = self.seen_by(&session.application, object)?;
-        let policy = match held.object.class().class {
-            CKO_PRIVATE_KEY => Some(POLICY_PRIVATE_CLONING),
-            CKO_SECRET_KEY => Some(POLICY_SECRET_CLONING),
-            _ => None,
-        };
-        if let Some(policy) = policy
-            && !self.current()?.allows(policy)
-        {
-            return Err(Error::new(Cause::CloneNotAttempted, "the key is not to be cloned")
-                .by_policy(policy));
-        }
+        self.check_cloning(held.object.class().class)?;
         let plain = records::encode(held.object.attributes())?;
         let (mark, key) = if held.private {
             (UNDER_DOMAIN, self.domain(session)?)
@@ -98,6 +106,7 @@ impl Partition {
                 "a private object travels under its domain",
             ));
         }
+        self.check_cloning(records::class_of(&attributes)?.class)?;
         Ok(attributes)
     }
 

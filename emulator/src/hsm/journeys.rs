@@ -122,7 +122,7 @@ impl Partition {
                 self.invite(session, certificate, vector).map(Reply::Bytes)
             }
             Cloning::Answer(cargo, message) => {
-                self.answer(session, *cargo, message).map(Reply::Bytes)
+                self.answer_journey(session, *cargo, message).map(Reply::Bytes)
             }
             Cloning::PackMaskingKey => self.pack_masking_key(session).map(Reply::Bytes),
             Cloning::UnpackMaskingKey(blob) => {
@@ -200,7 +200,7 @@ impl Partition {
         self.hello(session, b"cloning", vector, certificate)
     }
 
-    fn answer(&self, session: &Session, cargo: Cargo, message: &[u8]) -> Result<Vec<u8>> {
+    fn answer_journey(&self, session: &Session, cargo: Cargo, message: &[u8]) -> Result<Vec<u8>> {
         let hello: Hello = postcard::from_bytes(message).map_err(|_| not_ours())?;
         let shared =
             self.domain(session)?.open(b"cloning", &hello.shared).map_err(|_| not_ours())?;

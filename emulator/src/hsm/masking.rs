@@ -19,7 +19,7 @@ use crate::hsm::extra::{self, Entry};
 use crate::hsm::objects::Held;
 use crate::hsm::partition::Partition;
 use crate::hsm::records;
-use crate::hsm::role::{self, Right};
+use crate::hsm::rights::{self, Right};
 use crate::hsm::session::Session;
 use crate::mechanisms::broken;
 use crate::object::{Attribute, Template};
@@ -154,7 +154,7 @@ impl Partition {
         delete: bool,
         room: Room,
     ) -> Result<Reply> {
-        role::check(session.application.role(), Right::Manage { guarded: true })?;
+        rights::check(session.application.role(), Right::Make)?;
         check_form(guard)?;
         let held: Vec<Arc<Held>> = if handles.is_empty() {
             self.search(&session.application, &Template::new())?
@@ -231,7 +231,7 @@ impl Partition {
         Ok(bytes)
     }
 
-    fn opened(&self, session: &Session, guard: &Guard, bytes: &[u8]) -> Result<Vec<Template>> {
+    fn unmasked(&self, session: &Session, guard: &Guard, bytes: &[u8]) -> Result<Vec<Template>> {
         check_form(guard)?;
         let blob: Blob = match bytes.strip_prefix(MAGIC).and_then(<[u8]>::split_first) {
             Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| corrupt())?,
@@ -278,8 +278,8 @@ impl Partition {
         blob: &[u8],
         purpose: Unmasking,
     ) -> Result<Reply> {
-        role::check(session.application.role(), Right::Manage { guarded: true })?;
-        let objects = self.opened(session, guard, blob)?;
+        rights::check(session.application.role(), Right::Make)?;
+        let objects = self.unmasked(session, guard, blob)?;
         if purpose == Unmasking::Count {
             return Ok(Reply::Size(objects.len() as u64));
         }
@@ -348,7 +348,7 @@ impl Partition {
     /// `OperationActive` for a rollover in a rollover, `OperationNotInitialized` for the end or the
     /// state of none (codes Assumed).
     fn roll_over(&self, session: &Session, rollover: Rollover) -> Result<Reply> {
-        role::check(session.application.role(), Right::Manage { guarded: true })?;
+        rights::check(session.application.role(), Right::Make)?;
         self.masking_keys(session)?;
         let fresh = fresh_key(&self.own_key(session)?)?;
         self.change_extra(Entry::MaskingKey, &mut |now: Option<MaskingKeys>, _| {
@@ -388,7 +388,7 @@ impl Partition {
     /// # Errors
     /// `CloneFailed` for one of another domain.
     pub(super) fn unpack_masking_key(&self, session: &Session, blob: &[u8]) -> Result<()> {
-        role::check(session.application.role(), Right::Manage { guarded: true })?;
+        rights::check(session.application.role(), Right::Make)?;
         let sealed = blob.strip_prefix(&[TRAVELLING]).unwrap_or_default();
         let opened = self.domain(session)?.open(KEY_SEAL, sealed).map_err(|_| {
             Error::new(Cause::CloneFailed, "the masking key comes from another cloning domain")

@@ -15,7 +15,7 @@ use crate::hsm::authorization;
 use crate::hsm::partition::{Partition, State, done};
 use crate::hsm::policies;
 use crate::hsm::records;
-use crate::hsm::role::{self, Right};
+use crate::hsm::rights::{self, Right};
 use crate::hsm::session::{Application, Session};
 use crate::hsm::store::{NewObject, Query, StoreError};
 use crate::hsm::usage::Asks;
@@ -231,10 +231,7 @@ impl Partition {
             return Err(gone());
         }
         if held.private && !application.sees_private() {
-            return Err(match application.role() {
-                None => Error::new(Cause::UserNotLoggedIn, "the object is private"),
-                Some(_) => gone(),
-            });
+            return Err(hidden(application));
         }
         Ok(held)
     }
@@ -258,6 +255,9 @@ impl Partition {
         let record = self.store.load_object(handle.0)?.ok_or_else(gone)?;
         if record.partition != self.serial {
             return Err(gone());
+        }
+        if record.private && !application.sees_private() {
+            return Err(hidden(application));
         }
         let attributes =
             self.with_key(application, record.private, |key| records::attributes(&record, key))?;
@@ -338,8 +338,8 @@ impl Partition {
         let role = session.application.role();
         Circumstances {
             origin,
-            logged_in: role.is_some_and(|role| role != Role::PartitionSo),
-            partition_so: role == Some(Role::PartitionSo),
+            logged_in: session.application.sees_private(),
+            partition_so: role.is_some_and(Role::is_security_officer),
             mechanism: mechanism.map(|mechanism| mechanism.kind),
         }
     }
@@ -362,7 +362,7 @@ impl Partition {
             return Err(Error::new(Cause::ActionProhibited, "the object is not to be copied")
                 .about(CKA_COPYABLE));
         }
-        let so = session.application.role() == Some(Role::PartitionSo);
+        let so = session.application.role().is_some_and(Role::is_security_officer);
         let class = held.object.class();
         policies::check_change(&*self.current()?, class, template)?;
         let mut attributes = build::change(held.object.attributes(), class, template, true, so)?;
@@ -446,36 +446,55 @@ impl Partition {
         class: Class,
         attributes: &Template,
     ) -> Result<()> {
-        let token = attributes.flag(CKA_TOKEN).unwrap_or(false);
         let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
         policies::check_purposes(&*self.current()?, class, attributes)?;
-        if token && !session.read_write {
+        self.need_writable(session, attributes)?;
+        self.need_state_for(session, class, private, Right::Make)?;
+        self.need_key_management(class)
+    }
+
+    fn need_writable(&self, session: &Session, attributes: &Template) -> Result<()> {
+        if attributes.flag(CKA_TOKEN) == Some(true) && !session.read_write {
             return Err(Error::new(
                 Cause::SessionReadOnly,
                 "token objects want a read-write session",
             ));
         }
-        self.need_state_for(session, class, private)
+        Ok(())
     }
 
-    fn need_state_for(&self, session: &Session, class: Class, private: bool) -> Result<()> {
-        let state = self.current()?;
-        state.need_initialized()?;
-        let role = session.application.role();
-        role::check(role, Right::Manage { guarded: private || class.is_guarded() })?;
-        if let Some(login) = session.application.login()
-            && login.must_change
-            && class.is_key()
-        {
-            return Err(expired(&state));
-        }
+    /// Policy 28. Cloning into a partition for using keys only still adds them (Documented).
+    fn need_key_management(&self, class: Class) -> Result<()> {
         const POLICY_KEY_MANAGEMENT: u32 = 28;
+        let state = self.current()?;
         if class.is_key() && !state.allows(POLICY_KEY_MANAGEMENT) {
             return Err(state
                 .codes
                 .key_management_off
                 .error("the partition is for using keys only")
                 .by_policy(POLICY_KEY_MANAGEMENT));
+        }
+        Ok(())
+    }
+
+    fn need_state_for(
+        &self,
+        session: &Session,
+        class: Class,
+        private: bool,
+        guarded: Right,
+    ) -> Result<()> {
+        let state = self.current()?;
+        state.need_initialized()?;
+        state.need_operational()?;
+        let role = session.application.role();
+        let right = if private || class.is_guarded() { guarded } else { Right::ManagePublic };
+        rights::check(role, right)?;
+        if let Some(login) = session.application.login()
+            && login.must_change
+            && class.is_key()
+        {
+            return Err(expired(&state));
         }
         Ok(())
     }
@@ -524,7 +543,9 @@ impl Partition {
         attributes: Template,
         unless_destroyed_since: Option<u64>,
     ) -> Result<Found> {
-        self.may_add(session, class, &attributes)?;
+        let private = attributes.flag(CKA_PRIVATE).unwrap_or(false);
+        self.need_writable(session, &attributes)?;
+        self.need_state_for(session, class, private, Right::Make)?;
         if attributes.flag(CKA_TOKEN) != Some(true) {
             return self.add_session_object(session, class, attributes);
         }
@@ -550,7 +571,7 @@ impl Partition {
             .iter()
             .map(|record| (record.attributes.len() + record.secret.len()) as u64)
             .sum();
-        let total = self.current()?.bytes;
+        let total = self.current()?.bytes(&self.profile);
         if used.saturating_add(wanted) > total {
             let what = format!("{used} of {total} bytes are used, {wanted} more are wanted");
             return Err(self.profile.codes.storage_full.error(what));
@@ -605,7 +626,19 @@ impl Partition {
                 "token objects want a read-write session",
             ));
         }
-        self.need_state_for(session, held.object.class(), held.private)
+        let class = held.object.class();
+        if class.is_guarded()
+            && held.object.is(CKA_ASSIGNED)
+            && session.application.role() == Some(Role::LimitedCryptoOfficer)
+        {
+            return Err(Error::new(
+                Cause::UserNotAuthorized,
+                "the Limited Crypto Officer changes no assigned key",
+            )
+            .about(CKA_ASSIGNED));
+        }
+        self.need_state_for(session, class, held.private, Right::Change)?;
+        self.need_key_management(class)
     }
 
     pub(super) fn destroy(&self, session: &Session, handle: ObjectHandle) -> Result<()> {
@@ -634,7 +667,7 @@ impl Partition {
         handle: ObjectHandle,
         template: &Template,
     ) -> Result<()> {
-        let so = session.application.role() == Some(Role::PartitionSo);
+        let so = session.application.role().is_some_and(Role::is_security_officer);
         self.rewrite(&session.application, handle, &|held| {
             if !(so && trusts(held, template)) {
                 self.may_change(session, held)?;
@@ -786,6 +819,14 @@ fn new_ouid(serial: &str, counter: u64) -> Ouid {
         *byte = part;
     }
     ouid
+}
+
+/// A private object, to who does not see private ones (code Assumed).
+fn hidden(application: &Application) -> Error {
+    match application.role() {
+        None => Error::new(Cause::UserNotLoggedIn, "the object is private"),
+        Some(_) => gone(),
+    }
 }
 
 pub(super) fn gone() -> Error {

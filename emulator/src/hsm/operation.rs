@@ -7,7 +7,7 @@ use crate::crypto::hash::{self, Digest, Function};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::objects::{Held, expired};
 use crate::hsm::partition::{POLICY_FOREIGN_SIGNING, Partition, done};
-use crate::hsm::role::{self, Right};
+use crate::hsm::rights::{self, Right};
 use crate::hsm::session::Session;
 use crate::hsm::usage::{Stage, told};
 use crate::mechanisms::digest::Digests;
@@ -292,6 +292,7 @@ impl Partition {
         stage: Stage<'_>,
     ) -> Result<(Ready, Option<Arc<Held>>)> {
         let state = self.current()?;
+        state.need_operational()?;
         let function = operation.purpose.function();
         let offer = state.offer(operation.mechanism.kind)?;
         if !offer.functions.contains(function) {
@@ -307,7 +308,7 @@ impl Partition {
         };
         let held = self.seen_by(&session.application, handle).map_err(as_key)?;
         if held.private {
-            role::check(session.application.role(), Right::UsePrivate)?;
+            rights::check(session.application.role(), Right::UsePrivate)?;
         }
         if session.application.login().is_some_and(|login| login.must_change) {
             return Err(expired(&state));
@@ -359,7 +360,7 @@ impl Partition {
             .map(|handle| {
                 let held = self.seen_by(&session.application, *handle).map_err(as_key)?;
                 if held.private {
-                    role::check(session.application.role(), Right::UsePrivate)?;
+                    rights::check(session.application.role(), Right::UsePrivate)?;
                 }
                 self.may_use(session, &held, Stage::Run(None))?;
                 Ok(Arc::clone(&held.object))

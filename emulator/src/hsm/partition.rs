@@ -1,11 +1,12 @@
 //! One partition: what it is now, and who hears which request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ck::*;
 use crate::crypto::seal::SealKey;
@@ -13,28 +14,47 @@ use crate::crypto::{kdf, random};
 use crate::env::{Attendance, Clock, SystemClock};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::chosen;
+use crate::hsm::facts::{self, HsmFacts, Kind, PartitionFacts};
 use crate::hsm::journeys::Routes;
 use crate::hsm::objects::Objects;
+use crate::hsm::ped::CHALLENGE;
+use crate::hsm::policies::{self, Bounds, Templates};
 use crate::hsm::role;
 use crate::hsm::session::{Session, Sessions};
-use crate::hsm::size;
 use crate::hsm::store::{Changes, PartitionRecord, RoleRecord, Step, Store};
 use crate::hsm::verified::Verified;
-use crate::mechanisms::{self, Offer, broken};
+use crate::hsm::watch;
+use crate::mechanisms::{self, Functions, Offer, broken};
 use crate::output::Output;
-use crate::profile::{Codes, Destructive, Profile};
+use crate::profile::{Authentication, Codes, Destructive, Policy, Profile};
 use crate::wire::{Description, Pin, PolicyState, Reply, Request};
 
 /// HSM policy 12 and partition policy 43: "Allow non-FIPS algorithms" (Documented).
 const HSM_POLICY_NON_FIPS: u32 = 12;
 const POLICY_NON_FIPS: u32 = 43;
 
+/// HSM policies 7 and 16: objects are cloned, over the network too (Documented).
+const HSM_POLICY_CLONING: u32 = 7;
+const HSM_POLICY_NETWORK_REPLICATION: u32 = 16;
+
+/// HSM policy 48: a tampered HSM waits for its SO (Documented).
+const HSM_POLICY_TAMPER_RECOVERY: u32 = 48;
+
+/// Partition policies 37, Secure Trusted Channel forced, and 41, the version (Documented).
+const POLICY_FORCE_STC: u32 = 37;
+const POLICY_VERSION: u32 = 41;
+
+/// Partition policy 45: hashes of the caller's are signed in FIPS mode too, by these (Documented;
+/// DSA Assumed to be none of them, since its name says ECDSA and RSA).
+const POLICY_PREHASH: u32 = 45;
+const PREHASH: &[CK_MECHANISM_TYPE] = &[CKM_ECDSA, CKM_RSA_PKCS, CKM_RSA_PKCS_PSS];
+
 /// Partition policy 17: "Allow signing with non-local keys" (number Documented, effect recalled).
 pub(super) const POLICY_FOREIGN_SIGNING: u32 = 17;
 
 /// The domain of a partition that was given none (the vendor has a default domain; its text is not
 /// published: Assumed).
-const DEFAULT_DOMAIN: &[u8] = b"default cloning domain";
+pub(super) const DEFAULT_DOMAIN: &[u8] = b"default cloning domain";
 
 /// A partition of an HSM, shared by every session of this process.
 pub struct Partition {
@@ -57,6 +77,13 @@ pub struct Partition {
     pub(super) attendance: Mutex<Option<Attendance>>,
     /// Sessions negotiated with other partitions.
     pub(super) routes: Routes,
+    /// No link without a Secure Trusted Channel reaches it: policy 37 is on, or the HSM has it no
+    /// more.
+    closed: AtomicBool,
+    /// What is to be noticed of every request: bits of [`watch`](crate::hsm::watch).
+    watched: AtomicU8,
+    /// Keys whose first use the audit log has.
+    pub(super) used: Mutex<FxHashSet<ObjectHandle>>,
 }
 
 /// A session of a partition, and the way to it.
@@ -86,46 +113,69 @@ pub(super) struct State {
     by_kind: FxHashMap<CK_MECHANISM_TYPE, usize>,
     /// By the number of the role.
     roles: [Option<RoleRecord>; Role::ALL.len()],
+    challenges: [Option<RoleRecord>; Role::ALL.len()],
+    pub(super) kind: Kind,
+    pub(super) hsm: HsmFacts,
+    pub(super) facts: PartitionFacts,
+    pub(super) authentication: Authentication,
     /// Policy 17: keys that came from outside may sign. Asked at every signature.
     pub(super) foreign_keys_sign: bool,
     /// The codes of refusals that the profile chooses.
     pub(super) codes: Codes,
-    /// Bytes for objects.
-    pub(super) bytes: u64,
 }
 
 impl State {
-    fn load(store: &dyn Store, profile: &Profile, serial: &str) -> Result<Self> {
+    pub(super) fn load(store: &dyn Store, profile: &Profile, serial: &str) -> Result<Self> {
         let record = store.partition(serial)?.ok_or_else(|| {
             Error::new(Cause::TokenNotPresent, format!("the HSM has no partition {serial}"))
         })?;
-        let mut policies: FxHashMap<u32, u64> =
-            profile.partition_policies.iter().map(|row| (row.id, row.policy)).collect();
-        policies.extend(&record.policies);
-        let mut hsm_policies: FxHashMap<u32, u64> =
-            profile.hsm_policies.iter().map(|row| (row.id, row.policy)).collect();
-        hsm_policies.extend(store.hsm()?.policies);
+        Self::of(store, profile, record)
+    }
+
+    /// What a partition of that record is, stored or not.
+    pub(super) fn of(
+        store: &dyn Store,
+        profile: &Profile,
+        record: PartitionRecord,
+    ) -> Result<Self> {
+        let own_roles = store.roles(&record.serial)?;
+        let hsm_record = store.hsm()?;
+        let hsm: HsmFacts = facts::read(&hsm_record.extra)?;
+        let facts = hsm.partitions.get(&record.serial).cloned().unwrap_or_default();
+        let is_admin = record.serial == hsm_record.serial;
+        let kind = if is_admin { Kind::Admin } else { Kind::User };
+        let authentication = hsm.authentication.unwrap_or(profile.authentication);
+        let hsm_policies = policies::of_hsm(profile, authentication, &hsm_record.policies);
+        let policies =
+            policies::of_partition(profile, authentication, &record.policies, &hsm_policies);
         let fips = hsm_policies.get(&HSM_POLICY_NON_FIPS) == Some(&0)
             || policies.get(&POLICY_NON_FIPS) == Some(&0);
         let allows = |policy: u32| policies.get(&policy).is_none_or(|value| *value != 0);
+        let signs_hashes = policies.get(&POLICY_PREHASH).is_some_and(|value| *value != 0);
         let offers: Vec<Offer> = profile
             .order
             .iter()
             .filter_map(|kind| {
                 let row = mechanisms::find(*kind)?;
-                Offer::of(row, profile.mechanisms.get(kind)?, fips, allows)
+                let mut datum = *profile.mechanisms.get(kind)?;
+                if signs_hashes && PREHASH.contains(kind) {
+                    datum.fips_functions =
+                        datum.fips_functions.map(|left| left | (datum.functions & Functions::SIGN));
+                }
+                Offer::of(row, &datum, fips, allows)
             })
             .collect();
         let by_kind = offers.iter().enumerate().map(|(at, offer)| (offer.row.kind, at)).collect();
         let mut roles = [const { None }; Role::ALL.len()];
-        for role in store.roles(serial)? {
-            if let Some(place) = roles.get_mut(usize::from(role.role)) {
+        let mut challenges = [const { None }; Role::ALL.len()];
+        for role in own_roles {
+            let places = if role.role & CHALLENGE == 0 { &mut roles } else { &mut challenges };
+            if let Some(place) = places.get_mut(usize::from(role.role & !CHALLENGE)) {
                 *place = Some(role);
             }
         }
         let foreign_keys_sign = allows(POLICY_FOREIGN_SIGNING);
         let codes = profile.codes.clone();
-        let bytes = size::read(&record.extra)?.unwrap_or(profile.limits.partition_bytes);
         Ok(Self {
             record,
             policies,
@@ -133,9 +183,13 @@ impl State {
             offers,
             by_kind,
             roles,
+            challenges,
+            kind,
+            hsm,
+            facts,
+            authentication,
             foreign_keys_sign,
             codes,
-            bytes,
         })
     }
 
@@ -157,6 +211,112 @@ impl State {
 
     pub(super) fn hsm_policy(&self, id: u32) -> u64 {
         self.hsm_policies.get(&id).copied().unwrap_or(0)
+    }
+
+    /// Whether objects may be cloned at all.
+    ///
+    /// # Errors
+    /// `CloneNotAttempted` while HSM policy 7 or 16 is off (code Assumed).
+    pub(super) fn need_replication(&self) -> Result<()> {
+        for policy in [HSM_POLICY_CLONING, HSM_POLICY_NETWORK_REPLICATION] {
+            if self.hsm_policies.get(&policy) == Some(&0) {
+                return Err(Error::new(
+                    Cause::CloneNotAttempted,
+                    format!("HSM policy {policy} is off"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The partition's policies as values and bounds.
+    pub(super) fn bounds(&self) -> Bounds<'_> {
+        Bounds {
+            policies: &self.policies,
+            hsm_policies: &self.hsm_policies,
+            authentication: self.authentication,
+        }
+    }
+
+    /// The policies that show, of the profile's.
+    pub(super) fn shown<'a>(&'a self, profile: &'a Profile) -> impl Iterator<Item = &'a Policy> {
+        let user = self.kind == Kind::User;
+        profile.partition_policies.iter().filter(move |row| user && self.bounds().shows(row))
+    }
+
+    /// What is to be said of the policies that show.
+    pub(super) fn policy_states(&self, profile: &Profile) -> Vec<PolicyState> {
+        self.shown(profile)
+            .map(|row| PolicyState {
+                id: u64::from(row.id),
+                text: row.text.clone(),
+                capability: row.capability,
+                value: self.policy(row.id),
+                destructive: row.destructive != Destructive::None,
+                fixed: false,
+            })
+            .collect()
+    }
+
+    /// Version 1 of partitions: policy 41.
+    pub(super) fn is_v1(&self) -> bool {
+        self.policy(POLICY_VERSION) != 0
+    }
+
+    /// Policy 37: links other than a Secure Trusted Channel lose the partition.
+    fn forces_stc(&self) -> bool {
+        self.policy(POLICY_FORCE_STC) != 0
+    }
+
+    /// Bytes for objects.
+    pub(super) fn bytes(&self, profile: &Profile) -> u64 {
+        self.facts.bytes.unwrap_or(profile.limits.partition_bytes)
+    }
+
+    /// The role a user type means here.
+    ///
+    /// # Errors
+    /// `UserTypeInvalid` where there is no such role: the admin partition has its own, and the
+    /// Limited Crypto Officer exists on partitions of version 1 alone (Documented).
+    pub(super) fn own_role(&self, role: Role) -> Result<Role> {
+        let own = match self.kind {
+            Kind::Admin => role.of_admin_partition(),
+            Kind::User => role.of_user_partition(),
+        };
+        match own {
+            Some(Role::LimitedCryptoOfficer) if !self.is_v1() => Err(Error::new(
+                Cause::UserTypeInvalid,
+                "the Limited Crypto Officer exists from firmware 7.7, on V1 partitions",
+            )
+            .by_policy(POLICY_VERSION)),
+            Some(own) => Ok(own),
+            None => Err(Error::new(
+                Cause::UserTypeInvalid,
+                format!("this partition has no {}", role.name()),
+            )),
+        }
+    }
+
+    /// Whether the HSM does anything but be administered.
+    ///
+    /// # Errors
+    /// `HsmInTransport`, `MtkZeroized`, `HsmTampered`.
+    pub(super) fn need_operational(&self) -> Result<()> {
+        if self.hsm.in_transport {
+            return Err(Error::new(Cause::HsmInTransport, "the HSM is in secure transport mode"));
+        }
+        if self.hsm.tamper_key_zeroized {
+            return Err(Error::new(Cause::MtkZeroized, "the master tamper key is erased"));
+        }
+        if self.hsm.tampered && self.hsm_policy(HSM_POLICY_TAMPER_RECOVERY) != 0 {
+            return Err(Error::new(Cause::HsmTampered, "the HSM SO has to clear the tamper"));
+        }
+        Ok(())
+    }
+
+    /// The challenge of a role, where it has one.
+    pub(super) fn challenge(&self, role: Role) -> Option<&RoleRecord> {
+        self.challenges.get(usize::from(role.code())).and_then(Option::as_ref)
     }
 
     /// # Errors
@@ -193,11 +353,20 @@ impl State {
 
     /// Those that say how the partition stands; the others are the profile's.
     fn flags(&self) -> CK_FLAGS {
+        let admin = self.kind == Kind::Admin;
+        let user = if admin { Role::Administrator } else { Role::CryptoOfficer };
+        let challenge = self.challenge(user);
         let mut flags = 0;
         for (set, flag) in [
             (self.record.initialized, CKF_TOKEN_INITIALIZED),
-            (self.role(Role::CryptoOfficer).is_ok(), CKF_USER_PIN_INITIALIZED),
-            (self.role(Role::CryptoOfficer).is_ok_and(|it| it.locked), CKF_USER_PIN_LOCKED),
+            (self.role(user).is_ok(), CKF_USER_PIN_INITIALIZED),
+            (
+                self.role(user).is_ok_and(|it| it.locked)
+                    || challenge.is_some_and(|challenge| challenge.locked),
+                CKF_USER_PIN_LOCKED,
+            ),
+            (self.authentication == Authentication::Ped, CKF_PROTECTED_AUTHENTICATION_PATH),
+            (admin, CKF_ADMIN_TOKEN),
         ] {
             if set {
                 flags |= flag;
@@ -221,6 +390,7 @@ impl Partition {
         // A change between the two lines is found by the first refresh.
         let seen = store.generation();
         let state = State::load(&*store, &profile, serial)?;
+        let (watched, closed) = (watch::of(&state), state.forces_stc());
         Ok(Self {
             serial: serial.to_owned(),
             profile,
@@ -237,6 +407,57 @@ impl Partition {
             sharing: Mutex::new(()),
             attendance: Mutex::new(None),
             routes: Routes::default(),
+            closed: AtomicBool::new(closed),
+            watched: AtomicU8::new(watched),
+            used: Mutex::default(),
+        })
+    }
+
+    /// Whether links without a Secure Trusted Channel reach the partition: the HSM has it still,
+    /// and policy 37 lets them.
+    pub fn is_open_to_plain_links(&self) -> bool {
+        // A store that cannot be read is found out by whatever is asked next.
+        let _ = self.refresh();
+        !self.is_closed()
+    }
+
+    /// As the last request saw it: no link without a Secure Trusted Channel gets in. Costs a load.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether it is the HSM's own, as against one of applications.
+    pub fn is_admin(&self) -> bool {
+        self.state.load().kind == Kind::Admin
+    }
+
+    /// Seconds since 1970 by the machine's clock.
+    pub(super) fn machine_seconds(&self) -> u64 {
+        self.clock.wall().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
+    }
+
+    /// Changes what is kept of the HSM, while no other process can.
+    pub(super) fn change_hsm_facts(&self, change: &mut dyn FnMut(&mut HsmFacts)) -> Result<()> {
+        let mut outcome = Ok(());
+        self.store.change_hsm(&mut |record| {
+            let mut edit = || {
+                let mut kept: HsmFacts = facts::read(&record.extra)?;
+                change(&mut kept);
+                facts::write(&kept)
+            };
+            match edit() {
+                Ok(blob) => record.extra = blob,
+                Err(error) => outcome = Err(error),
+            }
+        })?;
+        outcome?;
+        self.refresh()
+    }
+
+    /// Changes what is kept of the partition, while no other process can.
+    pub(super) fn change_facts(&self, change: &mut dyn FnMut(&mut PartitionFacts)) -> Result<()> {
+        self.change_hsm_facts(&mut |kept| {
+            change(kept.partitions.entry(self.serial.clone()).or_default());
         })
     }
 
@@ -297,7 +518,17 @@ impl Partition {
         }
         let changes = self.store.changes_since(seen)?;
         if changes.administration {
-            let fresh = State::load(&*self.store, &self.profile, &self.serial)?;
+            let fresh = match State::load(&*self.store, &self.profile, &self.serial) {
+                Ok(fresh) => fresh,
+                Err(error) if error.cause() == Cause::TokenNotPresent => {
+                    self.closed.store(true, Ordering::Release);
+                    self.forget_sessions();
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            };
+            self.watched.store(watch::of(&fresh), Ordering::Release);
+            self.closed.store(fresh.forces_stc(), Ordering::Release);
             let domain = fresh.record.domain.clone();
             let old = self.state.swap(Arc::new(fresh));
             // Another domain blob is another life of the partition: zeroised or initialised anew.
@@ -313,10 +544,6 @@ impl Partition {
         self.touch();
         self.seen.store(changes.generation, Ordering::Release);
         Ok(())
-    }
-
-    pub(super) fn hsm_policy(&self, id: u32) -> Result<u64> {
-        Ok(self.current()?.hsm_policy(id))
     }
 
     /// Answers a request.
@@ -343,6 +570,18 @@ impl Partition {
         out: Option<&mut [u8]>,
     ) -> Result<Reply> {
         self.refresh()?;
+        match self.watched.load(Ordering::Relaxed) {
+            0 => self.answer(request, seat, out),
+            watched => self.answer_watched(watched, request, seat, out),
+        }
+    }
+
+    pub(super) fn answer(
+        &self,
+        request: &Request<'_>,
+        seat: Option<&Session>,
+        out: Option<&mut [u8]>,
+    ) -> Result<Reply> {
         match request {
             Request::Describe => self.describe().map(|it| Reply::Description(Box::new(it))),
             Request::RoleState(role) => self.role_state(*role).map(Reply::RoleState),
@@ -389,6 +628,9 @@ impl Partition {
                     return Ok(Reply::Done);
                 }
                 Err(self.profile.codes.seed_refused.error("the HSM takes no seed"))
+            }
+            Request::Administer(session, what) => {
+                self.administer(*session, seat, what).map(|it| Reply::Administered(Box::new(it)))
             }
             Request::Check(_)
             | Request::Perform { .. }
@@ -474,8 +716,7 @@ impl Partition {
         let state = self.current()?;
         let firmware = self.profile.versions.firmware.map(u64::from);
         let usage = self.store.count(&self.serial)?;
-        let total = state.bytes;
-        let shown = self.profile.partition_policies.iter().filter(|row| row.capability != 0);
+        let total = state.bytes(&self.profile);
         Ok(Description {
             label: state.record.label.clone(),
             serial: self.serial.clone(),
@@ -488,15 +729,7 @@ impl Partition {
             memory: (total, total.saturating_sub(usage.bytes)),
             firmware: firmware.into(),
             objects: usage.objects,
-            policies: shown
-                .map(|row| PolicyState {
-                    id: u64::from(row.id),
-                    text: row.text.clone(),
-                    capability: row.capability,
-                    value: state.policy(row.id),
-                    destructive: row.destructive != Destructive::None,
-                })
-                .collect(),
+            policies: state.policy_states(&self.profile),
             mechanisms: state
                 .offers
                 .iter()
@@ -513,18 +746,45 @@ impl Partition {
     /// Source: PKCS#11 v2.40 C_InitToken: the SO PIN of an initialised token must be right, and no
     /// session may be open.
     fn init_token(&self, pin: &Pin, label: &str, domain: Option<&Pin>) -> Result<()> {
+        self.init_from_template(pin, label, domain, &Templates::default())
+    }
+
+    /// As [`Partition::init_token`], with policies to start with. The admin partition is the whole
+    /// HSM: with it go the others (Documented for an HSM that is initialised again).
+    pub(super) fn init_from_template(
+        &self,
+        pin: &Pin,
+        label: &str,
+        domain: Option<&Pin>,
+        templates: &Templates<'_>,
+    ) -> Result<()> {
         if self.sessions.count().0 > 0 {
             return Err(Error::new(Cause::SessionExists, "a session is open on the partition"));
         }
         let state = self.current()?;
+        let so = state.own_role(Role::PartitionSo)?;
+        state.need_operational()?;
         if state.record.initialized {
-            self.authenticate(&state, Role::PartitionSo, pin)?;
+            self.authenticate(&state, so, pin)?;
         }
-        role::check_pin(&state, pin)?;
+        let pin = self.new_credential(&state, so, pin)?;
         let domain = domain.map_or(DEFAULT_DOMAIN, Pin::as_bytes);
-        let (steps, _) = initialization(&state.record, label, pin, domain)?;
+        let mut record = state.record.clone();
+        let mut steps: Vec<Step> =
+            self.apply_templates(&state, &mut record, templates)?.into_iter().collect();
+        if so == Role::HsmSo {
+            steps.extend(self.removals()?);
+        }
+        let (more, _) = initialization(&record, label, (so, &pin), domain)?;
+        steps.extend(more);
+        if so == Role::HsmSo {
+            steps.extend(self.auditor_kept()?);
+        }
         self.store.apply(&steps)?;
-        self.refresh()
+        match so {
+            Role::HsmSo => self.forget_containers(),
+            _ => self.refresh(),
+        }
     }
 
     /// The key under which objects travel to other partitions of the domain.
@@ -550,7 +810,7 @@ const DOMAIN_NONCE: usize = 16;
 pub(super) fn initialization(
     record: &PartitionRecord,
     label: &str,
-    pin: &Pin,
+    (so, pin): (Role, &Pin),
     domain: &[u8],
 ) -> Result<(Vec<Step>, SealKey)> {
     let key = SealKey::generate().map_err(broken)?;
@@ -560,7 +820,7 @@ pub(super) fn initialization(
     label.trim_end().clone_into(&mut fresh.label);
     fresh.initialized = true;
     fresh.domain = key.seal(b"domain", &plain).map_err(broken)?;
-    let so = role::new_record(Role::PartitionSo, pin, &key, false, 1)?;
+    let so = role::new_record(so, pin, &key, false, 1)?;
     let steps = vec![
         Step::WipePartition(record.serial.clone()),
         Step::PutPartition(fresh),

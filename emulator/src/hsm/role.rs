@@ -12,9 +12,12 @@ use crate::crypto::seal::SealKey;
 use crate::crypto::{kdf, random};
 use crate::error::{Cause, Error, Result};
 use crate::hsm::partition::{Partition, State};
+use crate::hsm::ped::{CHALLENGE, as_challenge};
+use crate::hsm::rights::{self, Right};
 use crate::hsm::session::{Login, Session};
 use crate::hsm::store::{RoleRecord, Step};
 use crate::mechanisms::broken;
+use crate::profile::Authentication;
 use crate::wire::{Pin, RoleState};
 
 /// Iterations of the PIN derivation: some two milliseconds, since every CI job logs in often. An
@@ -26,43 +29,20 @@ const POLICY_MAX_FAILED: u32 = 20;
 const POLICY_MIN_PIN: u32 = 25;
 const POLICY_MAX_PIN: u32 = 26;
 
+/// Whether wrong challenges are passed over. Source: policies.md (recalled).
+const POLICY_IGNORE_CHALLENGES: u32 = 15;
+
 /// HSM policies. Source: policies.md (Documented).
 const HSM_POLICY_RESET_PIN: u32 = 15;
 const HSM_POLICY_FORCE_CHANGE: u32 = 21;
 
-/// What is asked of a role before it touches an object.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Right {
-    /// Make, change or destroy.
-    Manage {
-        /// The object is private, or a key with something to guard.
-        guarded: bool,
-    },
-    /// Use a private key.
-    UsePrivate,
-}
+/// Wrong credentials of the HSM SO before the HSM is zeroised, and of the Auditor before he waits.
+/// Source: roles.md section 4 (Documented).
+const HSM_SO_ATTEMPTS: u32 = 3;
+const AUDITOR_ATTEMPTS: u32 = 3;
 
-/// Whether a role has a right. Source: roles.md section 2 (Documented but for the rows it marks).
-///
-/// # Errors
-/// `UserNotLoggedIn` without a role, `UserNotAuthorized` for one that lacks the right.
-pub(super) fn check(role: Option<Role>, right: Right) -> Result<()> {
-    let allowed = match (right, role) {
-        (_, Some(Role::CryptoOfficer | Role::LimitedCryptoOfficer)) => true,
-        (_, Some(Role::PartitionSo)) => false,
-        (Right::Manage { guarded }, Some(Role::CryptoUser)) => !guarded,
-        (Right::UsePrivate, Some(Role::CryptoUser)) => true,
-        (Right::Manage { guarded: false }, None) => true,
-        (Right::Manage { guarded: true } | Right::UsePrivate, None) => {
-            return Err(Error::new(Cause::UserNotLoggedIn, "a private object wants a login"));
-        }
-    };
-    if allowed {
-        return Ok(());
-    }
-    let name = role.map_or("nobody", Role::name);
-    Err(Error::new(Cause::UserNotAuthorized, format!("the {name} may not ({right:?})")))
-}
+/// How long the Auditor waits. Source: roles.md section 4 (recalled).
+const AUDITOR_WAITS_SECONDS: u64 = 600;
 
 /// A fresh record whose PIN opens `key`.
 pub(super) fn new_record(
@@ -111,27 +91,74 @@ fn open(record: &RoleRecord, role: Role, pin: &Pin) -> Result<Option<SealKey>> {
 }
 
 impl Partition {
-    /// Wrong credentials after which the role is locked, or the partition zeroised.
+    /// Wrong credentials after which the role is locked, or what it guards zeroised.
     fn most_failures(&self, state: &State, role: Role) -> u32 {
         match role {
             Role::PartitionSo => self.profile.limits.partition_so_attempts,
+            Role::HsmSo => HSM_SO_ATTEMPTS,
+            Role::Auditor => AUDITOR_ATTEMPTS,
             _ => u32::try_from(state.policy(POLICY_MAX_FAILED)).unwrap_or(10).clamp(1, 10),
         }
     }
 
-    /// The key behind a PIN. A wrong one is counted, where every process sees it, before anybody
-    /// hears of it.
+    /// The key behind a credential. A wrong one is counted, where every process sees it, before
+    /// anybody hears of it.
     ///
     /// # Errors
-    /// `PinIncorrect`, `PinLocked`, `SoLoginFailureThreshold`, `UserPinNotInitialized`.
+    /// `PinIncorrect`, `ChallengeIncorrect`, `PinLocked`, `SoLoginFailureThreshold`,
+    /// `UserPinNotInitialized`; `PedUnplugged` where a PED that is not attached is to ask;
+    /// `ArgumentsBad` for a PIN where a PED asks, and the other way round: neither is counted.
     pub(super) fn authenticate(
         &self,
         state: &State,
         role: Role,
         pin: &Pin,
     ) -> Result<(SealKey, RoleRecord)> {
-        let record = state.role(role)?.clone();
-        if record.locked {
+        if role == Role::Auditor {
+            self.check_waiting(state)?;
+        }
+        if state.authentication == Authentication::Password {
+            if pin.is_from_ped() {
+                return Err(Error::new(Cause::ArgumentsBad, "a PIN is wanted: the HSM has no PED"));
+            }
+            return self.try_credential(state, state.role(role)?, role, pin);
+        }
+        let primary = state.role(role)?;
+        match (state.challenge(role), pin.is_from_ped()) {
+            (None, true) => {
+                let key = self.ask_ped(state, role)?;
+                self.try_credential(state, primary, role, &key)
+            }
+            (None, false) => Err(Error::new(
+                Cause::ArgumentsBad,
+                "the PED asks: the role has no challenge that could be given",
+            )),
+            (Some(_), true) => Err(Error::new(
+                Cause::ArgumentsBad,
+                "the role's challenge is wanted, beside its PED key or its activation",
+            )),
+            (Some(challenge), false) => {
+                if !self.is_activated(state, role) {
+                    let key = self.ask_ped(state, role)?;
+                    self.try_credential(state, primary, role, &key)?;
+                }
+                let proved = self.try_credential(state, challenge, role, pin)?;
+                self.activate(state, role)?;
+                Ok(proved)
+            }
+        }
+    }
+
+    /// Tries one credential, the first of a role or its challenge.
+    fn try_credential(
+        &self,
+        state: &State,
+        record: &RoleRecord,
+        role: Role,
+        pin: &Pin,
+    ) -> Result<(SealKey, RoleRecord)> {
+        let record = record.clone();
+        if record.locked || state.role(role)?.locked {
             return Err(locked(role));
         }
         let remembered = self.verified.recall(role, &record, pin);
@@ -144,27 +171,43 @@ impl Partition {
             Some(key) if record.failed == 0 => return Ok((key, record)),
             key => key,
         };
+        let is_challenge = record.role & CHALLENGE != 0;
+        if key.is_none() && is_challenge && state.allows(POLICY_IGNORE_CHALLENGES) {
+            return Err(Error::new(Cause::ChallengeIncorrect, "it is not counted")
+                .by_policy(POLICY_IGNORE_CHALLENGES));
+        }
         let most = self.most_failures(state, role);
         let right = key.is_some();
         let mut after = record.clone();
-        self.store.change_role(&self.serial, role.code(), &mut |record| {
+        let mut waits = false;
+        self.store.change_role(&self.serial, record.role, &mut |now| {
             // Another process may have changed the PIN or locked the role meanwhile.
-            let same_pin = record.version == after.version;
-            if !record.locked && same_pin {
-                record.failed = if right { 0 } else { record.failed.saturating_add(1) };
-                record.locked = record.failed >= most;
+            let same_pin = now.version == record.version;
+            if !now.locked && same_pin {
+                now.failed = if right { 0 } else { now.failed.saturating_add(1) };
+                if now.failed >= most && role == Role::Auditor {
+                    (now.failed, waits) = (0, true);
+                }
+                now.locked = now.failed >= most;
             }
-            after = record.clone();
+            after = now.clone();
         })?;
         match key {
             Some(key) if !after.locked => Ok((key, after)),
             Some(_) => Err(locked(role)),
-            None => Err(self.wrong_pin(role, &after, most)?),
+            None if waits => Err(self.begin_waiting()?),
+            None => Err(self.wrong_pin(role, &after, most, is_challenge)?),
         }
     }
 
-    /// What a wrong PIN leads to. Source: roles.md section 4 (Documented).
-    fn wrong_pin(&self, role: Role, after: &RoleRecord, most: u32) -> Result<Error> {
+    /// What a wrong credential leads to. Source: roles.md section 4 (Documented).
+    fn wrong_pin(
+        &self,
+        role: Role,
+        after: &RoleRecord,
+        most: u32,
+        is_challenge: bool,
+    ) -> Result<Error> {
         if after.locked && role == Role::PartitionSo {
             self.store.apply(&[Step::WipePartition(self.serial.clone())])?;
             return Ok(Error::new(
@@ -172,19 +215,48 @@ impl Partition {
                 format!("{most} wrong Partition SO credentials: the partition is zeroised"),
             ));
         }
+        if after.locked && role == Role::HsmSo {
+            self.zeroize_hsm()?;
+            return Ok(Error::new(
+                Cause::SoLoginFailureThreshold,
+                format!("{most} wrong HSM SO credentials: the HSM is zeroised"),
+            ));
+        }
         let left = most.saturating_sub(after.failed);
-        Ok(Error::new(Cause::PinIncorrect, format!("{}: {left} attempts are left", role.name())))
+        let cause = if is_challenge { Cause::ChallengeIncorrect } else { Cause::PinIncorrect };
+        Ok(Error::new(cause, format!("{}: {left} attempts are left", role.name())))
+    }
+
+    /// The Auditor waits after his last attempt, by the machine's clock: the HSM's own is his to
+    /// set.
+    fn begin_waiting(&self) -> Result<Error> {
+        let until = self.machine_seconds().saturating_add(AUDITOR_WAITS_SECONDS);
+        self.change_hsm_facts(&mut |facts| {
+            if let Some(audit) = &mut facts.audit {
+                audit.locked_until = until;
+            }
+        })?;
+        Ok(Error::new(
+            Cause::AuditLoginFailureThreshold,
+            format!("the Auditor waits {AUDITOR_WAITS_SECONDS} seconds"),
+        ))
+    }
+
+    fn check_waiting(&self, state: &State) -> Result<()> {
+        let until = state.hsm.audit.as_ref().map_or(0, |audit| audit.locked_until);
+        match until.saturating_sub(self.machine_seconds()) {
+            0 => Ok(()),
+            left => Err(Error::new(
+                Cause::AuditLoginTimeoutInProgress,
+                format!("the Auditor waits {left} more seconds"),
+            )),
+        }
     }
 
     /// `C_Login`.
     pub(super) fn login(&self, session: &Session, role: Role, pin: &Pin) -> Result<()> {
         let state = self.current()?;
-        if role == Role::LimitedCryptoOfficer {
-            return Err(Error::new(
-                Cause::UserTypeInvalid,
-                "the Limited Crypto Officer exists from firmware 7.7, on V1 partitions",
-            ));
-        }
+        let role = state.own_role(role)?;
         match session.application.role() {
             Some(same) if same == role => {
                 return Err(Error::new(Cause::UserAlreadyLoggedIn, role.name()));
@@ -194,11 +266,15 @@ impl Partition {
             }
             None => {}
         }
-        if role == Role::PartitionSo && self.sessions.has_read_only(session.application.id) {
+        if role.is_security_officer() && self.sessions.has_read_only(session.application.id) {
             return Err(Error::new(
                 Cause::SessionReadOnlyExists,
-                "the Partition SO logs in when no read-only session is open",
+                format!("the {} logs in when no read-only session is open", role.name()),
             ));
+        }
+        // The HSM SO has to get in to clear what keeps the others out.
+        if role != Role::HsmSo {
+            state.need_operational()?;
         }
         // A Crypto User is locked out with his Crypto Officer (Documented).
         if role == Role::CryptoUser && state.role(Role::CryptoOfficer).is_ok_and(|co| co.locked) {
@@ -223,35 +299,35 @@ impl Partition {
         Ok(())
     }
 
-    /// `C_InitPIN` and `CA_InitRolePIN`: the Partition SO makes the Crypto Officer's credential,
-    /// he the Crypto User's.
+    /// `C_InitPIN` and `CA_InitRolePIN`: the security officer makes the Crypto Officer's or the
+    /// Administrator's credential, the Crypto Officer those of his users.
     pub(super) fn init_pin(&self, session: &Session, role: Role, pin: &Pin) -> Result<()> {
         let state = self.current()?;
+        let role = state.own_role(role)?;
+        let right = match role {
+            Role::CryptoOfficer => Right::AdministerPartition,
+            Role::LimitedCryptoOfficer | Role::CryptoUser => Right::MakeUsers,
+            Role::Administrator => Right::AdministerHsm,
+            Role::PartitionSo | Role::HsmSo => {
+                return Err(Error::new(
+                    Cause::UserTypeInvalid,
+                    "C_InitToken makes the security officer",
+                ));
+            }
+            Role::Auditor => {
+                return Err(Error::new(Cause::UserTypeInvalid, "CA_InitAudit makes the Auditor"));
+            }
+        };
         let login = session
             .application
             .login()
             .ok_or_else(|| Error::new(Cause::UserNotLoggedIn, "the owner of the role logs in"))?;
-        let owner = match role {
-            Role::CryptoOfficer => Role::PartitionSo,
-            Role::LimitedCryptoOfficer | Role::CryptoUser => Role::CryptoOfficer,
-            Role::PartitionSo => {
-                return Err(Error::new(
-                    Cause::UserTypeInvalid,
-                    "C_InitToken makes the Partition SO",
-                ));
-            }
-        };
-        if login.role != owner {
-            return Err(Error::new(
-                Cause::UserNotAuthorized,
-                format!("the {} makes the {}", owner.name(), role.name()),
-            ));
-        }
-        check_pin(&state, pin)?;
+        rights::check(Some(login.role), right)?;
+        let pin = self.new_credential(&state, role, pin)?;
         let old = self.store.role(&self.serial, role.code())?;
         if old.is_some()
             && role == Role::CryptoOfficer
-            && self.hsm_policy(HSM_POLICY_RESET_PIN)? == 0
+            && state.hsm_policy(HSM_POLICY_RESET_PIN) == 0
         {
             return Err(Error::new(
                 Cause::OperationNotAllowed,
@@ -259,13 +335,16 @@ impl Partition {
             ));
         }
         let version = old.map_or(1, |record| record.version + 1);
-        let must_change = self.hsm_policy(HSM_POLICY_FORCE_CHANGE)? != 0;
-        let record = new_record(role, pin, &login.key, must_change, version)?;
+        // A PED key is nobody's to choose, so that there is nothing to change.
+        let must_change = state.authentication == Authentication::Password
+            && state.hsm_policy(HSM_POLICY_FORCE_CHANGE) != 0;
+        let record = new_record(role, &pin, &login.key, must_change, version)?;
         self.store.apply(&[Step::PutRole(self.serial.clone(), record)])?;
         Ok(())
     }
 
-    /// `C_SetPIN`: of the role that is logged in, or of the Crypto Officer when nobody is.
+    /// `C_SetPIN`: of the role that is logged in, or of the Crypto Officer when nobody is; on a PED
+    /// partition the role's challenge, or its key where the PED asks.
     pub(super) fn set_pin(&self, session: &Session, old: &Pin, new: &Pin) -> Result<()> {
         if !session.read_write {
             return Err(Error::new(
@@ -274,10 +353,18 @@ impl Partition {
             ));
         }
         let state = self.current()?;
-        let role = session.application.role().unwrap_or(Role::CryptoOfficer);
+        let role = match session.application.role() {
+            Some(role) => role,
+            None => state.own_role(Role::CryptoOfficer)?,
+        };
         let (key, record) = self.authenticate(&state, role, old)?;
-        check_pin(&state, new)?;
-        let fresh = new_record(role, new, &key, false, record.version + 1)?;
+        let fresh = if record.role & CHALLENGE == 0 {
+            let new = self.new_credential(&state, role, new)?;
+            new_record(role, &new, &key, false, record.version + 1)?
+        } else {
+            check_pin(&state, new)?;
+            as_challenge(new_record(role, new, &key, false, record.version + 1)?)
+        };
         self.store.apply(&[Step::PutRole(self.serial.clone(), fresh)])?;
         if session.application.role() == Some(role) {
             let login = Login { role, key, must_change: false };
@@ -291,22 +378,49 @@ impl Partition {
     /// What is to be said of a role.
     pub(super) fn role_state(&self, role: Role) -> Result<RoleState> {
         let state = self.current()?;
+        let role = state.own_role(role)?;
         let most = self.most_failures(&state, role);
         let record = self.store.role(&self.serial, role.code())?;
-        Ok(record.map_or(
-            RoleState {
-                initialized: false,
-                locked: false,
-                must_change: false,
-                attempts_left: u64::from(most),
-            },
-            |record| RoleState {
-                initialized: true,
-                locked: record.locked,
-                must_change: record.must_change,
-                attempts_left: u64::from(most.saturating_sub(record.failed)),
-            },
-        ))
+        let challenge = self.store.role(&self.serial, role.code() | CHALLENGE)?;
+        let failed = |it: &RoleRecord| it.failed;
+        let failures = record.as_ref().map_or(0, failed).max(challenge.as_ref().map_or(0, failed));
+        let method = match state.authentication {
+            _ if record.is_none() => 0,
+            Authentication::Password => 1,
+            Authentication::Ped => 2,
+        };
+        let is =
+            |flag: fn(&RoleRecord) -> bool, it: &Option<RoleRecord>| it.as_ref().is_some_and(flag);
+        Ok(RoleState {
+            initialized: record.is_some(),
+            locked: is(|it| it.locked, &record) || is(|it| it.locked, &challenge),
+            activated: self.is_activated(&state, role),
+            must_change: is(|it| it.must_change, &record),
+            challenge_must_change: is(|it| it.must_change, &challenge),
+            authentication: (method, u8::from(challenge.is_some())),
+            attempts_left: u64::from(most.saturating_sub(failures)),
+        })
+    }
+
+    /// A credential a role is to have from now on: the caller's PIN, or what the PED has for it.
+    ///
+    /// # Errors
+    /// `PinLenRange`; `PedUnplugged`; `ArgumentsBad` for a PIN where a PED asks, and the other way
+    /// round.
+    pub(super) fn new_credential(&self, state: &State, role: Role, pin: &Pin) -> Result<Pin> {
+        match (state.authentication, pin.is_from_ped()) {
+            (Authentication::Password, false) => {
+                check_pin(state, pin)?;
+                Ok(pin.clone())
+            }
+            (Authentication::Ped, true) => self.ask_ped(state, role),
+            (Authentication::Password, true) => {
+                Err(Error::new(Cause::ArgumentsBad, "a PIN is wanted: the HSM has no PED"))
+            }
+            (Authentication::Ped, false) => {
+                Err(Error::new(Cause::ArgumentsBad, "the PED asks for its key: no PIN is wanted"))
+            }
+        }
     }
 }
 
@@ -334,26 +448,72 @@ fn locked(role: Role) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
 
+    use super::*;
+    use crate::env::ManualClock;
+    use crate::hsm::store::{HsmRecord, PartitionRecord, SqliteStore, Store};
+    use crate::profile::{self, Profile};
+    use crate::wire::{Administration, ApplicationId, Reply, Request};
+
+    const HSM: &str = "100001";
+
+    /// The admin partition of an HSM in memory, with a clock that is moved by hand.
+    fn admin_partition(clock: Arc<ManualClock>) -> Partition {
+        let record = HsmRecord {
+            serial: HSM.into(),
+            profile: profile::DEFAULT.into(),
+            policies: BTreeMap::new(),
+            device_key: vec![7; 32],
+            created: 0,
+            extra: Vec::new(),
+        };
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory(&record).unwrap());
+        let own = PartitionRecord {
+            serial: HSM.into(),
+            label: String::new(),
+            initialized: false,
+            policies: BTreeMap::new(),
+            domain: Vec::new(),
+            object_counter: 0,
+            created: 0,
+            extra: Vec::new(),
+        };
+        store.apply(&[Step::PutPartition(own)]).unwrap();
+        let profile = Arc::new(Profile::built_in(profile::DEFAULT).unwrap());
+        let key = Arc::new(SealKey::new(Zeroizing::new([7; 32])));
+        let mut partition = Partition::open(HSM, profile, store, key).unwrap();
+        partition.clock = clock;
+        partition
+    }
+
+    /// Ten minutes by the machine's clock, which the Auditor does not set.
     #[test]
-    fn the_matrix_of_rights() {
-        use Role::{CryptoOfficer, CryptoUser, PartitionSo};
-        let manage = |guarded| Right::Manage { guarded };
-        for (role, right, answer) in [
-            (Some(CryptoOfficer), manage(true), None),
-            (Some(CryptoOfficer), Right::UsePrivate, None),
-            (Some(CryptoUser), Right::UsePrivate, None),
-            (Some(CryptoUser), manage(false), None),
-            (Some(CryptoUser), manage(true), Some(Cause::UserNotAuthorized)),
-            (Some(PartitionSo), manage(false), Some(Cause::UserNotAuthorized)),
-            (Some(PartitionSo), Right::UsePrivate, Some(Cause::UserNotAuthorized)),
-            (None, manage(false), None),
-            (None, manage(true), Some(Cause::UserNotLoggedIn)),
-            (None, Right::UsePrivate, Some(Cause::UserNotLoggedIn)),
-        ] {
-            let got = check(role, right).err().map(|error| error.cause());
-            assert_eq!(got, answer, "{role:?} {right:?}");
+    fn the_auditor_is_let_in_again_after_his_time() {
+        let clock = Arc::new(ManualClock::default());
+        clock.advance(Duration::from_secs(1_700_000_000));
+        let partition = admin_partition(Arc::clone(&clock));
+        let right = Pin::new(b"the-auditor");
+        let make = Administration::InitAudit { pin: right.clone(), domain: None };
+        partition.administer(SessionHandle(0), None, &make).unwrap();
+        let application = ApplicationId { major: 0, minor: 1, named: false };
+        let open = Request::OpenSession { application, read_write: true };
+        let Reply::Session(session) = partition.handle(&open).unwrap() else { panic!() };
+        let login = |pin: &Pin| {
+            let request = Request::Login(session, Role::Auditor, pin.clone());
+            partition.handle(&request).map(drop).map_err(|error| error.cause())
+        };
+        let wrong = Pin::new(b"wrong-password");
+        for _ in 0..2 {
+            assert_eq!(login(&wrong), Err(Cause::PinIncorrect));
         }
+        assert_eq!(login(&wrong), Err(Cause::AuditLoginFailureThreshold));
+        clock.advance(Duration::from_secs(599));
+        assert_eq!(login(&right), Err(Cause::AuditLoginTimeoutInProgress));
+        clock.advance(Duration::from_secs(1));
+        // The count begins anew, and a wrong one is one again.
+        assert_eq!(login(&wrong), Err(Cause::PinIncorrect));
+        assert_eq!(login(&right), Ok(()));
     }
 }

@@ -65,9 +65,9 @@ impl Application {
         *place = login;
     }
 
-    /// Who may see private objects: every role but the Partition SO.
+    /// Who may see private objects: every role but the Partition SO and the Auditor.
     pub(super) fn sees_private(&self) -> bool {
-        self.role().is_some_and(|role| role != Role::PartitionSo)
+        self.role().is_some_and(|role| !matches!(role, Role::PartitionSo | Role::Auditor))
     }
 }
 
@@ -100,7 +100,8 @@ impl Session {
         match (self.application.role(), self.read_write) {
             (None, false) => CKS_RO_PUBLIC_SESSION,
             (None, true) => CKS_RW_PUBLIC_SESSION,
-            (Some(Role::PartitionSo), _) => CKS_RW_SO_FUNCTIONS,
+            (Some(Role::PartitionSo | Role::HsmSo), _) => CKS_RW_SO_FUNCTIONS,
+            (Some(Role::Auditor), _) => CKS_RW_AUDIT_FUNCTIONS,
             (Some(_), false) => CKS_RO_USER_FUNCTIONS,
             (Some(_), true) => CKS_RW_USER_FUNCTIONS,
         }
@@ -157,10 +158,10 @@ impl Sessions {
         let table = &mut *self.table.write();
         let application =
             table.applications.entry(id).or_insert_with(|| Arc::new(Application::new(id)));
-        if !read_write && application.role() == Some(Role::PartitionSo) {
+        if !read_write && application.role().is_some_and(Role::is_security_officer) {
             return Err(Error::new(
                 Cause::SessionReadWriteSoExists,
-                "the Partition SO has read-write sessions only",
+                "a security officer has read-write sessions only",
             ));
         }
         // The bound is one application's, so that no client of an appliance starves another.

@@ -116,6 +116,8 @@ impl Partition {
             self.current()?.offer(mechanism.kind)?.row.wrap.ok_or_else(|| not_for(mechanism))?;
         cipher.prepare(using)?;
         let plain = cipher.padded_for_wrapping(using, plain, class)?;
+        let len = if class == CKO_SECRET_KEY { plain.len() } else { usize::MAX };
+        self.check_padded(mechanism, len, Cause::KeySizeRange)?;
         let (certain, bound) = cipher.bounds(using, plain.len())?;
         if let Some(refused) = room.refuse(certain, bound) {
             return Ok(Reply::Output(refused));
@@ -193,6 +195,8 @@ impl Partition {
         }
         self.may_come(class)?;
         let (cipher, plain) = self.unwrapped(mechanism, &using, wrapped)?;
+        let len = if class.class == CKO_SECRET_KEY { plain.len() } else { usize::MAX };
+        self.check_padded(mechanism, len, Cause::WrappedKeyLenRange)?;
         if let Some(len) = keys::wanted_len(class, &template)?
             && !cipher.fills_up(&using, &plain, len)?
         {
@@ -483,6 +487,34 @@ impl Partition {
             .about(CKA_WRAP_TEMPLATE));
         }
         Ok(())
+    }
+
+    /// Policy 34: secret keys under CBC with padding have a smallest size, in bytes. Which, and the
+    /// codes, are Assumed: the smallest AES key.
+    fn check_padded(&self, mechanism: &Mechanism, len: usize, cause: Cause) -> Result<()> {
+        const POLICY_SMALL_PADDED: u32 = 34;
+        const LEAST: usize = 16;
+        const PADDED: &[CK_MECHANISM_TYPE] = &[
+            CKM_AES_CBC_PAD,
+            CKM_AES_CBC_PAD_IPSEC,
+            CKM_ARIA_CBC_PAD,
+            CKM_CAST3_CBC_PAD,
+            CKM_CAST5_CBC_PAD,
+            CKM_DES_CBC_PAD,
+            CKM_DES3_CBC_PAD,
+            CKM_DES3_CBC_PAD_IPSEC,
+            CKM_RC2_CBC_PAD,
+            CKM_RC5_CBC_PAD,
+            CKM_SM4_CBC_PAD,
+        ];
+        if len >= LEAST
+            || !PADDED.contains(&mechanism.kind)
+            || self.current()?.allows(POLICY_SMALL_PADDED)
+        {
+            return Ok(());
+        }
+        Err(Error::new(cause, format!("such a key has at least {LEAST} bytes"))
+            .by_policy(POLICY_SMALL_PADDED))
     }
 
     /// Policies 1 and 5: whether keys of that class may be wrapped.

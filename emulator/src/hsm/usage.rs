@@ -143,8 +143,10 @@ impl Partition {
 
     /// The day in the eight digits of a `CK_DATE`.
     fn today(&self) -> Result<String> {
-        let now = jiff::Timestamp::try_from(self.clock.wall())
-            .map_err(|_| Error::new(Cause::DeviceError, "the clock shows no date"))?;
+        let seconds = i64::try_from(self.hsm_seconds(&*self.current()?)).ok();
+        let now = seconds
+            .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+            .ok_or_else(|| Error::new(Cause::DeviceError, "the clock shows no date"))?;
         let date = jiff::tz::Offset::UTC.to_datetime(now).date();
         Ok(format!("{:04}{:02}{:02}", date.year(), date.month(), date.day()))
     }

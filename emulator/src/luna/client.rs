@@ -24,7 +24,8 @@ use crate::mechanisms::Mechanism;
 use crate::object::{Answer, Attribute, Template};
 use crate::output::{Output, Room};
 use crate::wire::{
-    ApplicationId, Counting, Description, Link, Ouid, Pin, Reply, Request, RoleState,
+    Administered, Administration, ApplicationId, Counting, Description, Link, Ouid, Pin, Reply,
+    Request, RoleState,
 };
 
 /// The client half of the library.
@@ -69,6 +70,79 @@ impl Client {
             application: Mutex::new(application),
             domain: Mutex::new(None),
         }
+    }
+
+    /// The same client with more slots behind the others, and whether each is an admin partition's.
+    /// With `HAOnly` there are none.
+    #[must_use]
+    pub fn with_further(mut self, links: Vec<(Arc<dyn Link>, bool)>) -> Self {
+        if !self.config.ha_only {
+            let ids = self.slots.len() as u64..;
+            self.slots.extend(links.into_iter().zip(ids).map(|((link, is_admin), id)| {
+                Arc::new(Slot { id: SlotId(id), token: Token::Partition(link), is_admin })
+            }));
+        }
+        self
+    }
+
+    /// Administers the HSM from a slot.
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `TokenNotPresent`, `FunctionNotSupported` on a group.
+    pub fn administer_slot(&self, id: SlotId, what: &Administration) -> Result<Administered> {
+        let link = self.slot(id)?.partition()?;
+        let reply = link.call(&Request::Administer(NONE, Cow::Borrowed(what)));
+        administered(
+            reply
+                .map_err(|fault| alone(fault).recast(Cause::DeviceError, Cause::TokenNotPresent))?,
+        )
+    }
+
+    /// Administers the HSM in a session.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`, `FunctionNotSupported` on a group, those of the role.
+    pub fn administer(
+        &self,
+        session: SessionHandle,
+        what: &Administration,
+    ) -> Result<Administered> {
+        let session = self.session(session)?;
+        session.slot.partition()?;
+        administered(session.call(&Request::Administer(NONE, Cow::Borrowed(what)))?)
+    }
+
+    /// As [`Client::administer`], in some session of a slot: for calls that name a slot and want an
+    /// authority.
+    ///
+    /// # Errors
+    /// `UserNotLoggedIn` without any.
+    pub fn administer_in_any(&self, id: SlotId, what: &Administration) -> Result<Administered> {
+        self.slot(id)?.partition()?;
+        let session = self
+            .sessions
+            .any_of(id)
+            .ok_or_else(|| Error::new(Cause::UserNotLoggedIn, "no session is open on the slot"))?;
+        administered(session.call(&Request::Administer(NONE, Cow::Borrowed(what)))?)
+    }
+
+    /// The slot of a session.
+    ///
+    /// # Errors
+    /// `SessionHandleInvalid`.
+    pub fn slot_of(&self, session: SessionHandle) -> Result<&Arc<Slot>> {
+        let id = self.session(session)?.slot.id;
+        self.slot(id)
+    }
+
+    /// Every slot.
+    pub fn all_slots(&self) -> &[Arc<Slot>] {
+        &self.slots
+    }
+
+    /// The cloning domain for what is initialised next.
+    pub fn cloning_domain(&self) -> Option<Pin> {
+        self.domain.lock().clone()
     }
 
     /// The slots, or those with a token in them.
@@ -117,11 +191,6 @@ impl Client {
     /// How slots and tokens are shown.
     pub fn presentation(&self) -> &Presentation {
         &self.config.presentation
-    }
-
-    /// The slot of a session, for the call log.
-    pub fn slot_of(&self, session: SessionHandle) -> Option<SlotId> {
-        self.session(session).ok().map(|session| session.slot.id)
     }
 
     /// # Errors
@@ -670,6 +739,13 @@ fn no_session() -> Error {
 
 fn no_search() -> Error {
     Error::new(Cause::OperationNotInitialized, "no search is active")
+}
+
+fn administered(reply: Reply) -> Result<Administered> {
+    match reply {
+        Reply::Administered(told) => Ok(*told),
+        _ => Err(strange()),
+    }
 }
 
 fn strange() -> Error {

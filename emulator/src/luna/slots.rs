@@ -16,6 +16,8 @@ pub struct Slot {
     pub id: SlotId,
     /// What is in it.
     pub token: Token,
+    /// Its token is an HSM's admin partition.
+    pub is_admin: bool,
 }
 
 /// What a slot holds.
@@ -62,7 +64,10 @@ pub fn lay_out(
     let free = (u64::from(shown.one_based)..).filter(|number| !taken.contains(number));
     let mut slots: Vec<(u64, Token)> = free.zip(tokens).chain(fixed).collect();
     slots.sort_by_key(|(number, _)| *number);
-    slots.into_iter().map(|(id, token)| Arc::new(Slot { id: SlotId(id), token })).collect()
+    slots
+        .into_iter()
+        .map(|(id, token)| Arc::new(Slot { id: SlotId(id), token, is_admin: false }))
+        .collect()
 }
 
 /// `ShowUserSlots` names another partition of the same HSM, and not this one.

@@ -3,8 +3,7 @@
 //! Source: `LUNA_GT_` and `CKHSC_CERT_TYPE_` numbers of the vendor's header (Documented); how an item lies in
 //! the buffer is not published: texts without an end, numbers of 8 bytes one after the other (Assumed).
 
-use super::NOWHERE;
-use crate::abi::ptr::{self, Buffer, Place};
+use crate::abi::ptr::{self, Buffer};
 use crate::abi::template;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
@@ -68,19 +67,6 @@ pub(in crate::abi) unsafe fn item(
 fn fixed_policies(library: &Library, slot: SlotId) -> Result<CK_ULONG> {
     let there = library.token_capabilities(slot)?.into_iter();
     Ok(there.filter(|(id, _)| *id < 32).fold(0, |vector, (id, _)| vector | (1 << id)))
-}
-
-/// # Safety
-/// Pointers as the exported function wants them.
-pub(in crate::abi) unsafe fn fixed_policy_vector(
-    library: &Library,
-    slot: CK_SLOT_ID,
-    vector: CK_ULONG_PTR,
-) -> Result<()> {
-    // SAFETY: passed on.
-    let place = unsafe { Place::new(vector, NOWHERE)? };
-    place.put(fixed_policies(library, SlotId(slot))?);
-    Ok(())
 }
 
 /// # Safety

@@ -311,6 +311,22 @@ pub(super) fn change_role(
     Ok(Some(after))
 }
 
+/// As [`change_role`], for the HSM.
+pub(super) fn change_hsm(
+    connection: &Connection,
+    turn: &mut Turn,
+    change: &mut dyn FnMut(&mut HsmRecord),
+) -> Result<HsmRecord, Trouble> {
+    let before = hsm(connection)?;
+    let mut after = before.clone();
+    change(&mut after);
+    if after != before {
+        put_hsm(connection, &after)?;
+        turn.administration();
+    }
+    Ok(after)
+}
+
 /// As [`change_role`], for a partition.
 pub(super) fn change_partition(
     connection: &Connection,

@@ -47,6 +47,7 @@ mod answers;
 mod error;
 mod files;
 mod journal;
+mod ledger;
 mod objects;
 mod provoked;
 mod record;
@@ -61,6 +62,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 pub use error::StoreError;
+pub use ledger::Ledger;
 pub use provoked::{Provoked, provoke};
 pub use record::{
     ChangeSet, Changes, HsmRecord, NewObject, ObjectRecord, ObjectUpdate, PartitionRecord, Query,
@@ -76,13 +78,10 @@ pub use sqlite::{CONTROL_FILE, DATABASE_FILE, Durability, SqliteStore};
 /// [`StoreError::Full`] and [`StoreError::Page`], and then nothing was changed. Those that take a
 /// serial number answer [`StoreError::BadSerial`] to what cannot be one. Only what comes on top
 /// is listed below.
-pub trait Store: Send + Sync + Debug {
+pub trait Store: Ledger + Send + Sync + Debug {
     /// The generation on the control page, which is never behind the committed one. To be
     /// compared with the number a cache carries, and for nothing else. A few nanoseconds.
     fn generation(&self) -> u64;
-
-    /// How often the HSM was restarted: what was in its memory before is gone.
-    fn restarts(&self) -> u64;
 
     /// The directory that other processes reach the HSM by; none for one in memory.
     fn directory(&self) -> Option<&Path>;
@@ -199,6 +198,21 @@ pub trait Store: Send + Sync + Debug {
         role: u8,
         change: &mut dyn FnMut(&mut RoleRecord),
     ) -> Result<Option<RoleRecord>, StoreError>;
+
+    /// As [`Store::change_role`], for the HSM.
+    ///
+    /// # Errors
+    /// The common ones; `change` may have run, without effect.
+    fn change_hsm(&self, change: &mut dyn FnMut(&mut HsmRecord)) -> Result<HsmRecord, StoreError>;
+
+    /// How often the HSM was switched off and on, as the control page says.
+    fn restarts(&self) -> u64;
+
+    /// Switches it off and on: sessions and logins of every process are gone.
+    ///
+    /// # Errors
+    /// The common ones.
+    fn restart(&self) -> Result<(), StoreError>;
 
     /// As [`Store::change_role`], for a partition, whose serial number stays.
     ///

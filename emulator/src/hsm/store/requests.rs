@@ -20,10 +20,6 @@ impl Store for SqliteStore {
         }
     }
 
-    fn restarts(&self) -> u64 {
-        self.page.as_ref().map_or(0, |page| page.word(Word::Restarts))
-    }
-
     fn directory(&self) -> Option<&Path> {
         self.home()
     }
@@ -81,6 +77,18 @@ impl Store for SqliteStore {
         self.write(|connection, turn| {
             administration::change_role(connection, turn, number, role, change)
         })
+    }
+
+    fn change_hsm(&self, change: &mut dyn FnMut(&mut HsmRecord)) -> Result<HsmRecord, StoreError> {
+        self.write(|connection, turn| administration::change_hsm(connection, turn, change))
+    }
+
+    fn restarts(&self) -> u64 {
+        self.page().map_or(0, |page| page.word(Word::Restarts))
+    }
+
+    fn restart(&self) -> Result<(), StoreError> {
+        self.bump(Word::Restarts).map(drop)
     }
 
     fn change_partition(

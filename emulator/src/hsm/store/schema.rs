@@ -8,6 +8,7 @@
 //! | `objects` | an object; the columns that are searched, then what is opaque |
 //! | `destroyed` | an object that was destroyed, for as long as the journal tells of it |
 //! | `journal` | a committed write, see `journal` |
+//! | `counters`, `audit` | what is written beside the generations, see `ledger` |
 //!
 //! Serial numbers of partitions are stored as integers, since they stand in every index entry.
 //! 64-bit values keep their bits and may look negative. Empty label, id and application are
@@ -20,8 +21,9 @@ use super::error::Trouble;
 /// `LUNA`: what `file` and SQLite itself can tell our files by.
 pub(super) const APPLICATION_ID: i64 = 0x4c55_4e41;
 
-/// The format this release writes. Format 1 is the first; it had no table `destroyed`.
-pub(super) const FORMAT: i64 = 2;
+/// The format this release writes. Format 1 is the first; it had no table `destroyed`, and format 2
+/// no `counters` and `audit`.
+pub(super) const FORMAT: i64 = 3;
 
 /// The oldest format this release brings up to its own.
 const OLDEST: i64 = 1;
@@ -34,6 +36,21 @@ CREATE TABLE IF NOT EXISTS destroyed (
     PRIMARY KEY (partition, ouid)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS destroyed_by_generation ON destroyed (generation);
+";
+
+const LEDGER: &str = "
+CREATE TABLE IF NOT EXISTS counters (
+    partition INTEGER NOT NULL,
+    bin INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    snapshot INTEGER NOT NULL,
+    PRIMARY KEY (partition, bin)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audit (
+    sequence INTEGER PRIMARY KEY,
+    line TEXT NOT NULL,
+    exported INTEGER NOT NULL
+) STRICT;
 ";
 
 const TABLES: &str = "
@@ -113,6 +130,7 @@ CREATE TABLE journal (
 pub(super) fn create(connection: &Connection) -> Result<(), Trouble> {
     connection.execute_batch(TABLES)?;
     connection.execute_batch(DESTROYED)?;
+    connection.execute_batch(LEDGER)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", FORMAT)?;
     Ok(())
@@ -122,7 +140,7 @@ pub(super) fn create(connection: &Connection) -> Result<(), Trouble> {
 /// at the same time changes nothing.
 pub(super) fn upgrade(connection: &Connection) -> Result<(), Trouble> {
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {DESTROYED} PRAGMA user_version = {FORMAT}; COMMIT;"
+        "BEGIN IMMEDIATE; {DESTROYED} {LEDGER} PRAGMA user_version = {FORMAT}; COMMIT;"
     ))?;
     Ok(())
 }

@@ -500,6 +500,18 @@ impl SqliteStore {
         })
     }
 
+    /// Writes what no cache knows of, without a generation of its own: all of it, or nothing.
+    pub(super) fn write_aside<T>(
+        &self,
+        body: impl FnOnce(&Connection) -> Result<T, Trouble>,
+    ) -> Result<T, StoreError> {
+        self.locked(|transaction| {
+            let value = body(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+    }
+
     /// An answer that is still true.
     pub(super) fn recall(&self, partition: i64, query: &Query) -> Option<Vec<u64>> {
         let page = self.page.as_ref().filter(|_| self.frozen.is_none())?;

@@ -10,6 +10,10 @@ use crate::luna::ha::member::{Member, Missed};
 use crate::luna::ha::replicate::Carry;
 use crate::wire::{Fault, Reply, Request};
 
+/// Partition policy 21, "high availability recovery": without it a member that was lost is not
+/// logged in again by the others (number Documented, effect recalled).
+const POLICY_RECOVERY: u64 = 21;
+
 impl Group {
     /// Looks at every member; a few nanoseconds each while nothing has changed.
     pub fn tick(&self) {
@@ -102,6 +106,13 @@ impl Group {
             self.handles.forget_session_objects();
         }
         let sessions: Vec<Arc<GroupSession>> = self.sessions.lock().values().cloned().collect();
+        if self.login.lock().is_some()
+            && let Some(member) = self.members.get(place)
+            && let Ok(Reply::Description(member)) = member.link.call(&Request::Describe)
+            && member.policies.iter().any(|it| it.id == POLICY_RECOVERY && it.value == 0)
+        {
+            return Err("its partition policy 21 is off: it is not logged in again".into());
+        }
         for session in &sessions {
             self.leave(session, place).map_err(|fault| format!("{fault:?}"))?;
         }

@@ -136,10 +136,10 @@ fn a_later_format_is_refused() {
     let path = folder.path().join(DATABASE_FILE);
     let mut bytes = fs::read(&path).unwrap();
     // The user version stands at byte 60 of the header, big-endian.
-    bytes[60..64].copy_from_slice(&3_u32.to_be_bytes());
+    bytes[60..64].copy_from_slice(&4_u32.to_be_bytes());
     fs::write(&path, &bytes).unwrap();
     let error = open(folder.path()).unwrap_err();
-    assert!(matches!(error, StoreError::NewerFormat { found: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerFormat { found: 4, known: 3, .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
     bytes[60..64].copy_from_slice(&0_u32.to_be_bytes());
     fs::write(&path, &bytes).unwrap();
@@ -151,7 +151,9 @@ fn a_later_format_is_refused() {
 fn an_earlier_format_is_brought_up_to_date() {
     let folder = closed();
     let connection = rusqlite::Connection::open(folder.path().join(DATABASE_FILE)).unwrap();
-    connection.execute_batch("DROP TABLE destroyed; PRAGMA user_version = 1").unwrap();
+    connection
+        .execute_batch("DROP TABLE destroyed; DROP TABLE audit; PRAGMA user_version = 1")
+        .unwrap();
     drop(connection);
     let handle = {
         let store = open(folder.path()).unwrap();
@@ -163,7 +165,7 @@ fn an_earlier_format_is_brought_up_to_date() {
     drop(store);
     let connection = rusqlite::Connection::open(folder.path().join(DATABASE_FILE)).unwrap();
     let count = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(count("PRAGMA user_version"), 2);
+    assert_eq!(count("PRAGMA user_version"), 3);
     assert_eq!(count("SELECT count(*) FROM destroyed"), 1);
 }
 
