@@ -225,7 +225,7 @@ mod tests {
         let found = base.differences(&ped);
         let of = |key: &str| found.iter().find(|it| it.key == key).unwrap();
         assert_eq!(of("features.authentication").right.as_deref(), Some("ped"));
-        assert_eq!(of("partition_policies.22").left, None);
+        assert_eq!(of("hsm_policies.37").left, None);
         assert!(!found.iter().any(|it| it.key.starts_with("mechanisms.")));
     }
 

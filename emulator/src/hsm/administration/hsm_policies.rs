@@ -21,7 +21,7 @@ const MODULES_WANT_NON_FIPS_UNTIL: [u8; 3] = [7, 4, 2];
 
 /// HSM policies whose values no application sees an effect of: they steer the hardware.
 #[cfg(test)]
-const WITHOUT_EFFECT: [u32; 3] = [20, 29, 43];
+const WITHOUT_EFFECT: [u32; 4] = [20, 29, 37, 43];
 
 impl Partition {
     /// Every HSM policy with the capability that bounds it; a capability that no policy follows
