@@ -85,9 +85,9 @@ pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
 /// A hello of the version the appliance speaks, of a process of its own.
 pub(crate) fn hello(process: u8) -> Vec<u8> {
     let mut body = b"LUNAEM\x01\x00".to_vec();
-    // Instance, epoch, no join, application.
+    // Instance, epoch, no join, application: two numbers, and that nobody named it.
     body.extend_from_slice(&[process; 16]);
-    body.extend_from_slice(&[0, 0, 0, 1]);
+    body.extend_from_slice(&[0, 0, 0, 1, 0]);
     frame(&body)
 }
 

@@ -170,7 +170,7 @@ fn there_is_no_cluster_no_channel_and_no_backup_hsm() {
     let mut slot = 0_u64;
     refused(&context, "CA_GetUnassignedSlot", &[cell(&mut slot)], CKR_KEYRING_NOT_FOUND);
     refused(&context, "CA_GetTunnelSlotNumber", &[0, cell(&mut slot)], CKR_FUNCTION_NOT_SUPPORTED);
-    refused(&context, "CA_ResetDevice", &[0, 0], CKR_OPERATION_NOT_ALLOWED);
+    refused(&context, "CA_ResetDevice", &[0, 0], CKR_FUNCTION_NOT_SUPPORTED);
     let words = [CKF_DONT_BLOCK as usize, 0, cell(&mut slot), 0];
     refused(&context, "CA_WaitForSlotEvent", &words, CKR_FUNCTION_NOT_SUPPORTED);
     let mut version = [0_u64; 3];

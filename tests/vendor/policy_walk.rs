@@ -295,6 +295,8 @@ fn off(value: u64) -> bool {
 
 /// What else has to change with a policy, and values that cannot be set here, with the code.
 const WITH: &[((u64, u64), (u64, u64))] = &[((1, 1), (0, 0)), ((40, 1), (41, 1))];
+/// Where keys want a secret of their own, none is made without; the rest is `authorization`'s.
+const KEYS_WANT_SECRETS: (u64, u64) = (40, 1);
 const UNSETTABLE: &[((u64, u64), CK_RV)] = &[((37, 1), CKR_CONFIG_FAILS_DEPENDENCIES)];
 
 /// Values to try of a policy that is a number.
@@ -412,6 +414,14 @@ fn every_policy_at_every_value() {
                 }
                 outcome.unwrap_or_else(|error| panic!("{case}: {error}"));
                 partition.officer();
+                if (*id, value) == KEYS_WANT_SECRETS {
+                    let made = code(made(&partition.session, &on(&[CKA_ENCRYPT])).map(drop));
+                    if made != Rv(CKR_OH_AUTH_DATA_NOT_PROVIDED) {
+                        wrong.push(format!("{case}: {made:?}"));
+                    }
+                    cases += 1;
+                    continue;
+                }
                 // A destructive change took the keys with it.
                 let left = partition.session.find(&[Attribute::label(LABEL)]).unwrap();
                 if left.is_empty() {

@@ -38,6 +38,8 @@ pub struct Profile {
     pub partition_policies: BTreeMap<u64, Policy>,
     /// HSM policies, by number.
     pub hsm_policies: BTreeMap<u64, Policy>,
+    /// How roles prove who they are; by passwords where it is silent.
+    pub authentication: Option<String>,
     /// Mechanisms, by number.
     pub mechanisms: BTreeMap<MechanismType, Row>,
 }
@@ -55,6 +57,8 @@ pub struct Policy {
     pub policy: u64,
     /// `none`, `off-on`, `on-off`, `both`.
     pub destructive: String,
+    /// Shown on HSMs of this authentication alone.
+    pub only: Option<String>,
     /// How far it can be trusted.
     pub source: Mark,
 }
@@ -92,6 +96,8 @@ struct File {
     versions: BTreeMap<String, toml::Value>,
     #[serde(default)]
     limits: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    features: BTreeMap<String, toml::Value>,
     #[serde(default)]
     partition_policies: Vec<Policy>,
     #[serde(default)]
@@ -135,9 +141,19 @@ impl Profile {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self> {
+        let mut profile = Self::whole(text)?;
+        let own = profile.authentication.clone().unwrap_or_else(|| "password".to_owned());
+        let shown = |policy: &Policy| policy.only.as_ref().is_none_or(|only| *only == own);
+        profile.partition_policies.retain(|_, policy| shown(policy));
+        profile.hsm_policies.retain(|_, policy| shown(policy));
+        Ok(profile)
+    }
+
+    /// The same with what another authentication would show, for files that extend it.
+    fn whole(text: &str) -> Result<Self> {
         let file: File = toml::from_str(text).context("not a profile")?;
         let mut profile = match &file.extends {
-            Some(base) => Self::built_in(base)?,
+            Some(base) => Self::whole(built_in(base)?)?,
             None => Self::default(),
         };
         profile.name = file.name;
@@ -164,6 +180,11 @@ impl Profile {
                 _ => {}
             }
         }
+        if let Some(toml::Value::String(authentication)) =
+            file.features.get("authentication").cloned().map(bare)
+        {
+            profile.authentication = Some(authentication);
+        }
         let limits = file.limits.into_iter().map(|(key, value)| (key, bare(value)));
         profile.limits.extend(
             limits.filter_map(|(key, value)| Some((key, value.as_integer()?.try_into().ok()?))),
@@ -181,11 +202,7 @@ impl Profile {
     /// # Errors
     /// When nobody knows the name.
     pub fn built_in(name: &str) -> Result<Self> {
-        let Some((_, text)) = BUILT_IN.iter().find(|row| row.0 == name) else {
-            let known: Vec<_> = BUILT_IN.iter().map(|row| row.0).collect();
-            bail!("no profile is called `{name}`; there is {}", known.join(", "))
-        };
-        Self::parse(text)
+        Self::parse(built_in(name)?)
     }
 
     /// The built-in profile of a firmware: of the same, else the newest that is older.
@@ -193,6 +210,15 @@ impl Profile {
         let profiles = BUILT_IN.iter().filter_map(|(name, _)| Self::built_in(name).ok());
         profiles.filter(|profile| profile.firmware.as_slice() <= firmware.as_slice()).next_back()
     }
+}
+
+/// The text of a built-in profile.
+fn built_in(name: &str) -> Result<&'static str> {
+    let Some((_, text)) = BUILT_IN.iter().find(|row| row.0 == name) else {
+        let known: Vec<_> = BUILT_IN.iter().map(|row| row.0).collect();
+        bail!("no profile is called `{name}`; there is {}", known.join(", "))
+    };
+    Ok(*text)
 }
 
 #[cfg(test)]

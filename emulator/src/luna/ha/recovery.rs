@@ -24,7 +24,7 @@ impl Group {
             }
         }
         for (place, member) in self.members.iter().enumerate() {
-            if !member.is_up() && self.is_due(member) {
+            if !member.is_up() && self.is_due(member) && !self.is_kept_out(member) {
                 self.recover(place);
             }
         }
@@ -99,6 +99,17 @@ impl Group {
         }
     }
 
+    /// Policy 21 of a member that would have to be logged in by the others.
+    fn is_kept_out(&self, member: &Member) -> bool {
+        let policies = match member.link.call(&Request::Describe) {
+            Ok(Reply::Description(description)) if self.login.lock().is_some() => {
+                description.policies
+            }
+            _ => return false,
+        };
+        policies.iter().any(|it| it.id == POLICY_RECOVERY && it.value == 0)
+    }
+
     /// Sessions, login, missed changes, missing objects.
     fn restore(&self, place: usize, alone: bool) -> Result<(), String> {
         if alone {
@@ -106,11 +117,7 @@ impl Group {
             self.handles.forget_session_objects();
         }
         let sessions: Vec<Arc<GroupSession>> = self.sessions.lock().values().cloned().collect();
-        if self.login.lock().is_some()
-            && let Some(member) = self.members.get(place)
-            && let Ok(Reply::Description(member)) = member.link.call(&Request::Describe)
-            && member.policies.iter().any(|it| it.id == POLICY_RECOVERY && it.value == 0)
-        {
+        if self.members.get(place).is_some_and(|member| self.is_kept_out(member)) {
             return Err("its partition policy 21 is off: it is not logged in again".into());
         }
         for session in &sessions {
