@@ -180,10 +180,12 @@ impl Partition {
         let right = key.is_some();
         let mut after = record.clone();
         let mut waits = false;
+        let mut heard = false;
         self.store.change_role(&self.serial, record.role, &mut |now| {
             // Another process may have changed the PIN or locked the role meanwhile.
             let same_pin = now.version == record.version;
-            if !now.locked && same_pin {
+            heard = !now.locked;
+            if heard && same_pin {
                 now.failed = if right { 0 } else { now.failed.saturating_add(1) };
                 if now.failed >= most && role == Role::Auditor {
                     (now.failed, waits) = (0, true);
@@ -196,6 +198,8 @@ impl Partition {
             Some(key) if !after.locked => Ok((key, after)),
             Some(_) => Err(locked(role)),
             None if waits => Err(self.begin_waiting()?),
+            // Others have locked it meanwhile: this one was not counted.
+            None if !heard => Err(locked(role)),
             None => Err(self.wrong_pin(role, &after, most, is_challenge)?),
         }
     }
