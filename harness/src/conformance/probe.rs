@@ -133,7 +133,8 @@ enum Seen {
 
 fn seen(named: &str, label: Option<&String>) -> Result<Seen> {
     let built_in = BUILT_IN.iter().any(|row| row.0 == named);
-    if built_in || named.ends_with(".toml") {
+    let is_emulator = named.starts_with("emulator:");
+    if built_in || (named.ends_with(".toml") && !is_emulator) {
         let profile = if built_in {
             Profile::built_in(named)?
         } else {
