@@ -144,7 +144,7 @@ pub(super) unsafe fn token_capabilities(
 }
 
 /// More policies than any partition shows. A bound of ours.
-const POLICIES_MAX: CK_ULONG = 1 << 12;
+const POLICIES_MAX: CK_ULONG = 1 << 8;
 
 /// Several policies at once, all or none. The order of the arguments: pycryptoki's `func_defs.py`
 /// (Documented).

@@ -3,7 +3,7 @@
 use std::ptr;
 
 /// What one argument may point to; the longest length that is not absurd fits.
-const BYTES: usize = 64 << 10;
+const BYTES: usize = 256 << 10;
 const PAGE: usize = 4096;
 
 /// A block of memory with a page behind it that nobody may touch.

@@ -105,8 +105,8 @@ const MECHANISMS: &[CK_MECHANISM_TYPE] = &[
     CK_MECHANISM_TYPE::MAX,
 ];
 
-/// Bytes of a list with the longest count that is not absurd.
-const LIST: usize = 4096 * size_of::<CK_ULONG>();
+/// Bytes of a list with the longest count that is not absurd, of the largest structures that are listed.
+const LIST: usize = 4096 * size_of::<CK_OBJECT_MIGRATION_DATA>();
 
 /// Ways of being wrong for an argument on its own; see [`Arguments::word`].
 const WAYS: usize = 16;
