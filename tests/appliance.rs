@@ -88,7 +88,7 @@ impl Appliance {
     #[track_caller]
     pub fn log(&self) -> Vec<String> {
         let log = self.order(&["log", "--lines", "1000"]).unwrap_or_else(|error| panic!("{error}"));
-        let lines = log["log"].as_array().expect("lines");
+        let lines = log.get("log").and_then(|log| log.as_array()).expect("lines");
         lines.iter().map(|line| line.as_str().unwrap_or_default().to_owned()).collect()
     }
 

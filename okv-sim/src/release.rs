@@ -1,7 +1,7 @@
 //! Releases of the product as data: what each calls things, where its pages stand, what it can do.
 //!
 //! One file a release under `okv-sim/releases`, laid over `common.toml`; every datum carries its grade and source.
-//! A new release is a new file and one line in [`FILES`]. Nothing outside this room asks for a release by name.
+//! A new release is a new file and one line in `FILES`. Nothing outside this room asks for a release by name.
 
 use std::collections::BTreeMap;
 

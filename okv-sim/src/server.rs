@@ -1,6 +1,6 @@
 //! The server as a process: console and JSON API over HTTPS, the timer, and the socket for the command line.
 //!
-//! One vault, one thread that runs slow operations in their order ([`desk`]), and faces that only ask. While the wallet
+//! One vault, one thread that runs slow operations in their order (`desk`), and faces that only ask. While the wallet
 //! is closed on an HSM-enabled server nothing listens on the console's port: the real console does not come up either
 //! (Documented); the command line's socket is there all the same, so that `okv-sim open-wallet` has somebody to ask.
 //!

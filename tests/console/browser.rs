@@ -105,6 +105,7 @@ impl Browser {
 
     /// Does it, again and again while the page before is still there.
     #[track_caller]
+    #[allow(clippy::needless_pass_by_value, reason = "callers write it in place")]
     fn at_last(&self, what: &str, act: impl AsyncFn(&Client) -> Result<(), CmdError>) {
         let until = Instant::now() + HANG / 4;
         while let Err(error) = self.runtime.block_on(act(&self.client)) {

@@ -1,13 +1,13 @@
 //! HA groups of three appliances under load, with one that dies, freezes and comes back: nothing that was
 //! acknowledged is lost, and the application sees a pause and no error.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use luna_ck::{CKM_AES_CMAC, CKR_OK};
 use luna_client::{Attribute, Context, Mechanism, ObjectHandle, Session, SlotId};
 use luna_tests::officer;
+use parking_lot::Mutex;
 
 use crate::field::{Field, context, set};
 use crate::lives::{eventually, new_key};
@@ -69,7 +69,7 @@ impl<'a> Load<'a> {
             }
             let label = format!("{prefix}-{number}");
             if new_key(session, &label).is_ok() {
-                self.acknowledged.lock().unwrap().push(label);
+                self.acknowledged.lock().push(label);
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -89,7 +89,7 @@ impl<'a> Load<'a> {
     pub(crate) fn survive(&self, what: &str, harm: impl FnOnce(), heal: impl FnOnce()) {
         let session = officer(self.context, self.slot);
         let key = new_key(&session, &format!("{what}-signing")).unwrap();
-        self.acknowledged.lock().unwrap().push(format!("{what}-signing"));
+        self.acknowledged.lock().push(format!("{what}-signing"));
         self.stop.store(false, Ordering::Release);
         self.pause_ms.store(0, Ordering::Release);
         self.begun.store(0, Ordering::Release);
@@ -136,7 +136,7 @@ impl<'a> Load<'a> {
             .collect();
         std::fs::write(alone.join("Chrystoki.conf"), text).unwrap();
         let context = context(&alone);
-        let wanted = self.acknowledged.lock().unwrap();
+        let wanted = self.acknowledged.lock();
         let slots = context.slots(true).unwrap();
         assert_eq!(slots.len(), 3);
         for slot in slots {
@@ -165,13 +165,9 @@ fn a_member_that_is_killed_and_one_that_freezes() {
     let load = Load::new(&context, group_slot(&context));
     let appliance = Mutex::new(field.appliances.remove(0));
     // The first member is the primary: it makes the keys.
-    load.survive(
-        "killed",
-        || appliance.lock().unwrap().kill(),
-        || appliance.lock().unwrap().restart(),
-    );
+    load.survive("killed", || appliance.lock().kill(), || appliance.lock().restart());
     let frozen = &field.appliances[0];
     load.survive("frozen", || frozen.freeze(), || frozen.thaw());
     load.assert_nothing_lost(&field.client);
-    field.appliances.insert(0, appliance.into_inner().unwrap());
+    field.appliances.insert(0, appliance.into_inner());
 }

@@ -89,7 +89,7 @@ fn what_was_acknowledged_survives_a_killed_appliance() {
                     Err(error) => return error,
                 }
             }
-            unreachable!("the appliance was killed")
+            panic!("the appliance was killed")
         });
         assert!(failed.is(CKR_DEVICE_ERROR), "{failed}");
         field.appliances[0].restart();

@@ -5,6 +5,8 @@
 
 #![allow(
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::type_complexity,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

@@ -5,7 +5,7 @@
 //! machine, and what is over when one ends. Clients reach it through `emulator::network`, which
 //! has the other half of the protocol. Nothing here is linked into the module.
 //!
-//! Ownership: a [`Server`] has threads and one [`desk::Desk`]; the desk has the HSM, the
+//! Ownership: a [`Server`] has threads and one `desk::Desk`; the desk has the HSM, the
 //! [`register::Register`] of clients and the [`journal::Journal`]; each connection has a thread,
 //! and belongs to the [`association::Association`] of its client process.
 //!

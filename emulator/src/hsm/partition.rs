@@ -80,7 +80,7 @@ pub struct Partition {
     /// No link without a Secure Trusted Channel reaches it: policy 37 is on, or the HSM has it no
     /// more.
     closed: AtomicBool,
-    /// What is to be noticed of every request: bits of [`watch`](crate::hsm::watch).
+    /// What is to be noticed of every request: bits of [`watch`].
     watched: AtomicU8,
     /// Keys whose first use the audit log has.
     pub(super) used: Mutex<FxHashSet<ObjectHandle>>,

@@ -5,7 +5,7 @@
 //! nothing here links.
 //!
 //! The client makes no thread: a call asks on a connection of its own, taken from the
-//! [`remote::Remote`]'s pool, and an appliance that was lost is looked for by sockets that do not
+//! `remote::Remote`'s pool, and an appliance that was lost is looked for by sockets that do not
 //! block, whenever somebody asks whether it is there.
 //!
 //! | to add | go to |

@@ -8,7 +8,7 @@
 //! | room | what it is for |
 //! |---|---|
 //! | [`check`] | what a check is, verdict by verdict; the registry |
-//! | [`areas`] | the checks, one file an area: here new ones are added (see `CHECKS.md`) |
+//! | `areas` | the checks, one file an area: here new ones are added (see `CHECKS.md`) |
 //! | [`stage`] | the module in the state a check asked for; logins; labels |
 //! | [`keys`], [`mechanism`] | keys and mechanisms as rows of data |
 //! | [`software`] | the same computed by other hands |

@@ -208,7 +208,7 @@ impl Profile {
     /// The built-in profile of a firmware: of the same, else the newest that is older.
     pub fn of_firmware(firmware: [CK_ULONG; 3]) -> Option<Self> {
         let profiles = BUILT_IN.iter().filter_map(|(name, _)| Self::built_in(name).ok());
-        profiles.filter(|profile| profile.firmware.as_slice() <= firmware.as_slice()).next_back()
+        profiles.rev().find(|profile| profile.firmware.as_slice() <= firmware.as_slice())
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) unsafe fn vendor(function: &'static str, words: [usize; VENDOR_WORDS]
         "code" => told(row, rv),
         // Adds to the number that this argument points to.
         "vendor-cell" if rv == CKR_OK => {
-            let at = words.get(usize::try_from(row.after).unwrap_or(0)).copied().unwrap_or(0);
+            let at = words.get(row.after).copied().unwrap_or(0);
             // SAFETY: the function has just written a number there, or the argument is null.
             unsafe { add(at, row.number) };
             rv
@@ -344,7 +344,8 @@ impl Call {
             if self.places.get(at) != Some(&Place::Template) {
                 continue;
             }
-            let (first, count) = (self.words[at] as *const CK_ATTRIBUTE, self.words[at + 1]);
+            let Some([first, count]) = self.words.get(at..at + 2) else { continue };
+            let (first, count) = (*first as *const CK_ATTRIBUTE, *count);
             if first.is_null() || count > 1000 {
                 continue;
             }
@@ -360,8 +361,9 @@ impl Call {
                     ulValueLen: value.len() as CK_ULONG,
                 });
             }
-            self.words[at] = template.as_ptr() as usize;
-            self.words[at + 1] = template.len();
+            if let Some([first, count]) = self.words.get_mut(at..at + 2) {
+                (*first, *count) = (template.as_ptr() as usize, template.len());
+            }
             kept.push(template);
         }
         // SAFETY: the templates live until after the call.

@@ -2,7 +2,7 @@
 //!
 //! `LUNA_SHIM_MODULE` names the module behind; `LUNA_SHIM_MUTATION` a row of `mutations.toml`. Without the second
 //! every call is passed on as it is. A call is a row of machine words, and what each word is stands in
-//! `luna_client::module::words`, so one engine ([`effect`]) serves all functions.
+//! `luna_client::module::words`, so one engine (`effect`) serves all functions.
 
 #![allow(unsafe_code, reason = "it is a C library, and a lying one")]
 #![allow(non_snake_case, reason = "the standard's spelling")]

@@ -72,6 +72,7 @@ impl Subject {
 pub(crate) const BEHIND: &str = "LUNA_SHIM_MODULE";
 
 /// Who has the token.
+#[allow(clippy::large_enum_variant, reason = "one value a run")]
 pub(crate) enum Owner {
     Guest { target: Target, secrets: Secrets, _scratch: tempfile::TempDir },
     Emulator(Box<Emulator>),

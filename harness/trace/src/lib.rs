@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`signature`] | the standard's functions and what each argument is, as data |
 //! | [`layout`] | where pointers lie in the parameters of mechanisms, as data |
-//! | [`line`] | the format: JSON, a line a call |
+//! | [`mod@line`] | the format: JSON, a line a call |
 //! | [`symbols`] | handles and bytes to numbers |
 //! | [`capture`] | arguments in memory to lines |
 //! | [`replay`] | lines to arguments in memory, asked of another module, and where it answers otherwise |

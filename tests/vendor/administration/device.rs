@@ -196,7 +196,7 @@ fn licences_and_statistics() {
     hsm.ok("CA_RetrieveLicenseList", &[admin, cell(&mut count), 0]);
     let mut words = vec![0_u64; count as usize];
     hsm.ok("CA_RetrieveLicenseList", &[admin, cell(&mut count), list(&mut words)]);
-    assert!(count > 0 && count % 2 == 0);
+    assert!(count > 0 && count.is_multiple_of(2));
     for pair in words.chunks(2) {
         let (mut kind, mut version, mut other, mut text) = (0_u64, 0_u64, 0_u64, [0_u8; 60]);
         let cells = [cell(&mut kind), cell(&mut version), cell(&mut other), list(&mut text)];
