@@ -645,7 +645,7 @@ impl Group {
     }
 
     /// Notes a change for every member that is down.
-    fn missed_by_others(&self, missed: &Missed) {
+    pub(super) fn missed_by_others(&self, missed: &Missed) {
         for member in self.members.iter().filter(|member| !member.is_up()) {
             member.miss(missed.clone());
         }
@@ -702,8 +702,10 @@ impl Group {
             match self.send(session, place, request) {
                 Ok(reply) => {
                     let reply = self.counted(session, place, request, reply);
-                    self.replicate(session, place, &reply)?;
-                    return Ok(self.seen(session, place, reply));
+                    let made = made(&reply);
+                    let seen = self.seen(session, place, reply);
+                    self.replicate(session, place, &made)?;
+                    return Ok(seen);
                 }
                 Err(Fault::Refused(error)) if error.class() != Class::Member => return Err(error),
                 Err(fault) => {
@@ -714,6 +716,16 @@ impl Group {
                 }
             }
         }
+    }
+}
+
+/// The objects that a reply tells of.
+fn made(reply: &Reply) -> Vec<Found> {
+    match reply {
+        Reply::Object(found) | Reply::Encapsulated(_, Some(found)) => vec![*found],
+        Reply::Pair(public, private) => vec![*public, *private],
+        Reply::Derived(found, _) => found.clone(),
+        _ => Vec::new(),
     }
 }
 

@@ -5,10 +5,15 @@ use std::collections::HashSet;
 
 use crate::error::{Cause, Class, Error, Result};
 use crate::luna::ha::group::{Group, GroupSession, lacks, strange};
+use crate::luna::ha::member::Missed;
 use crate::wire::{Fault, Found, Ouid, Reply, Request};
 
 impl Group {
-    /// Gives what one member made to every other that is up, and publishes the handles.
+    /// Gives what one member made, and the group knows, to every other that is up.
+    ///
+    /// When the maker is lost in between, a member that has all of it already goes on giving. When there is
+    /// none, token objects stay where they are: no member is told to destroy what the maker still has, for it
+    /// would never take it from the maker again (see `bring_together`).
     ///
     /// # Errors
     /// When a member refuses the clone, what was made is destroyed again everywhere: an object that
@@ -16,71 +21,106 @@ impl Group {
     pub(super) fn replicate(
         &self,
         session: &GroupSession,
-        source: usize,
-        reply: &Reply,
+        maker: usize,
+        made: &[Found],
     ) -> Result<()> {
-        let made: Vec<Found> = match reply {
-            Reply::Object(found) => vec![*found],
-            Reply::Pair(public, private) => vec![*public, *private],
-            Reply::Encapsulated(_, Some(found)) => vec![*found],
-            Reply::Derived(found, _) => found.clone(),
-            _ => return Ok(()),
-        };
-        for found in &made {
-            self.meet(source, *found, Some(session.id));
-        }
-        if !self.synchronize {
+        if !self.synchronize || made.is_empty() {
             return Ok(());
         }
-        for target in self.in_order().into_iter().filter(|place| *place != source) {
-            for found in &made {
-                // It is new: where it was destroyed, that was after it was made.
-                match self.carry(session, source, target, *found, Some(0)) {
-                    Ok(copy) => {
-                        self.meet(target, copy, Some(session.id));
-                    }
-                    Err(Carry::Source(fault)) => {
-                        // The maker was lost in between: what it made is lost with it.
-                        self.drop_member(source, &fault);
-                        self.unmake(session, &made);
-                        return Err(Error::new(
-                            Cause::DeviceError,
-                            "the member that made the object was lost before others had it",
-                        ));
-                    }
-                    // Another process has met and destroyed it already.
-                    Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => {}
-                    Err(Carry::Target(Fault::Refused(error))) if error.class() != Class::Member => {
-                        self.unmake(session, &made);
-                        return Err(Error::new(
-                            Cause::CloneFailed,
-                            format!("member {target} refused the clone: {error}"),
-                        ));
-                    }
-                    Err(Carry::Target(fault)) => {
-                        self.drop_member(target, &fault);
-                        break;
-                    }
+        let mut givers = vec![(maker, made.to_vec())];
+        for target in self.in_order().into_iter().filter(|place| *place != maker) {
+            match self.give(session, &mut givers, target, made.len()) {
+                Ok(copies) if copies.len() == made.len() => givers.push((target, copies)),
+                // Another process has met and destroyed some of it already.
+                Ok(_) => {}
+                Err(Carry::Source(_)) => {
+                    let mortal = made.iter().filter(|found| !found.token).copied();
+                    self.unmake(session, &mortal.collect::<Vec<_>>());
+                    return Err(Error::new(
+                        Cause::DeviceError,
+                        "the member that made the object was lost before others had it",
+                    ));
                 }
+                Err(Carry::Target(Fault::Refused(error))) if error.class() != Class::Member => {
+                    self.unmake(session, made);
+                    return Err(Error::new(
+                        Cause::CloneFailed,
+                        format!("member {target} refused the clone: {error}"),
+                    ));
+                }
+                Err(Carry::Target(fault)) => self.drop_member(target, &fault),
             }
         }
         Ok(())
     }
 
-    fn unmake(&self, session: &GroupSession, made: &[Found]) {
-        for place in self.in_order() {
-            for found in made {
-                let Ok(handle) = self.member_session(session, place) else { continue };
-                let Ok(member) = self.member(place) else { continue };
-                if let Ok(Reply::Object(own)) = member.call(&Request::Locate(handle, found.ouid)) {
-                    // What cannot be taken back is found by the next synchronisation.
-                    let _ = member.call(&Request::Destroy(handle, own.handle));
+    /// All that was made to one member, from the first of the givers that is not lost meanwhile.
+    fn give(
+        &self,
+        session: &GroupSession,
+        givers: &mut Vec<(usize, Vec<Found>)>,
+        target: usize,
+        objects: usize,
+    ) -> Result<Vec<Found>, Carry> {
+        let mut copies = Vec::new();
+        let mut at = 0;
+        while at < objects {
+            let giver = givers.first().and_then(|(place, has)| Some((*place, *has.get(at)?)));
+            let (place, found) = giver.ok_or_else(|| Carry::Source(strange().into()))?;
+            // It is new: where it was destroyed, that was after it was made.
+            match self.carry(session, place, target, found, Some(0)) {
+                Ok(copy) => {
+                    self.meet(target, copy, Some(session.id));
+                    copies.push(copy);
+                    at += 1;
                 }
+                Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => at += 1,
+                Err(Carry::Source(fault)) => {
+                    self.drop_member(place, &fault);
+                    givers.remove(0);
+                    if givers.is_empty() {
+                        return Err(Carry::Source(fault));
+                    }
+                }
+                Err(refused) => return Err(refused),
+            }
+        }
+        Ok(copies)
+    }
+
+    /// Takes back what was made, from the members in the order of the list as with any destruction (see
+    /// `bring_together`); one that is down, the maker itself maybe, hears of it when it is back.
+    fn unmake(&self, session: &GroupSession, made: &[Found]) {
+        let mut places = self.in_order();
+        places.sort_unstable();
+        for place in places {
+            if let Err(fault) =
+                made.iter().try_for_each(|it| self.take_back(session, place, it.ouid))
+            {
+                self.drop_member(place, &fault);
             }
         }
         for found in made {
+            if found.token {
+                self.missed_by_others(&Missed::Destroyed(found.ouid));
+            }
             let handle = self.meet(0, *found, None);
             self.handles.forget(handle);
+        }
+    }
+
+    fn take_back(&self, session: &GroupSession, place: usize, ouid: Ouid) -> Result<(), Fault> {
+        let handle = self.member_session(session, place)?;
+        let member = self.member(place)?;
+        let gone = match member.call(&Request::Locate(handle, ouid)) {
+            Ok(Reply::Object(own)) => member.call(&Request::Destroy(handle, own.handle)).map(drop),
+            Ok(_) => Err(strange().into()),
+            Err(fault) => Err(fault),
+        };
+        match gone {
+            // It never came this far, or another process was faster.
+            Err(Fault::Refused(error)) if lacks(&error) => Ok(()),
+            gone => gone,
         }
     }
 

@@ -278,6 +278,41 @@ fn a_key_is_on_every_member_before_the_caller_hears_of_it() {
 }
 
 #[test]
+fn when_the_maker_is_lost_amid_the_giving_who_has_it_goes_on() {
+    for token in [true, false] {
+        let rig = Rig::new(&["d", "d", "d"], true);
+        let session = rig.logged_in();
+        let maker = Arc::clone(&rig.links[0]);
+        let cut: Event = Box::new(move || maker.cut());
+        *rig.links[1].before_next.lock() = Some(("Insert", cut));
+        let key = rig.key(&session, token);
+        let of_token = usize::from(token);
+        assert_eq!([1, 2].map(|at| rig.count(at)), [of_token, of_token], "token {token}");
+        let sealed = rig.encrypt(&session, key);
+        rig.links[0].mend();
+        rig.group.tick();
+        rig.links[1].cut();
+        rig.links[2].cut();
+        assert_eq!(
+            rig.encrypt(&session, key),
+            sealed,
+            "the maker has it when it is back, token {token}"
+        );
+    }
+}
+
+#[test]
+fn what_a_lost_maker_gave_to_nobody_is_on_all_when_it_is_back() {
+    let rig = Rig::new(&["d", "d", "d"], true);
+    let session = rig.logged_in();
+    *rig.links[0].lose_next.lock() = Some("Extract");
+    assert_eq!(rig.refusal(&session, &generate(true)), Cause::DeviceError);
+    rig.clock.advance(Duration::from_secs(60));
+    rig.group.tick();
+    assert_eq!([0, 1, 2].map(|at| rig.count(at)), [1, 1, 1]);
+}
+
+#[test]
 fn what_a_member_missed_it_gets_when_it_is_back() {
     let rig = Rig::new(&["d", "d"], true);
     let session = rig.logged_in();
