@@ -16,9 +16,6 @@ use crate::report::{Record, Report, Verdict};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectations {
-    /// The module spoils its own memory: what crashes at one time answers wrong at another, or not at all.
-    #[serde(default)]
-    pub unsteady: bool,
     /// Groups of checks with one verdict and one reason.
     #[serde(default)]
     pub expected: Vec<Expected>,
@@ -89,15 +86,9 @@ fn folded(report: &Report, ids: &[&str]) -> Vec<String> {
 impl Expectations {
     fn of(&self, record: &Record) -> Option<&Expected> {
         self.expected.iter().find(|expected| {
-            self.fits(expected.verdict, record.verdict)
+            expected.verdict == record.verdict
                 && expected.checks.iter().any(|pattern| matches(pattern, &record.id))
         })
-    }
-
-    /// Whether a check that was expected to end one way may end the other.
-    fn fits(&self, expected: Verdict, seen: Verdict) -> bool {
-        const BROKEN: [Verdict; 3] = [Verdict::ViolatesStandard, Verdict::Crashed, Verdict::Hung];
-        expected == seen || (self.unsteady && BROKEN.contains(&expected) && BROKEN.contains(&seen))
     }
 
     /// Reads a file.
@@ -130,7 +121,7 @@ impl Expectations {
         for expected in self.expected.iter().filter(|expected| !expected.sometimes) {
             for pattern in &expected.checks {
                 let of_pattern = || report.checks.iter().filter(|it| matches(pattern, &it.id));
-                if self.unsteady || of_pattern().any(|record| record.verdict == expected.verdict) {
+                if of_pattern().any(|record| record.verdict == expected.verdict) {
                     continue;
                 }
                 // A run of a part is not held against what it left out.

@@ -402,6 +402,11 @@ impl Group {
             read_write: session.read_write,
         };
         let Reply::Session(handle) = member.call(&request)? else { return Err(strange().into()) };
+        if member.link.presence().epoch != epoch {
+            // A connection that the group has not met: nobody would close this session, nor log it out.
+            let _ = member.call(&Request::CloseSession(handle));
+            return Err(Fault::Unreachable("the connection began anew".into()));
+        }
         self.log_in(member, handle)?;
         let seat = member.link.seat(handle);
         if let Some(own) = session.members.lock().get_mut(place) {

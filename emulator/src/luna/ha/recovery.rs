@@ -24,8 +24,11 @@ impl Group {
             }
         }
         for (place, member) in self.members.iter().enumerate() {
-            if !member.is_up() && self.is_due(member) && !self.is_kept_out(member) {
-                self.recover(place);
+            if !member.is_up() && self.is_due(member) {
+                // One that is kept out uses up no attempt; one that does not answer does.
+                if !matches!(self.is_kept_out(member), Ok(true)) {
+                    self.recover(place);
+                }
             }
         }
     }
@@ -100,14 +103,14 @@ impl Group {
     }
 
     /// Policy 21 of a member that would have to be logged in by the others.
-    fn is_kept_out(&self, member: &Member) -> bool {
-        let policies = match member.link.call(&Request::Describe) {
-            Ok(Reply::Description(description)) if self.login.lock().is_some() => {
-                description.policies
-            }
-            _ => return false,
+    fn is_kept_out(&self, member: &Member) -> Result<bool, Fault> {
+        if self.login.lock().is_none() {
+            return Ok(false);
+        }
+        let Reply::Description(description) = member.link.call(&Request::Describe)? else {
+            return Err(strange().into());
         };
-        policies.iter().any(|it| it.id == POLICY_RECOVERY && it.value == 0)
+        Ok(description.policies.iter().any(|it| it.id == POLICY_RECOVERY && it.value == 0))
     }
 
     /// Sessions, login, missed changes, missing objects.
@@ -117,15 +120,14 @@ impl Group {
             self.handles.forget_session_objects();
         }
         let sessions: Vec<Arc<GroupSession>> = self.sessions.lock().values().cloned().collect();
-        if self.members.get(place).is_some_and(|member| self.is_kept_out(member)) {
+        let member = self.member(place).map_err(|error| error.to_string())?;
+        if self.is_kept_out(member).map_err(|fault| format!("{fault:?}"))? {
             return Err("its partition policy 21 is off: it is not logged in again".into());
         }
         for session in &sessions {
             self.leave(session, place).map_err(|fault| format!("{fault:?}"))?;
         }
-        if let Some(member) = self.members.get(place) {
-            member.set_logged_in(false);
-        }
+        member.set_logged_in(false);
         for session in &sessions {
             self.member_session(session, place).map_err(|fault| format!("{fault:?}"))?;
         }
