@@ -109,9 +109,24 @@ impl Appliance {
         }
     }
 
-    /// SIGSTOP: it is there and says nothing.
+    /// SIGSTOP, and waits until every thread has stopped: it is there and says nothing.
+    #[track_caller]
     pub fn freeze(&self) {
         self.signal("STOP");
+        let started = Instant::now();
+        while !self.is_stopped() {
+            assert!(started.elapsed() < HANG, "the appliance does not stop");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
+    /// What the kernel says of its threads: a signal is only on its way when `kill` returns.
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("threads");
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     /// SIGCONT.

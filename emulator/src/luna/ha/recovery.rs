@@ -94,11 +94,15 @@ impl Group {
                     self.serial()
                 ));
             }
-            Err(why) => self.log.line(&format!(
-                "HA group: {} unable to reach member: {serial}. Manual Recover or Auto Recovery \
-                 will be able to recover this member ({why})",
-                self.serial()
-            )),
+            Err(why) => {
+                // A login among what it was asked may have been done.
+                member.lost_an_answer();
+                self.log.line(&format!(
+                    "HA group: {} unable to reach member: {serial}. Manual Recover or Auto Recovery \
+                     will be able to recover this member ({why})",
+                    self.serial()
+                ));
+            }
         }
     }
 
