@@ -36,11 +36,13 @@ pub struct Expected {
     pub sometimes: bool,
 }
 
-/// The text of a file that expects what a report shows. Reasons that `known` has are kept; what is new gets what was
-/// seen for a reason, to be read and put into better words.
+/// The text of a file that expects what a report shows. Reasons that `known` has are kept, and its groups of what is
+/// left to chance whole; what is new gets what was seen for a reason, to be read and put into better words.
 pub fn accept(report: &Report, known: &Expectations) -> String {
     let mut groups: BTreeMap<(Verdict, String), Vec<&str>> = BTreeMap::new();
-    for record in report.checks.iter().filter(|record| record.verdict != Verdict::Conforms) {
+    let chance = |record: &Record| known.of(record).is_some_and(|expected| expected.sometimes);
+    let kept = |record: &&Record| record.verdict != Verdict::Conforms && !chance(record);
+    for record in report.checks.iter().filter(kept) {
         let reason = known.of(record).map_or_else(|| record.why(), |it| it.reason.clone());
         groups.entry((record.verdict, reason)).or_default().push(&record.id);
     }
@@ -48,18 +50,26 @@ pub fn accept(report: &Report, known: &Expectations) -> String {
         "# What is known of this module, check by check; everything else must conform. A line that names a part of an\n\
          # id means all checks below it. Written by `luna-harness conformance --accept`, read and reasoned by people.\n",
     );
-    for ((verdict, reason), ids) in groups {
-        let reason = toml::Value::String(reason);
-        text.push_str(&format!(
-            "\n[[expected]]\nverdict = \"{}\"\nreason = {reason}\n",
-            verdict.name()
-        ));
-        text.push_str("checks = [\n");
-        for line in folded(report, &ids) {
-            text.push_str(&format!("    \"{line}\",\n"));
-        }
-        text.push_str("]\n");
+    for expected in known.expected.iter().filter(|expected| expected.sometimes) {
+        text.push_str(&group(expected.verdict, &expected.reason, true, &expected.checks));
     }
+    for ((verdict, reason), ids) in groups {
+        text.push_str(&group(verdict, &reason, false, &folded(report, &ids)));
+    }
+    text
+}
+
+fn group(verdict: Verdict, reason: &str, sometimes: bool, checks: &[String]) -> String {
+    let reason = toml::Value::from(reason);
+    let mut text = format!("\n[[expected]]\nverdict = \"{}\"\nreason = {reason}\n", verdict.name());
+    if sometimes {
+        text.push_str("sometimes = true\n");
+    }
+    text.push_str("checks = [\n");
+    for check in checks {
+        text.push_str(&format!("    \"{check}\",\n"));
+    }
+    text.push_str("]\n");
     text
 }
 
