@@ -208,12 +208,15 @@ impl Library {
             if log.is_on() { &log } else { &complain }.line(&what);
             config.partitions.clear();
             config.network = None;
+            config.cloud = None;
             config.groups.clear();
         }
         // The identity of an application that names none derives from its process (Documented).
         let application = ApplicationId::of_process(process::pid());
         let mut host = Host::open(&config)?;
-        host.join(network::connect(&config, application, &clock)?);
+        // Whether the cloud's slots come before or after those of appliances is not told (Assumed).
+        let cloud = network::cloud::connect(&config, application, &clock)?;
+        host.join(network::connect(&config, application, &clock)?.and(cloud));
         for complaint in &host.complaints {
             // Something is wrong with a file: worth a line even where nobody asked for a log.
             if log.is_on() { &log } else { &complain }.line(complaint);
@@ -357,7 +360,7 @@ impl Library {
     pub fn token_info(&self, slot: SlotId) -> Result<TokenInfo> {
         let client = self.running()?;
         let it = client.describe(slot)?;
-        let [major, minor, _] = self.profile.versions.firmware;
+        let version = |part: u64| u8::try_from(part).unwrap_or(u8::MAX);
         let model = if client.is_group(slot)? {
             self.profile.strings.group_model.clone()
         } else {
@@ -380,7 +383,7 @@ impl Library {
             total_private_memory: it.memory.0,
             free_private_memory: it.memory.1,
             hardware_version: (0, 0),
-            firmware_version: (major, minor),
+            firmware_version: (version(it.firmware.0), version(it.firmware.1)),
         })
     }
 
@@ -476,6 +479,7 @@ impl Library {
         if user == CKU_CONTEXT_SPECIFIC {
             return client.login_for_operation(session, password(pin));
         }
+        client.may_log_in(session, self.profile.versions.client)?;
         client.login(session, role(user)?, password(pin))
     }
 
@@ -502,12 +506,11 @@ impl Library {
     /// `SlotIdInvalid`, `TokenNotPresent`; the profile's `function_absent` where the HSM is none of the
     /// cloud (Assumed).
     pub fn cryptovisor_version(&self, slot: SlotId) -> Result<(CK_ULONG, CK_ULONG, CK_ULONG)> {
-        self.describe(slot)?;
-        match self.profile.versions.cryptovisor {
-            [0, 0, 0] => {
+        match self.describe(slot)?.cryptovisor {
+            (0, 0, 0) => {
                 Err(self.profile.codes.function_absent.error("the HSM is no Luna Cloud HSM"))
             }
-            version => Ok(version.map(CK_ULONG::from).into()),
+            version => Ok(version),
         }
     }
 

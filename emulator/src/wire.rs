@@ -377,6 +377,8 @@ pub struct Description {
     pub memory: (u64, u64),
     /// Firmware: major, minor, sub-minor.
     pub firmware: (u64, u64, u64),
+    /// Firmware of a cloud HSM beside that; zeroes where the HSM is none.
+    pub cryptovisor: (u64, u64, u64),
     /// Objects in the partition.
     pub objects: u64,
     /// Partition policies that show.
@@ -587,6 +589,11 @@ pub trait Link: Send + Sync {
     /// Whether the member can be reached, found out now where that is not known.
     fn is_there(&self) -> bool {
         self.presence().reachable
+    }
+
+    /// Whether the slot is listed also when nothing can be reached behind it at the start.
+    fn keeps_its_slot(&self) -> bool {
+        false
     }
 
     /// Asks. Never sleeps; a deadline is the link's own matter.

@@ -22,7 +22,7 @@ const RUN_BY_THE_GATE: [&str; 3] =
     ["cargo build --release", "cargo run --release", "cargo test --workspace"];
 
 /// Programs of other people that the commands use.
-const CLIENTS: [&str; 9] = [
+const CLIENTS: [&str; 11] = [
     "curl",
     "pkcs11-tool",
     "python3",
@@ -32,6 +32,8 @@ const CLIENTS: [&str; 9] = [
     "modutil",
     "certutil",
     "keytool",
+    "tar",
+    "unzip",
 ];
 
 fn root() -> PathBuf {
