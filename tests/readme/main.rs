@@ -122,7 +122,10 @@ fn the_session_runs_from_top_to_bottom() {
     let home = scratch.path().join("work");
     std::fs::create_dir(&home).unwrap();
     // Whatever fails on the way, the key vault's server ends.
-    let script = format!("trap 'okv-sim --data vault stop >/dev/null 2>&1 || true' EXIT\n{script}");
+    // So do appliances, which would keep our pipes open.
+    let script = format!(
+        "trap 'okv-sim --data vault stop >/dev/null 2>&1 || true; kill $(jobs -p) 2>/dev/null' EXIT\n{script}"
+    );
     let done = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
         .current_dir(&home)
