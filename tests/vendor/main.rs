@@ -39,6 +39,7 @@ fn application() {
     match role.as_str() {
         "shares" => applications::child(&words),
         "guesses" => authorization::child(&words),
+        "guesses-any" => administration::lock_outs::child(&words),
         "guesses-roles" => administration::roles::child(&words),
         other => panic!("no role {other}"),
     }
