@@ -21,6 +21,7 @@ mod applications;
 mod authorization;
 mod cloning;
 mod extended_keys;
+mod lists;
 mod masking;
 mod matrix;
 mod names;

@@ -336,34 +336,36 @@ pub(super) unsafe fn token_object_handle(
     Ok(())
 }
 
-/// As [`token_object_uid`]. A partition has one container, so its number says nothing (Assumed).
+/// As [`token_object_uid`]. A slot shows the objects of its own container alone (Assumed).
 ///
 /// # Safety
 /// As [`token_object_uid`].
 pub(super) unsafe fn object_uid(
     library: &Library,
     slot: CK_SLOT_ID,
-    _container: CK_ULONG,
+    container: CK_ULONG,
     object_type: CK_ULONG,
     object: CK_ULONG,
     uid: CK_BYTE_PTR,
 ) -> Result<()> {
+    library.need_own_container(SlotId(slot), container)?;
     // SAFETY: passed on.
     unsafe { token_object_uid(library, slot, object_type, object, uid) }
 }
 
-/// As [`token_object_handle`]. A partition has one container, so its number says nothing (Assumed).
+/// As [`token_object_handle`]. A slot shows the objects of its own container alone (Assumed).
 ///
 /// # Safety
 /// As [`token_object_handle`].
 pub(super) unsafe fn object_handle(
     library: &Library,
     slot: CK_SLOT_ID,
-    _container: CK_ULONG,
+    container: CK_ULONG,
     uid: CK_BYTE_PTR,
     object_type: CK_ULONG_PTR,
     object: CK_ULONG_PTR,
 ) -> Result<()> {
+    library.need_own_container(SlotId(slot), container)?;
     // SAFETY: passed on.
     unsafe { token_object_handle(library, slot, uid, object_type, object) }
 }
