@@ -9,6 +9,7 @@ pub use self::journeys::Migration;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -59,7 +60,8 @@ impl Client {
                     known.map_or_else(|| missing(serial), Arc::clone)
                 });
                 let (clock, log) = (Arc::clone(clock), log.clone());
-                Arc::new(Group::new(entry, links.collect(), config.recovery, clock, log))
+                let group = Group::new(entry, links.collect(), config.recovery, clock, log);
+                Arc::new(group.leaving(&config.probing))
             })
             .collect();
         let slots = slots::lay_out(&config, partitions, &groups);
@@ -708,6 +710,11 @@ impl Client {
     /// `SlotIdInvalid`, `FunctionNotSupported`.
     pub fn group(&self, id: SlotId) -> Result<&Arc<Group>> {
         self.slot(id)?.group()
+    }
+
+    /// How long `CA_GetCurrentHAState` waits for the members of a group.
+    pub fn status_timeout(&self) -> Duration {
+        self.config.probing.status_timeout
     }
 
     /// Whether a slot holds a group.
