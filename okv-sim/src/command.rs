@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 mod call;
 mod detach;
+mod enroll;
 mod okv;
 mod secrets;
 
@@ -147,6 +148,16 @@ enum Verb {
         source: String,
         /// Name of the file there.
         file: String,
+        #[command(flatten)]
+        passphrase: Passphrase,
+    },
+    /// Redeem an endpoint's enrollment token: its certificate, key and okvclient.ora are written to a directory.
+    Enroll {
+        /// Where they go; made if need be.
+        directory: PathBuf,
+        /// Environment variable with the token; without it a line of standard input.
+        #[arg(long, value_name = "VAR")]
+        token_env: Option<String>,
         #[command(flatten)]
         passphrase: Passphrase,
     },
@@ -381,6 +392,11 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
             let opening =
                 if source == "LOCAL" { Opening::Never } else { Opening::With(passphrase) };
             Asked::new(["backup", "restore", "start"], options).answer(data, &opening)?
+        }
+        Verb::Enroll { directory, token_env, passphrase } => {
+            let token = secrets::ask(token_env.as_deref(), "Enrollment token: ")?;
+            let opening = passphrase.opening(token_env.is_some());
+            enroll::run(data, directory, token, &opening)?
         }
         Verb::Okv { words } => return okv::run(data, words),
     };

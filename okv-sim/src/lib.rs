@@ -43,6 +43,7 @@
 //! | [`server`] | the process: console, JSON API, timer |
 //! | [`release`] | releases of the product as data |
 //! | `backup` | the backup's format, and how it travels |
+//! | `authority` | certificates of endpoints, and of the server they talk to |
 //! | `blob`, `credential`, `wallet`, `recovery`, `tablespace` | the levels of the chain, one each |
 //! | `seal` | the only room that names a cryptographic library |
 //! | `disk`, `store` | files replaced whole, and one SQLite database |
@@ -61,6 +62,7 @@
 //! product, so that an unattended boot can log in.
 
 pub mod api;
+mod authority;
 mod backup;
 mod blob;
 mod credential;
@@ -90,20 +92,20 @@ pub use self::disk::Place;
 pub use self::error::{Error, Rv};
 pub use self::operation::{
     Account, AlertChange, BackedUp, BackupStart, BackupStep, Checked, CredentialSet, CredentialUse,
-    DestinationRequest, InitializeRequest, InitializeStep, Initialized, InstallRequest,
-    NumberObject, OpenWith, Operation, Restorable, RestoreRequest, RestoreStep, Restored,
-    ReverseMigrateRequest, ReverseMigrateStep, Role, ScheduleRequest, SetCredentialRequest,
-    Started, Step, Verification, VerificationStep,
+    DestinationRequest, ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled, InitializeRequest,
+    InitializeStep, Initialized, InstallRequest, NumberObject, OpenWith, Operation, Restorable,
+    RestoreRequest, RestoreStep, Restored, ReverseMigrateRequest, ReverseMigrateStep, Role,
+    ScheduleRequest, SetCredentialRequest, Started, Step, Verification, VerificationStep,
 };
 pub use self::release::Release;
 pub use self::secret::Secret;
 pub use self::store::{
-    Alert, AuditRecord, BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus,
-    HsmDetails, HsmSettings, Interrupted,
+    Access, Alert, AuditRecord, BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus,
+    Endpoint, EndpointStatus, Grant, Holder, HsmDetails, HsmSettings, Interrupted, Named,
 };
 pub use self::tablespace::ObjectInfo;
 pub use self::texts::{Cause, Grade};
 pub use self::token::{KEY_NUMBER_LABEL, ROOT_KEY_LABEL};
 pub use self::vault::{State, Status, Vault, is_installed};
-pub use self::view::View;
+pub use self::view::{KMIP_PORT, View};
 pub use self::watch::{Event, Watcher};

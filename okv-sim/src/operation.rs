@@ -15,6 +15,8 @@ mod alerts;
 mod backup;
 mod check;
 mod destination;
+mod endpoint;
+mod endpoint_group;
 mod initialize;
 mod install;
 mod objects;
@@ -27,11 +29,13 @@ mod set_credential;
 mod standby;
 mod upgrade;
 mod verify;
+mod virtual_wallet;
 
 pub use self::account::{Account, Role};
 pub use self::backup::BackedUp;
 pub use self::check::{AlertChange, Checked};
 pub use self::destination::DestinationRequest;
+pub use self::endpoint::{ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled};
 pub use self::initialize::{InitializeRequest, Initialized, NumberObject};
 pub use self::install::InstallRequest;
 pub use self::open_wallet::OpenWith;
@@ -49,6 +53,10 @@ pub(crate) use self::alerts::set_check_interval;
 pub(crate) use self::backup::{backup, new_backup_secret};
 pub(crate) use self::check::check;
 pub(crate) use self::destination::{delete_destination, save_destination, ssh_public_key};
+pub(crate) use self::endpoint::{
+    create_endpoint, delete_endpoint, endpoint, enrol, enrolment_token, re_enrol, resume, suspend,
+};
+pub(crate) use self::endpoint_group::{create_group, delete_group, set_member};
 pub(crate) use self::initialize::initialize;
 pub(crate) use self::install::install_with;
 pub(crate) use self::objects::{list_objects, object_failed, open, read_object, store_object};
@@ -61,6 +69,9 @@ pub(crate) use self::set_credential::set_credential;
 pub(crate) use self::standby::adopt_hsm;
 pub(crate) use self::upgrade::upgrade;
 pub(crate) use self::verify::verify;
+pub(crate) use self::virtual_wallet::{
+    create_wallet, delete_wallet, set_access, set_default_wallet, virtual_wallet,
+};
 
 /// An operation's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,6 +119,12 @@ pub enum Operation {
     Upgrade,
     /// Taking over the primary's HSM files on a standby.
     Standby,
+    /// Making, changing or removing an endpoint, and enrolling it.
+    Endpoint,
+    /// Making, changing or removing a group of endpoints.
+    EndpointGroup,
+    /// Making or removing a virtual wallet, and who may do what with it.
+    VirtualWallet,
     /// Serving console and API.
     Serve,
 }
@@ -137,6 +154,9 @@ impl Operation {
             Self::Restore => "restore",
             Self::Upgrade => "upgrade",
             Self::Standby => "adopt-hsm",
+            Self::Endpoint => "endpoint",
+            Self::EndpointGroup => "endpoint-group",
+            Self::VirtualWallet => "wallet",
             Self::Serve => "serve",
         }
     }

@@ -41,11 +41,14 @@ const SCHEMA: &str = "
 
 mod accounts;
 mod backups;
+mod endpoints;
 mod journal;
 
 pub(crate) use self::accounts::AccountRecord;
 pub use self::backups::{BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus};
 pub(crate) use self::backups::{NewRun, SealedDestination};
+pub(crate) use self::endpoints::AuthorityRecord;
+pub use self::endpoints::{Access, Endpoint, EndpointStatus, Grant, Holder, Named};
 pub use self::journal::Interrupted;
 
 thread_local! {
@@ -250,10 +253,11 @@ impl Store {
         connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |_| Ok(()))?;
         // The first write takes the lock; with this mode it is kept.
         connection.execute_batch(&format!(
-            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} COMMIT;",
+            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} {} COMMIT;",
             journal::SCHEMA,
             accounts::SCHEMA,
-            backups::SCHEMA
+            backups::SCHEMA,
+            endpoints::SCHEMA
         ))?;
         // Servers of before the console had no accounts.
         let known = connection.prepare("SELECT who FROM audit LIMIT 1").is_ok();
@@ -308,10 +312,11 @@ impl Store {
             return Err(StoreError::Corrupt("the restored database"));
         }
         connection.execute_batch(&format!(
-            "{SCHEMA} {} {} {}",
+            "{SCHEMA} {} {} {} {}",
             journal::SCHEMA,
             accounts::SCHEMA,
-            backups::SCHEMA
+            backups::SCHEMA,
+            endpoints::SCHEMA
         ))?;
         let mode = if settings.is_some() { Mode::Enabled } else { Mode::NotEnabled };
         let change = Change(connection.transaction()?);
