@@ -52,6 +52,10 @@ enum Verb {
             default_value = "127.0.0.1:8443"
         )]
         listen: SocketAddr,
+        /// Where endpoints reach the server over KMIP; port 5696 of the console's address unless said, and any free
+        /// one where the console takes any.
+        #[arg(long, value_name = "ADDRESS:PORT", env = "OKV_SIM_KMIP_LISTEN")]
+        kmip_listen: Option<SocketAddr>,
         /// Go on in the background once it can be reached; okv-sim stop ends it.
         #[arg(long)]
         detach: bool,
@@ -309,10 +313,11 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
             }
             plain(["server", "power", "off"]).answer(data, &Opening::Never)?
         }
-        Verb::Serve { listen, module, host_name, installation, detach: _ } => {
+        Verb::Serve { listen, kmip_listen, module, host_name, installation, detach: _ } => {
             let request = ServeRequest {
                 data: data.to_owned(),
                 listen: *listen,
+                kmip_listen: *kmip_listen,
                 library: module.clone(),
                 host_names: host_name.clone(),
                 passphrase: None,
@@ -460,6 +465,7 @@ fn run_server(
         } else {
             let mut lines = vec![
                 format!("Console      {}", running.url),
+                format!("KMIP         {}", running.kmip),
                 format!("Certificate  {}", running.certificate.display()),
                 format!("SHA-256      {}", running.fingerprint),
                 format!("State        {}", running.state),

@@ -39,6 +39,7 @@
 //! | `effect` | what a return code means for the vault |
 //! | [`texts`] | every text, with how it is known |
 //! | [`View`] | what can be asked while an operation is at the HSM |
+//! | `kmip` | the language of endpoints |
 //! | [`api`] | each operation as a service with options: what console, JSON and command line call |
 //! | [`server`] | the process: console, JSON API, timer |
 //! | [`release`] | releases of the product as data |
@@ -69,6 +70,7 @@ mod credential;
 mod disk;
 mod effect;
 mod error;
+mod kmip;
 pub mod operation;
 mod recovery;
 pub mod release;

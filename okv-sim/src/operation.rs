@@ -19,6 +19,7 @@ mod endpoint;
 mod endpoint_group;
 mod initialize;
 mod install;
+pub(crate) mod kmip;
 mod objects;
 mod open_wallet;
 mod restart;
@@ -125,6 +126,8 @@ pub enum Operation {
     EndpointGroup,
     /// Making or removing a virtual wallet, and who may do what with it.
     VirtualWallet,
+    /// Serving an endpoint over KMIP.
+    Kmip,
     /// Serving console and API.
     Serve,
 }
@@ -157,6 +160,7 @@ impl Operation {
             Self::Endpoint => "endpoint",
             Self::EndpointGroup => "endpoint-group",
             Self::VirtualWallet => "wallet",
+            Self::Kmip => "kmip",
             Self::Serve => "serve",
         }
     }

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::error::{Error, Rv};
 use crate::operation::{self, Operation};
@@ -31,6 +31,8 @@ pub const KMIP_PORT: u16 = 5696;
 pub struct View {
     pub(crate) store: Store,
     running: Arc<RwLock<Running>>,
+    /// Held by what changes an endpoint's object.
+    pub(crate) kmip_turn: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -42,7 +44,7 @@ struct Running {
 
 impl View {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, running: Arc::default() }
+        Self { store, running: Arc::default(), kmip_turn: Arc::default() }
     }
 
     pub(crate) fn opened(&self) -> Option<Arc<Tablespace>> {
