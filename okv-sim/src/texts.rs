@@ -371,6 +371,9 @@ table! {
     /// Of the vault.
     VirtualWalletUnknown Assumed "There is no wallet of this name"
         "List the wallets.";
+    /// Of an endpoint.
+    SecurityObjectUnknown Assumed "There is no security object of this identifier"
+        "List the security objects.";
     /// It was so already.
     MembershipUnchanged Assumed "There is nothing to change"
         "List what there is.";

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::error::{Error, Rv};
-use crate::operation::{self, Operation};
+use crate::operation::{self, Operation, SecurityObject};
 use crate::release::Release;
 use crate::secret::Secret;
 use crate::store::{
@@ -223,6 +223,14 @@ impl View {
     /// [`crate::Cause::StoreFailed`].
     pub fn grants(&self) -> Result<Vec<Grant>, Error> {
         self.store.grants().map_err(|error| failed(&error))
+    }
+
+    /// The objects of all endpoints, without their bytes, in the order they were made.
+    ///
+    /// # Errors
+    /// [`crate::Cause::Sealed`], [`crate::Cause::WalletClosed`], [`crate::Cause::ObjectDamaged`].
+    pub fn security_objects(&self) -> Result<Vec<SecurityObject>, Error> {
+        operation::security_objects(self)
     }
 
     /// Where endpoints reach the server: `host:port`, as it was when it last ran.

@@ -168,10 +168,6 @@ impl ObjectState {
             Self::DestroyedCompromised => "DESTROYED-COMPROMISED",
         }
     }
-
-    pub(crate) const fn is_destroyed(self) -> bool {
-        matches!(self, Self::Destroyed | Self::DestroyedCompromised)
-    }
 }
 
 /// Algorithms by their number, with the lengths of key that the server makes, in bits; those without are only kept. The

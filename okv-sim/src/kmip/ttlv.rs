@@ -324,7 +324,7 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] = to;
             if let Ok(read) = Item::decode(&bytes) {
-                prop_assert_eq!(read.encode().as_slice(), bytes.as_slice());
+                prop_assert_eq!(read.encode().to_vec(), bytes.clone());
             }
             prop_assert!(Item::decode(&bytes[..at]).is_err());
         }
@@ -332,7 +332,7 @@ mod tests {
         #[test]
         fn noise_is_no_message(noise in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(read) = Item::decode(&noise) {
-                prop_assert_eq!(read.encode().as_slice(), noise.as_slice());
+                prop_assert_eq!(read.encode().to_vec(), noise);
             }
         }
     }

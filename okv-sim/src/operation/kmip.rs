@@ -414,6 +414,14 @@ pub(super) fn read_attributes(
     Attributes::decode(&bytes).map_err(|_| Sealed)
 }
 
+/// The state of an object that was stored, now.
+pub(super) fn state_now(attributes: &Attributes) -> Option<ObjectState> {
+    let mut object =
+        Object { id: String::new(), attributes: attributes.clone(), access: Access::default() };
+    object.settle(jiff::Timestamp::now().as_second());
+    object.state()
+}
+
 /// A Link of this kind points to this object, and to no other.
 fn set_link(attributes: &mut Attributes, kind: u32, id: &str) -> Result<(), Refusal> {
     let is_it = |value: &Value| match value {

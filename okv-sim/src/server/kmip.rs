@@ -32,7 +32,7 @@ use crate::kmip::{Reason, Refusal, message, tag};
 use crate::operation;
 use crate::seal;
 
-/// How many may shake hands at once; more are hung up on.
+/// How many may shake hands at once; more wait.
 const HANDSHAKES: usize = 64;
 
 /// How many may be connected.
@@ -203,12 +203,13 @@ pub(super) fn names(listen: SocketAddr, host_names: &[String]) -> Vec<String> {
 pub(super) async fn serve(door: Arc<Door>, listener: TcpListener) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     loop {
+        // Who comes when too many are at it waits outside, where the system's own bound holds.
+        let Ok(turn) = Arc::clone(&door.handshakes).acquire_owned().await else { return };
         let Ok((socket, _)) = listener.accept().await else {
             // Out of descriptors, most likely: others must end first.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Ok(turn) = Arc::clone(&door.handshakes).try_acquire_owned() else { continue };
         let door = Arc::clone(&door);
         tokio::spawn(async move {
             let shaken = timeout(HANDSHAKE, shake_hands(&door, socket)).await;
