@@ -1,5 +1,8 @@
 //! What a good client does.
 
+use std::path::Path;
+use std::process::Command;
+
 use luna_tests::Instance;
 
 use crate::{Site, files, redeeming, service};
@@ -87,4 +90,28 @@ fn nothing_secret_lies_on_the_disk_in_clear() {
     for (number, secret) in secrets.iter().enumerate() {
         assert_eq!(holds(secret), None, "secret {number}");
     }
+}
+
+/// The recipe stands in the README for people to copy.
+#[test]
+fn the_recipe_of_the_readme_works() {
+    let Some(site) = Site::new() else { return };
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, endpoints) = readme.split_once("### Endpoints over KMIP").expect("a part on endpoints");
+    let (_, recipe) = endpoints.split_once("```python\n").expect("a recipe");
+    let (recipe, _) = recipe.split_once("```").expect("its end");
+    let instance = Instance::up(&["--partition", "OKV"]);
+    let vault = site.vault(&instance);
+    site.enrol(&vault, "hr_db");
+    let mut command = Command::new(&site.python);
+    command.args(["-c", recipe]).current_dir(site.scratch.path()).env("HOME", site.scratch.path());
+    let done = command.output().unwrap();
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{told}{}", String::from_utf8_lossy(&done.stderr));
+    let uuid = told.split_whitespace().next().unwrap();
+    let listed = service(&vault, "managed-object endpoint-object list", &[]);
+    assert_eq!(listed[0]["uuid"], uuid);
+    assert_eq!(listed[0]["state"], "ACTIVE");
+    assert_eq!(listed[0]["names"][0], "tde master key");
 }

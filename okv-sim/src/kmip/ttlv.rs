@@ -258,7 +258,7 @@ fn primitive(kind: u8, bytes: &[u8]) -> Result<Value> {
     Ok(match kind {
         2 => Value::Integer(i32::from_be_bytes(fixed(bytes)?)),
         3 => Value::LongInteger(i64::from_be_bytes(fixed(bytes)?)),
-        4 if bytes.is_empty() || bytes.len() % 8 != 0 => {
+        4 if bytes.is_empty() || !bytes.len().is_multiple_of(8) => {
             return malformed("a big integer has a multiple of eight bytes");
         }
         4 => Value::BigInteger(Zeroizing::new(bytes.to_vec())),

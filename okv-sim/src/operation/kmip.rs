@@ -254,7 +254,7 @@ impl Call<'_> {
         for item in template.0 {
             match (item.tag, &item.value) {
                 (tag::ATTRIBUTE, _) => own.push(attribute::Attribute::read(item)?),
-                (tag::NAME, value) => self.from_template(value, &mut attributes)?,
+                (tag::NAME, value) => self.take_over_template(value, &mut attributes)?,
                 _ => {
                     let message = "a template-attribute has names and attributes";
                     return Err(Refusal::new(Reason::InvalidMessage, message));
@@ -275,7 +275,7 @@ impl Call<'_> {
         Ok(attributes)
     }
 
-    fn from_template(&self, name: &Value, to: &mut Attributes) -> Result<(), Refusal> {
+    fn take_over_template(&self, name: &Value, to: &mut Attributes) -> Result<(), Refusal> {
         let name =
             attribute::name_text(name).ok_or_else(|| Refusal::missing("the template's name"))?;
         let template = self.objects()?.into_iter().find(|it| {

@@ -14,7 +14,8 @@ pub(super) fn run(call: &mut Call<'_>, fields: Fields<'_>) -> Done {
         };
         match function {
             1 => {
-                answer.extend(numbers(call.release).map(|it| Item::enumeration(tag::OPERATION, it)))
+                let all = numbers(call.release).map(|it| Item::enumeration(tag::OPERATION, it));
+                answer.extend(all);
             }
             2 => answer.extend(
                 ObjectType::ALL.iter().map(|it| Item::enumeration(tag::OBJECT_TYPE, *it as u32)),

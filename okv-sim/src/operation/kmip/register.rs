@@ -4,7 +4,7 @@ use super::{Call, Done, New, identifier};
 use crate::kmip::attribute::{self, Attribute, Attributes, Wish};
 use crate::kmip::message::Fields;
 use crate::kmip::tag::{self, ObjectType};
-use crate::kmip::ttlv::Value;
+use crate::kmip::ttlv::{Bytes, Value};
 use crate::kmip::{Reason, Refusal};
 
 pub(super) fn run(call: &mut Call<'_>, fields: Fields<'_>) -> Done {
@@ -97,6 +97,7 @@ fn certificate(parts: Fields<'_>, attributes: &mut Attributes) -> Result<(), Ref
 }
 
 /// What a key block must have.
+#[derive(Clone, Copy)]
 struct Block {
     /// Whether algorithm and length must be said somewhere.
     described: bool,
@@ -126,35 +127,11 @@ fn key_block(wants: Block, parts: Fields<'_>, attributes: &mut Attributes) -> Re
         let message = "compressed keys are not taken";
         return Err(Refusal::new(Reason::KeyCompressionTypeNotSupported, message));
     }
-    let value = block.structure(tag::KEY_VALUE)?;
-    let value = value.ok_or_else(|| Refusal::missing("the key value"))?;
-    if value.get(tag::ATTRIBUTE).is_some() {
-        let message = "attributes stand in the template-attribute, not in the key value";
-        return Err(Refusal::new(Reason::FeatureNotSupported, message));
-    }
-    let material = value.get(tag::KEY_MATERIAL).map(|item| &item.value);
-    match material.ok_or_else(|| Refusal::missing("the key material"))? {
-        Value::Bytes(bytes) => {
-            if bytes.is_empty() {
-                return Err(Refusal::invalid("Key Material", "empty"));
-            }
-            set_digest(attributes, bytes, format);
-            let bits = i32::try_from(bytes.len().saturating_mul(8)).unwrap_or(i32::MAX);
-            if wants.measured && format == tag::RAW {
-                let said = block.integer(tag::CRYPTOGRAPHIC_LENGTH)?;
-                // Lengths of DES leave the parity bits out, if they like.
-                if let Some(said) = said
-                    && said != bits
-                    && said.checked_mul(8) != bits.checked_mul(7)
-                {
-                    let why = format!("{said} bits are said, and there are {bits}");
-                    return Err(Refusal::invalid("Cryptographic Length", &why));
-                }
-            }
+    if let Some(bytes) = material(block)? {
+        set_digest(attributes, bytes, format);
+        if wants.measured && format == tag::RAW {
+            measure(block, bytes)?;
         }
-        // A transparent key: kept as it is.
-        Value::Structure(_) => {}
-        _ => return Err(Refusal::invalid("Key Material", "bytes or a structure")),
     }
     let algorithm = block.enumeration(tag::CRYPTOGRAPHIC_ALGORITHM)?.map(Value::Enumeration);
     let length = block.integer(tag::CRYPTOGRAPHIC_LENGTH)?.map(Value::Integer);
@@ -176,4 +153,33 @@ fn key_block(wants: Block, parts: Fields<'_>, attributes: &mut Attributes) -> Re
         return Err(Refusal::invalid(attribute::ALGORITHM, "there is no such algorithm"));
     }
     Ok(())
+}
+
+/// The bytes of a key; `None` for a transparent one, which is kept as it is.
+fn material(block: Fields<'_>) -> Result<Option<&Bytes>, Refusal> {
+    let value = block.structure(tag::KEY_VALUE)?;
+    let value = value.ok_or_else(|| Refusal::missing("the key value"))?;
+    if value.get(tag::ATTRIBUTE).is_some() {
+        let message = "attributes stand in the template-attribute, not in the key value";
+        return Err(Refusal::new(Reason::FeatureNotSupported, message));
+    }
+    let material = value.get(tag::KEY_MATERIAL).map(|item| &item.value);
+    match material.ok_or_else(|| Refusal::missing("the key material"))? {
+        Value::Bytes(bytes) if bytes.is_empty() => Err(Refusal::invalid("Key Material", "empty")),
+        Value::Bytes(bytes) => Ok(Some(bytes)),
+        Value::Structure(_) => Ok(None),
+        _ => Err(Refusal::invalid("Key Material", "bytes or a structure")),
+    }
+}
+
+/// Whether the key is as long as is said. Lengths of DES leave the parity bits out, if they like.
+fn measure(block: Fields<'_>, bytes: &[u8]) -> Result<(), Refusal> {
+    let bits = i32::try_from(bytes.len().saturating_mul(8)).unwrap_or(i32::MAX);
+    match block.integer(tag::CRYPTOGRAPHIC_LENGTH)? {
+        Some(said) if said != bits && said.checked_mul(8) != bits.checked_mul(7) => {
+            let why = format!("{said} bits are said, and there are {bits}");
+            Err(Refusal::invalid("Cryptographic Length", &why))
+        }
+        _ => Ok(()),
+    }
 }

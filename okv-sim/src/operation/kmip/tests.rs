@@ -157,6 +157,12 @@ fn revocation(code: u32) -> Item {
     )
 }
 
+/// An operation, and a revocation's code.
+type Step = (u32, Option<u32>);
+
+/// What is done to a key block.
+type Edit<'a> = &'a dyn Fn(&mut Vec<Item>);
+
 const REFUSED: fn(Reason) -> Answer = |reason| Err(reason as u32);
 
 #[test]
@@ -180,7 +186,7 @@ fn states_follow_each_other_as_the_standard_says() {
 
     let site = Site::new();
     let (activate, revoke, destroy) = (0x12, 0x13, 0x14);
-    let path: [(ObjectState, &[(u32, Option<u32>)]); 6] = [
+    let path: [(ObjectState, &[Step]); 6] = [
         (PreActive, &[]),
         (Active, &[(activate, None)]),
         (Deactivated, &[(activate, None), (revoke, Some(6))]),
@@ -188,7 +194,7 @@ fn states_follow_each_other_as_the_standard_says() {
         (Destroyed, &[(destroy, None)]),
         (DestroyedCompromised, &[(revoke, Some(2)), (destroy, None)]),
     ];
-    let does = |id: &str, (operation, code): (u32, Option<u32>)| {
+    let does = |id: &str, (operation, code): Step| {
         let mut payload = vec![identifier(id)];
         payload.extend(code.map(revocation));
         site.ask(operation, payload)
@@ -328,7 +334,7 @@ fn a_template_gives_its_attributes() {
 #[test]
 fn what_is_wrong_with_a_key_that_is_brought_is_said() {
     let site = Site::new();
-    let register = |edit: &dyn Fn(&mut Vec<Item>)| {
+    let register = |edit: Edit<'_>| {
         let mut block = vec![
             Item::enumeration(tag::KEY_FORMAT_TYPE, tag::RAW),
             Item::structure(tag::KEY_VALUE, vec![Item::bytes(tag::KEY_MATERIAL, &[7; 16])]),
@@ -348,7 +354,7 @@ fn what_is_wrong_with_a_key_that_is_brought_is_said() {
     };
     let id = id_of(&register(&|_| ()).unwrap());
     assert_eq!(site.attribute(&id, attribute::LENGTH), Some(Value::Integer(128)));
-    let edits: [(&dyn Fn(&mut Vec<Item>), Reason); 6] = [
+    let edits: [(Edit<'_>, Reason); 6] = [
         (&|block| block.retain(|it| it.tag != tag::KEY_FORMAT_TYPE), Reason::MissingData),
         (&|block| block.retain(|it| it.tag != tag::KEY_VALUE), Reason::MissingData),
         (&|block| block.retain(|it| it.tag != tag::CRYPTOGRAPHIC_ALGORITHM), Reason::MissingData),
