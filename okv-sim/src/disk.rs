@@ -59,6 +59,12 @@ pub enum Place {
     Control,
     /// What the running server tells about itself.
     Running,
+    /// Certificate of the node, by which other nodes know it.
+    NodeCertificate,
+    /// Its key.
+    NodeKey,
+    /// The bundle that Create Bundle makes and Apply Bundle reads. Documented: `/usr/local/okv/hsm/hsmbundle`.
+    Bundle,
 }
 
 impl Place {
@@ -85,6 +91,9 @@ impl Place {
             Self::ConsoleKey => "console/key.pem",
             Self::Control => "run/control",
             Self::Running => "run/server.json",
+            Self::NodeCertificate => "cluster/certificate.pem",
+            Self::NodeKey => "cluster/key.pem",
+            Self::Bundle => "hsm/hsmbundle",
         }
     }
 }
@@ -92,8 +101,17 @@ impl Place {
 /// Where [`Place::WalletLink`] must point.
 const LINK_TARGET: &str = "../../wallet/ewallet.okv";
 
-const DIRECTORIES: [&str; 8] =
-    ["wallet", "hsm/wallet", "hsm/restore", "log/hsm", "restore", "backup", "console", "run"];
+const DIRECTORIES: [&str; 9] = [
+    "wallet",
+    "hsm/wallet",
+    "hsm/restore",
+    "log/hsm",
+    "restore",
+    "backup",
+    "console",
+    "run",
+    "cluster",
+];
 
 /// Temporary names end with this; no other file's does.
 const TEMPORARY: &str = ".new";

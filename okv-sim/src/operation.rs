@@ -14,6 +14,7 @@ mod account;
 mod alerts;
 mod backup;
 mod check;
+mod cluster;
 mod destination;
 mod initialize;
 mod install;
@@ -31,6 +32,10 @@ mod verify;
 pub use self::account::{Account, Role};
 pub use self::backup::BackedUp;
 pub use self::check::{AlertChange, Checked};
+pub use self::cluster::{
+    AddNodeRequest, BundleApplied, BundleCreated, ClusterView, ConvertRequest, Converted,
+    FirstNodeRequest, NodeAdded, NodeView,
+};
 pub use self::destination::DestinationRequest;
 pub use self::initialize::{InitializeRequest, Initialized, NumberObject};
 pub use self::install::InstallRequest;
@@ -48,6 +53,10 @@ pub(crate) use self::account::{
 pub(crate) use self::alerts::set_check_interval;
 pub(crate) use self::backup::{backup, new_backup_secret};
 pub(crate) use self::check::check;
+pub(crate) use self::cluster::{
+    abort_pairing, add_node, apply_bundle, change_node, convert, create_bundle, first_node,
+    key_for_hsm, look, may_reverse_migrate, plant, set_disable_hours,
+};
 pub(crate) use self::destination::{delete_destination, save_destination, ssh_public_key};
 pub(crate) use self::initialize::initialize;
 pub(crate) use self::install::install_with;
@@ -108,6 +117,18 @@ pub enum Operation {
     Upgrade,
     /// Taking over the primary's HSM files on a standby.
     Standby,
+    /// Making the first node of a cluster.
+    FirstNode,
+    /// Converting this server to a candidate.
+    Convert,
+    /// Adding a candidate to the cluster.
+    AddNode,
+    /// Disabling, enabling or deleting a node.
+    ChangeNode,
+    /// Making the bundle.
+    CreateBundle,
+    /// Applying it.
+    ApplyBundle,
     /// Serving console and API.
     Serve,
 }
@@ -137,6 +158,12 @@ impl Operation {
             Self::Restore => "restore",
             Self::Upgrade => "upgrade",
             Self::Standby => "adopt-hsm",
+            Self::FirstNode => "first-node",
+            Self::Convert => "convert",
+            Self::AddNode => "add-node",
+            Self::ChangeNode => "change-node",
+            Self::CreateBundle => "create-bundle",
+            Self::ApplyBundle => "apply-bundle",
             Self::Serve => "serve",
         }
     }
@@ -152,6 +179,7 @@ impl Operation {
             Self::Backup => "pre_backup",
             Self::Restore => "restore",
             Self::Standby => "adopt",
+            Self::CreateBundle => "create_bundle",
             _ => "verify",
         }
     }

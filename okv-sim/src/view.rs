@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use crate::cluster::replication::Replication;
 use crate::error::{Error, Rv};
-use crate::operation::{self, Operation};
+use crate::operation::{self, ClusterView, Operation};
 use crate::release::Release;
 use crate::secret::Secret;
 use crate::store::{
@@ -27,6 +28,7 @@ const LUNA_LIBRARY: &str = "/usr/safenet/lunaclient/lib/libCryptoki2_64.so";
 pub struct View {
     pub(crate) store: Store,
     running: Arc<RwLock<Running>>,
+    replication: Arc<RwLock<Option<Arc<Replication>>>>,
 }
 
 #[derive(Default)]
@@ -38,7 +40,7 @@ struct Running {
 
 impl View {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, running: Arc::default() }
+        Self { store, running: Arc::default(), replication: Arc::default() }
     }
 
     pub(crate) fn opened(&self) -> Option<Arc<Tablespace>> {
@@ -53,6 +55,15 @@ impl View {
     /// The server has started, and its wallet is not open yet.
     pub(crate) fn close(&self) {
         *self.running.write() = Running { opened: None, started: true };
+    }
+
+    /// Who speaks with other nodes, while the server runs.
+    pub(crate) fn replication(&self) -> Option<Arc<Replication>> {
+        self.replication.read().clone()
+    }
+
+    pub(crate) fn set_replication(&self, replication: Arc<Replication>) {
+        *self.replication.write() = Some(replication);
     }
 
     /// A start is being made; the wallet stays as it is.
@@ -177,6 +188,21 @@ impl View {
     /// [`crate::Cause::StoreFailed`].
     pub fn backup_runs(&self) -> Result<Vec<BackupRun>, Error> {
         self.store.backup_runs().map_err(|error| failed(&error))
+    }
+
+    /// Everything there is to see of the cluster.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn cluster(&self) -> Result<ClusterView, Error> {
+        operation::look(self)
+    }
+
+    /// How long a node may be disabled, hours. Documented: 24 unless set otherwise.
+    pub(crate) fn maximum_disable_hours(&self) -> Result<u32, Error> {
+        let name = "maximum disable node duration, hours";
+        let hours = self.store.cluster_info(name).map_err(|error| failed(&error))?;
+        Ok(hours.and_then(|it| it.parse().ok()).unwrap_or(crate::cluster::DISABLE_HOURS))
     }
 
     /// Stores an object of a customer.
