@@ -55,7 +55,10 @@ pub(crate) fn start(
             let (replication, config) = (Arc::clone(&replication), Arc::clone(&config));
             let (plant, open) = (Arc::clone(&plant), Arc::clone(&open));
             let _ = std::thread::Builder::new().name("okv-node".into()).spawn(move || {
-                let _ = answer(&replication, stream, &config, plant.as_ref());
+                if let Err(error) = answer(&replication, stream, &config, plant.as_ref()) {
+                    // To the server's terminal: the other hears only that it was hung up on.
+                    eprintln!("okv-sim: a node's connection ended: {error}");
+                }
                 open.fetch_sub(1, Ordering::Relaxed);
             });
         }

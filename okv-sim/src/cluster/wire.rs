@@ -20,7 +20,7 @@ pub(crate) const BATCH: usize = 1 << 20;
 
 /// A request.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "camelCase")]
+#[serde(tag = "ask", content = "with", rename_all = "camelCase")]
 pub(crate) enum Request {
     /// A candidate's first word: what must be known to prove the recovery passphrase. Anybody may ask.
     Hello,
@@ -40,7 +40,7 @@ pub(crate) enum Request {
 
 /// The answer.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "camelCase")]
+#[serde(tag = "answer", content = "with", rename_all = "camelCase")]
 pub(crate) enum Response {
     /// To [`Request::Hello`].
     Hello(Hello),
@@ -216,6 +216,13 @@ mod tests {
         for at in 4..line.len() {
             assert!(receive::<Request>(&mut &line[..at], 1000).is_err(), "cut at {at}");
         }
+        // Marks are numbers by number.
+        let marks = Marks::from([(1, 2), (3, 4)]);
+        let pushed = Pushed { marks: marks.clone(), mode: Word(NodeMode::ReadOnly) };
+        let mut line = Vec::new();
+        send(&mut line, &Response::Pushed(pushed)).unwrap();
+        let got = receive::<Response>(&mut line.as_slice(), 1000).unwrap().unwrap();
+        assert!(matches!(got, Response::Pushed(got) if got.marks == marks));
         let mode = serde_json::to_value(Word(NodeMode::ReadWrite)).unwrap();
         assert_eq!(serde_json::from_value::<Word>(mode).unwrap().0, NodeMode::ReadWrite);
         assert!(serde_json::from_str::<Word>("\"Read\"").is_err());
