@@ -34,12 +34,14 @@ const fn service(
     }
 }
 
-const fn slow(service: Service) -> Service {
-    Service { slow: true, ..service }
+const fn slow(mut service: Service) -> Service {
+    service.slow = true;
+    service
 }
 
-const fn own(service: Service) -> Service {
-    Service { extension: true, ..service }
+const fn own(mut service: Service) -> Service {
+    service.extension = true;
+    service
 }
 
 const NODE_NAME: OptionSpec =

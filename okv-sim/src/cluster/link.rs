@@ -206,7 +206,7 @@ impl Link {
     pub(crate) fn connect(
         identity: &Identity,
         address: &str,
-        pinned: CertificateDer<'static>,
+        pinned: &CertificateDer<'static>,
     ) -> Result<Self, String> {
         let connect = || -> io::Result<Self> {
             let addresses: Vec<SocketAddr> = with_port(address).to_socket_addrs()?.collect();
@@ -308,10 +308,10 @@ mod tests {
             }
             shown
         });
-        let wrong = Link::connect(&client, &address, stranger.certificate.clone());
+        let wrong = Link::connect(&client, &address, &stranger.certificate);
         let why = wrong.err().unwrap();
         assert!(why.contains("another certificate"), "{why}");
-        let mut link = Link::connect(&client, &address, server.certificate.clone()).unwrap();
+        let mut link = Link::connect(&client, &address, &server.certificate).unwrap();
         assert!(matches!(link.call(&Request::Look), Ok(Response::Done)));
         drop(link);
         assert_eq!(answering.join().unwrap(), [client.certificate]);

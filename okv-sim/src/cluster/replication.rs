@@ -5,6 +5,7 @@
 //! acknowledged when the peer's mark has passed it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -199,8 +200,8 @@ impl Replication {
         state.carriers.retain(|id, _| wanted.iter().any(|node| node.id == *id));
         let mut new = Vec::new();
         for node in wanted {
-            if !state.carriers.contains_key(&node.id) {
-                state.carriers.insert(node.id, Carrier::default());
+            if let Entry::Vacant(place) = state.carriers.entry(node.id) {
+                place.insert(Carrier::default());
                 new.push(node);
             }
         }
@@ -229,7 +230,7 @@ impl Replication {
     /// One connection, until it is lost.
     fn connected(&self, node: &Node) -> Result<(), String> {
         let pinned = identity::read_pem(&node.certificate)?;
-        let mut link = Link::connect(&self.identity, &node.address, pinned)?;
+        let mut link = Link::connect(&self.identity, &node.address, &pinned)?;
         let mut theirs = self.push(&mut link, node.id, Vec::new())?;
         loop {
             let generation = self.state.lock().generation;

@@ -74,7 +74,7 @@ fn add(vault: &mut Vault, request: &AddNodeRequest) -> Result<NodeAdded, Error> 
     let pinned = identity::read_pem(&request.certificate)
         .map_err(|why| Error::new(operation, Cause::CertificateUnusable).with_detail(why))?;
     let silent = |why: String| Error::new(operation, Cause::CandidateUnusable).with_detail(why);
-    let mut link = Link::connect(&here.replication.identity, &request.address, pinned)
+    let mut link = Link::connect(&here.replication.identity, &request.address, &pinned)
         .map_err(silent)?
         .patient(SEED);
     let Response::Candidate(candidate) = link.call(&Request::Look).map_err(silent)? else {

@@ -96,7 +96,7 @@ fn reach(
     let pinned = identity::read_pem(&request.controller_certificate)
         .map_err(|why| lost(format!("certificate of the controller: {why}")))?;
     let address = &request.controller_address;
-    let mut link = Link::connect(&replication.identity, address, pinned).map_err(lost)?;
+    let mut link = Link::connect(&replication.identity, address, &pinned).map_err(lost)?;
     let Response::Hello(hello) = link.call(&Request::Hello).map_err(lost)? else {
         return Err(lost(format!("{address}: no controller answers there")));
     };
