@@ -33,6 +33,8 @@ pub struct View {
     running: Arc<RwLock<Running>>,
     /// Held by what changes an endpoint's object.
     pub(crate) kmip_turn: Arc<Mutex<()>>,
+    /// Where endpoints reach this process, if they do: what the store says may come from a backup.
+    kmip_here: Arc<RwLock<Option<String>>>,
 }
 
 #[derive(Default)]
@@ -44,7 +46,12 @@ struct Running {
 
 impl View {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, running: Arc::default(), kmip_turn: Arc::default() }
+        Self {
+            store,
+            running: Arc::default(),
+            kmip_turn: Arc::default(),
+            kmip_here: Arc::default(),
+        }
     }
 
     pub(crate) fn opened(&self) -> Option<Arc<Tablespace>> {
@@ -64,6 +71,12 @@ impl View {
     /// A start is being made; the wallet stays as it is.
     pub(crate) fn start(&self) {
         self.running.write().started = true;
+    }
+
+    /// Endpoints reach this process at this address. It is remembered for commands while no server runs.
+    pub(crate) fn serves_kmip_at(&self, address: &str) -> Result<(), StoreError> {
+        *self.kmip_here.write() = Some(address.to_owned());
+        self.store.change(|change| change.kmip_server(address))
     }
 
     pub(crate) fn is_started(&self) -> bool {
@@ -238,6 +251,9 @@ impl View {
     /// # Errors
     /// [`crate::Cause::StoreFailed`].
     pub fn kmip_server(&self) -> Result<String, Error> {
+        if let Some(here) = &*self.kmip_here.read() {
+            return Ok(here.clone());
+        }
         let known = self.store.kmip_server().map_err(|error| failed(&error))?;
         Ok(known.unwrap_or_else(|| format!("localhost:{KMIP_PORT}")))
     }
