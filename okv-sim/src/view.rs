@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::cluster::replication::Replication;
 use crate::error::{Error, Rv};
-use crate::operation::{self, Operation, SecurityObject};
+use crate::operation::{self, ClusterView, Operation, SecurityObject};
 use crate::release::Release;
 use crate::secret::Secret;
 use crate::store::{
@@ -35,6 +36,7 @@ pub struct View {
     pub(crate) kmip_turn: Arc<Mutex<()>>,
     /// Where endpoints reach this process, if they do: what the store says may come from a backup.
     kmip_here: Arc<RwLock<Option<String>>>,
+    replication: Arc<RwLock<Option<Arc<Replication>>>>,
 }
 
 #[derive(Default)]
@@ -51,6 +53,7 @@ impl View {
             running: Arc::default(),
             kmip_turn: Arc::default(),
             kmip_here: Arc::default(),
+            replication: Arc::default(),
         }
     }
 
@@ -66,6 +69,15 @@ impl View {
     /// The server has started, and its wallet is not open yet.
     pub(crate) fn close(&self) {
         *self.running.write() = Running { opened: None, started: true };
+    }
+
+    /// Who speaks with other nodes, while the server runs.
+    pub(crate) fn replication(&self) -> Option<Arc<Replication>> {
+        self.replication.read().clone()
+    }
+
+    pub(crate) fn set_replication(&self, replication: Arc<Replication>) {
+        *self.replication.write() = Some(replication);
     }
 
     /// A start is being made; the wallet stays as it is.
@@ -256,6 +268,21 @@ impl View {
         }
         let known = self.store.kmip_server().map_err(|error| failed(&error))?;
         Ok(known.unwrap_or_else(|| format!("localhost:{KMIP_PORT}")))
+    }
+
+    /// Everything there is to see of the cluster.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn cluster(&self) -> Result<ClusterView, Error> {
+        operation::look(self)
+    }
+
+    /// How long a node may be disabled, hours. Documented: 24 unless set otherwise.
+    pub(crate) fn maximum_disable_hours(&self) -> Result<u32, Error> {
+        let name = "maximum disable node duration, hours";
+        let hours = self.store.cluster_info(name).map_err(|error| failed(&error))?;
+        Ok(hours.and_then(|it| it.parse().ok()).unwrap_or(crate::cluster::DISABLE_HOURS))
     }
 
     /// Stores an object of a customer.

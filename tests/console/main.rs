@@ -15,6 +15,7 @@
 mod api;
 mod backups;
 mod browser;
+mod cluster;
 mod endpoints;
 mod guide;
 #[path = "../clients/server.rs"]
