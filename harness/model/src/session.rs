@@ -88,6 +88,7 @@ impl Model {
         self.forget_objects(|entry| entry.owner == Some(session));
         if self.sessions.is_empty() {
             self.logged_out();
+            self.lose(|_| true);
         }
     }
 
@@ -95,6 +96,7 @@ impl Model {
     fn logged_out(&mut self) {
         self.role = None;
         self.forget_objects(|entry: &Entry| entry.is_private() && entry.owner.is_some());
+        self.lose(Entry::is_private);
         for open in self.sessions.values_mut() {
             open.operations.values_mut().for_each(|operation| operation.shaken = true);
             open.search.iter_mut().for_each(|search| search.shaken = true);

@@ -8,11 +8,23 @@
 use luna_client::module::exact::Purpose;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
+use serde::{Deserialize, Serialize};
 
 use crate::object::Kind;
 
+/// [`Purpose`] as steps are written down.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Purpose")]
+enum Named {
+    Encrypt,
+    Decrypt,
+    Digest,
+    Sign,
+    Verify,
+}
+
 /// Which handle: mostly one that is good, by its place among them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Pick {
     /// A good one.
     Real(u8),
@@ -23,7 +35,7 @@ pub enum Pick {
 }
 
 /// What room an answer is given.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Space {
     /// More than enough.
     Ample,
@@ -40,7 +52,7 @@ pub enum Space {
 }
 
 /// Which bytes go in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Text {
     /// A message by its number; what it is sealed to, where something is to be decrypted.
     Message(u8),
@@ -51,7 +63,7 @@ pub enum Text {
 }
 
 /// Which signature is shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Signature {
     /// A right one, where there is one.
     Right,
@@ -62,7 +74,7 @@ pub enum Signature {
 }
 
 /// What is wrong with a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Flaw {
     /// Nothing.
     None,
@@ -87,7 +99,7 @@ pub enum Flaw {
 }
 
 /// What a template says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Shape {
     /// Which of the kinds that can be created.
     pub kind: Kind,
@@ -105,12 +117,12 @@ pub struct Shape {
 }
 
 /// A change of one attribute.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Edit {
     /// Another label.
     Label(u8),
     /// A usage, on or off.
-    Usage(Purpose, bool),
+    Usage(#[serde(with = "Named")] Purpose, bool),
     /// `CKA_SENSITIVE`.
     Sensitive(bool),
     /// `CKA_EXTRACTABLE`.
@@ -130,7 +142,7 @@ pub enum Edit {
 }
 
 /// A call to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Step {
     /// Read-write or not; whether slot and flags are right.
     Open(bool, u8),
@@ -165,13 +177,13 @@ pub enum Step {
     /// Ends a search.
     FindFinal(Pick),
     /// Begins an operation: purpose, mechanism, whether its parameter is right, key (none: one that fits).
-    Begin(Pick, Purpose, u8, bool, Option<Pick>),
+    Begin(Pick, #[serde(with = "Named")] Purpose, u8, bool, Option<Pick>),
     /// A whole message to the operation picked.
-    Whole(Pick, Purpose, Text, Signature, Space),
+    Whole(Pick, #[serde(with = "Named")] Purpose, Text, Signature, Space),
     /// A part of a message, so many bytes of it.
-    Part(Pick, Purpose, Text, u8, Space),
+    Part(Pick, #[serde(with = "Named")] Purpose, Text, u8, Space),
     /// The end of a message.
-    End(Pick, Purpose, Signature, Space),
+    End(Pick, #[serde(with = "Named")] Purpose, Signature, Space),
 }
 
 /// How far a token would be that refuses nothing it should do.
