@@ -13,6 +13,7 @@
 
 mod liar;
 mod planted;
+mod verb;
 
 use luna_ck::{CKU_CRYPTO_USER, CKU_SO, CKU_USER};
 use luna_client::{Context, Module};

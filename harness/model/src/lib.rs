@@ -34,7 +34,7 @@ pub use self::allowed::Allowed;
 pub use self::call::{Call, Names};
 pub use self::exception::Exception;
 pub use self::object::Kind;
-pub use self::run::{Effort, Failure, Runner, Trail, check, check_with, run, sweep};
+pub use self::run::{Effort, Failure, Runner, Trail, check, check_with, is_swept, run, sweep};
 pub use self::state::{Leave, Model, Token};
 pub use self::step::{Edit, Flaw, Pick, Sequences, Shape, Signature, Sketch, Space, Step, Text};
 pub use self::target::{Answer, Given, Target};

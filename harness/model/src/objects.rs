@@ -8,7 +8,7 @@ use luna_client::Attribute;
 
 use crate::allowed::Allowed;
 use crate::call::{Call, Object, Session};
-use crate::object::{Entry, Kind, Material, Origin, find, judge_change, judge_new};
+use crate::object::{Entry, Kind, Material, Origin, find, judge_change, judge_new, number};
 use crate::state::{HIDDEN, Model, Role};
 use crate::target::{Answer, Given};
 
@@ -57,6 +57,9 @@ impl Model {
                 allowed.must(made.is_none(), &invalid, "PKCS#11 v2.40 5.13, C_GenerateKey");
                 let unlisted = !self.token.lists(mechanism.kind(), CKF_GENERATE);
                 allowed.must(unlisted, &invalid, LISTED);
+                let len = find(template, CKA_VALUE_LEN).and_then(number);
+                let small = len.is_some_and(|len| len < self.token.least(mechanism.kind()));
+                allowed.may(small, &[CKR_KEY_SIZE_RANGE, CKR_ATTRIBUTE_VALUE_INVALID], LISTED);
                 let kind = judge_new(template, made.or(Some(Kind::Aes)), allowed);
                 self.judge_maker(*session, kind, template, allowed);
             }

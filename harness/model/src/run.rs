@@ -10,11 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Listed, Names};
 use crate::state::{Model, Token};
-use crate::step::{Sequences, Step};
+use crate::step::{Pick, Sequences, Step};
 use crate::target::{Answer, Given, Target};
 
 /// Objects that one call of a search asks for while a token is looked over.
 const AT_ONCE: usize = 64;
+
+/// After so long a failing sequence is as short as it gets.
+const LONGEST_SHRINK_MS: u32 = 30_000;
 
 /// Objects that are looked at for what to take away: a token that finds without end is left alone.
 const MOST_SWEPT: usize = 100_000;
@@ -198,6 +201,12 @@ pub fn sweep(target: &mut dyn Target, token: &Token) {
     ask(Call::CloseAllSessions(token.slot));
 }
 
+/// Whether a token is empty, as far as it tells.
+pub fn is_swept(target: &mut dyn Target, token: &Token) -> bool {
+    let steps = [Step::Open(true, 0), Step::Login(Pick::Real(0), 0, true)];
+    run(target, token, &steps, &mut |_| {}).is_ok()
+}
+
 /// How much is tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -257,6 +266,7 @@ pub fn check_with(runner: &mut dyn Runner, effort: Effort) -> Result<u64, Failur
         cases: effort.cases,
         failure_persistence: None,
         max_shrink_iters: effort.shrink,
+        max_shrink_time: LONGEST_SHRINK_MS,
         rng_seed: RngSeed::Fixed(effort.seed),
         ..Config::default()
     };

@@ -23,8 +23,12 @@ pub struct Token {
     pub credentials: Vec<(CK_USER_TYPE, Vec<u8>)>,
     /// Whether it is a Luna's: what attributes are without a word in the template is the vendor's to say then.
     pub luna: bool,
-    /// What it lists, with the flags of each; all that is modelled, without.
-    pub mechanisms: Option<BTreeMap<CK_MECHANISM_TYPE, CK_FLAGS>>,
+    /// Whether it is in FIPS mode.
+    pub fips: bool,
+    /// Whether passwords are challenges beside a PED's keys.
+    pub ped: bool,
+    /// What it lists, with the flags and the least key size of each; all that is modelled, without.
+    pub mechanisms: Option<BTreeMap<CK_MECHANISM_TYPE, (CK_FLAGS, CK_ULONG)>>,
     /// How every label begins, so that what is left behind is known for ours.
     pub mark: String,
     /// What may be done to it.
@@ -59,6 +63,8 @@ impl Token {
             slot,
             credentials,
             luna: true,
+            fips: false,
+            ped: false,
             mechanisms: None,
             mark: String::new(),
             leave: Leave::ALL,
@@ -69,7 +75,13 @@ impl Token {
     /// Whether the token lists a mechanism for a use.
     pub(crate) fn lists(&self, mechanism: CK_MECHANISM_TYPE, flag: CK_FLAGS) -> bool {
         let Some(all) = &self.mechanisms else { return true };
-        all.get(&mechanism).is_some_and(|flags| flags & flag != 0)
+        all.get(&mechanism).is_some_and(|(flags, _)| flags & flag != 0)
+    }
+
+    /// The least size of a key, in bits or bytes: the standard leaves the unit to the mechanism.
+    pub(crate) fn least(&self, mechanism: CK_MECHANISM_TYPE) -> CK_ULONG {
+        let all = self.mechanisms.as_ref();
+        all.and_then(|all| all.get(&mechanism)).map_or(0, |(_, least)| *least)
     }
 }
 

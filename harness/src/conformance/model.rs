@@ -110,7 +110,7 @@ impl Model {
         };
         let program = std::env::current_exe().context("this program's own path")?;
         let limit = Duration::from_secs(self.time_limit);
-        let mut remote = Remote::start(program, seat, assignment, limit, &progress)?;
+        let mut remote = Remote::start(program, &owner, seat, assignment, limit, &progress)?;
         let (cases, steps, seed) = (self.cases, self.steps, self.seed);
         let outcome = check_with(&mut remote, Effort { cases, steps, seed, shrink: SHRINK });
         progress_ends(quiet);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use luna_conformance::report::Subject;
-use luna_conformance::run::Seat;
+use luna_conformance::run::{Provider, Seat};
 use luna_model::{Failure, Runner, Step};
 
 use super::seat::{Assignment, MARK, SEAT, Word};
@@ -17,6 +17,7 @@ use super::seat::{Assignment, MARK, SEAT, Word};
 /// A module in another process.
 pub(super) struct Remote<'a> {
     program: PathBuf,
+    provider: &'a dyn Provider,
     seat: Seat,
     assignment: Assignment,
     limit: Duration,
@@ -39,6 +40,7 @@ impl<'a> Remote<'a> {
     /// Starts the process and waits until the module is there.
     pub(super) fn start(
         program: PathBuf,
+        provider: &'a dyn Provider,
         seat: Seat,
         assignment: Assignment,
         limit: Duration,
@@ -48,6 +50,7 @@ impl<'a> Remote<'a> {
         let (child, given_up) = (None, None);
         let mut remote = Self {
             program,
+            provider,
             seat,
             assignment,
             limit,
@@ -70,6 +73,22 @@ impl<'a> Remote<'a> {
     /// Calls of the sequences that ended as they may.
     pub(super) fn calls(&self) -> u64 {
         self.calls
+    }
+
+    /// A private emulator is thrown away after a failure: whatever broke, the next sequence finds all in order.
+    fn renew(&mut self) {
+        self.end();
+        if self.provider.is_guest() {
+            return;
+        }
+        match self.provider.fresh() {
+            Ok(seat) => {
+                self.assignment.calls = seat.target.scratch.join("model-calls");
+                self.assignment.target = seat.target.clone();
+                self.seat = seat;
+            }
+            Err(error) => self.given_up = Some(format!("{error:#}")),
+        }
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -153,7 +172,12 @@ impl Runner for Remote<'_> {
                 self.calls += calls;
                 Ok(calls)
             }
-            Heard::Word(Word::Failed(failure)) => Err(failure),
+            Heard::Word(Word::Failed(failure, swept)) => {
+                if !swept && !self.provider.is_guest() {
+                    self.renew();
+                }
+                Err(failure)
+            }
             Heard::Word(Word::GivesUp(reason)) => {
                 self.end();
                 self.given_up = Some(reason.clone());
@@ -162,6 +186,7 @@ impl Runner for Remote<'_> {
             Heard::Word(Word::Ready(_)) => Err(broken("the process began twice".into())),
             Heard::Died(how) => {
                 let listing = std::fs::read_to_string(&self.assignment.calls).unwrap_or_default();
+                self.renew();
                 Err(Failure { listing, fault: format!("the module's process {how}") })
             }
         }

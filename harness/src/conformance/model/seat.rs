@@ -11,7 +11,7 @@ use luna_client::{Error, Module};
 use luna_conformance::check::{Finding, Footing, Subject as Kind};
 use luna_conformance::report::Subject;
 use luna_conformance::stage::{LABEL, Secrets, Stage, Target};
-use luna_model::{Answer, Call, Exception, Failure, Leave, Step, Token, run, sweep};
+use luna_model::{Answer, Call, Exception, Failure, Leave, Step, Token, is_swept, run, sweep};
 use serde::{Deserialize, Serialize};
 
 /// The hidden verb of this process.
@@ -43,8 +43,8 @@ pub(super) enum Word {
     GivesUp(String),
     /// A sequence ended as it may; calls that were made.
     Passed(u64),
-    /// It did not.
-    Failed(Failure),
+    /// It did not; whether the token is as before.
+    Failed(Failure, bool),
 }
 
 impl Word {
@@ -71,7 +71,13 @@ impl luna_model::Target for Careful {
             return Err(Error::Refused { function: "C_Login", what });
         }
         let answer = self.module.call(call)?;
-        let locks = [CKR_PIN_INCORRECT, CKR_PIN_INVALID, CKR_PIN_LEN_RANGE, CKR_PIN_LOCKED];
+        let locks = [
+            CKR_PIN_INCORRECT,
+            CKR_PIN_INVALID,
+            CKR_PIN_LEN_RANGE,
+            CKR_PIN_LOCKED,
+            CKR_CHALLENGE_INCORRECT,
+        ];
         if let Call::Login(_, user, pin) = call
             && locks.contains(&answer.rv)
             && self.credentials.iter().any(|known| known.0 == *user && known.1 == *pin)
@@ -119,7 +125,8 @@ pub(crate) fn work() -> Result<()> {
             Ok(calls) => Word::Passed(calls).send(),
             Err(failure) => {
                 sweep(&mut careful, &token);
-                Word::Failed(failure).send();
+                let swept = is_swept(&mut careful, &token);
+                Word::Failed(failure, swept).send();
             }
         }
     }
@@ -138,21 +145,30 @@ fn ready(assignment: &Assignment) -> Result<(Careful, Token, Stage)> {
     stage.enter(Footing::Public).map_err(found)?;
     let slot = stage.slot().map_err(found)?;
     let context = stage.context().map_err(found)?.clone();
+    let flags = context.token_info(slot)?.flags;
+    let ped = flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0;
     let pin = |user, pin: &Option<String>| pin.as_ref().map(|pin| (user, pin.as_bytes().to_vec()));
     let secrets = &assignment.secrets;
     let all = [
         pin(CKU_USER, &secrets.officer),
         pin(CKU_CRYPTO_USER, &assignment.crypto_user),
-        pin(CKU_SO, &secrets.security_officer),
+        // Whom a PED asks types nothing.
+        pin(CKU_SO, &secrets.security_officer).filter(|_| !ped),
     ];
     let credentials: Vec<_> = all.into_iter().flatten().collect();
     let mut mechanisms = std::collections::BTreeMap::new();
     for mechanism in context.mechanisms(slot)? {
-        mechanisms.insert(mechanism, context.mechanism_info(slot, mechanism)?.flags);
+        mechanisms.insert(mechanism, {
+            let info = context.mechanism_info(slot, mechanism)?;
+            (info.flags, info.min_key_size)
+        });
     }
     let luna = stage.subject().map_err(found)? != Kind::Any;
+    let fips = stage.fips().unwrap_or(false);
     let token = Token {
         luna,
+        fips,
+        ped,
         mechanisms: Some(mechanisms),
         mark: format!("{LABEL} {} ", assignment.target.run),
         leave: assignment.leave,
