@@ -18,6 +18,8 @@
 mod allowed;
 mod call;
 mod exception;
+mod history;
+mod linear;
 mod object;
 mod objects;
 mod operation;
@@ -33,8 +35,11 @@ mod target;
 pub use self::allowed::Allowed;
 pub use self::call::{Call, Names};
 pub use self::exception::Exception;
+pub use self::history::{Plan, Trails, record};
 pub use self::object::Kind;
-pub use self::run::{Effort, Failure, Runner, Trail, check, check_with, is_swept, run, sweep};
+pub use self::run::{
+    Effort, Failure, Runner, Shared, Trail, check, check_at_once, check_with, is_swept, run, sweep,
+};
 pub use self::state::{Leave, Model, Token};
 pub use self::step::{Edit, Flaw, Pick, Sequences, Shape, Signature, Sketch, Space, Step, Text};
 pub use self::target::{Answer, Given, Target};

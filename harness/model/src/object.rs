@@ -36,7 +36,7 @@ pub(crate) enum Origin {
 }
 
 /// What stands for the secret of a key: two objects with the same are the same key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Material {
     /// Its bytes.
     Known(Vec<u8>),

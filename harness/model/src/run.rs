@@ -4,13 +4,15 @@ use std::fmt;
 
 use luna_ck::*;
 use luna_client::Attribute;
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use proptest_state_machine::ReferenceStateMachine;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Listed, Names};
+use crate::history::{Plan, record};
 use crate::state::{Model, Token};
-use crate::step::{Pick, Sequences, Step};
+use crate::step::{Pick, Sequences, Step, plans};
 use crate::target::{Answer, Given, Target};
 
 /// Objects that one call of a search asks for while a token is looked over.
@@ -18,6 +20,9 @@ const AT_ONCE: usize = 64;
 
 /// After so long a failing sequence is as short as it gets.
 const LONGEST_SHRINK_MS: u32 = 30_000;
+
+/// How often a plan for several threads is tried before it is taken for sound, while one is cut down.
+const AGAIN: usize = 10;
 
 /// Objects that are looked at for what to take away: a token that finds without end is left alone.
 const MOST_SWEPT: usize = 100_000;
@@ -43,7 +48,7 @@ impl std::error::Error for Failure {}
 pub type Trail<'a> = &'a mut dyn FnMut(&str);
 
 /// A target, the model beside it, and what was said so far.
-struct Watch<'a> {
+pub(crate) struct Watch<'a> {
     target: &'a mut dyn Target,
     trail: Trail<'a>,
     model: Model,
@@ -52,7 +57,25 @@ struct Watch<'a> {
     calls: u64,
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    pub(crate) fn new(target: &'a mut dyn Target, token: &Token, trail: Trail<'a>) -> Self {
+        let (model, names) = (Model::new(token.clone()), Names::new(token));
+        Self { target, trail, model, names, listing: String::new(), calls: 0 }
+    }
+
+    /// What the model takes the token for, what the listing calls things, the listing, and the number of calls.
+    pub(crate) fn parts(self) -> (Model, Names, String, u64) {
+        (self.model, self.names, self.listing, self.calls)
+    }
+
+    pub(crate) fn steps(&mut self, steps: &[Step]) -> Result<(), Failure> {
+        for step in steps {
+            let call = self.model.resolve(step);
+            self.call(&call)?;
+        }
+        Ok(())
+    }
+
     fn call(&mut self, call: &Call) -> Result<Answer, Failure> {
         if self.model.leaves_out(call) {
             return Ok(Answer::code(CKR_OK));
@@ -143,13 +166,8 @@ pub fn run(
     steps: &[Step],
     trail: Trail<'_>,
 ) -> Result<u64, Failure> {
-    let model = Model::new(token.clone());
-    let names = Names::new(token);
-    let mut watch = Watch { target, trail, model, names, listing: String::new(), calls: 0 };
-    for step in steps {
-        let call = watch.model.resolve(step);
-        watch.call(&call)?;
-    }
+    let mut watch = Watch::new(target, token, trail);
+    watch.steps(steps)?;
     watch.look_over()?;
     watch.clear()?;
     let calls = watch.calls;
@@ -228,6 +246,12 @@ pub trait Runner {
     /// As [`run`].
     fn run(&mut self, steps: &[Step]) -> Result<u64, Failure>;
 
+    /// Has several threads call at once, and leaves the token empty. Gives the number of calls.
+    ///
+    /// # Errors
+    /// As [`crate::record`].
+    fn record(&mut self, plan: &Plan) -> Result<u64, Failure>;
+
     /// Whether there is no point in going on.
     fn gives_up(&self) -> bool {
         false
@@ -244,6 +268,30 @@ impl Runner for Here<'_> {
     fn run(&mut self, steps: &[Step]) -> Result<u64, Failure> {
         run(self.target, self.token, steps, &mut |_| {})
             .inspect_err(|_| sweep(self.target, self.token))
+    }
+
+    fn record(&mut self, _: &Plan) -> Result<u64, Failure> {
+        let fault = "a target that cannot be called by several threads".to_owned();
+        Err(Failure { listing: String::new(), fault })
+    }
+}
+
+/// A target in this process that several threads may call.
+#[derive(Debug)]
+pub struct Shared<'a, T> {
+    /// Each thread calls a clone.
+    pub target: T,
+    /// Whose everything is destroyed.
+    pub token: &'a Token,
+}
+
+impl<T: Target + Clone + Send> Runner for Shared<'_, T> {
+    fn run(&mut self, steps: &[Step]) -> Result<u64, Failure> {
+        Here { target: &mut self.target, token: self.token }.run(steps)
+    }
+
+    fn record(&mut self, plan: &Plan) -> Result<u64, Failure> {
+        record(&self.target, self.token, plan, &|_, _| {})
     }
 }
 
@@ -262,6 +310,43 @@ pub fn check(target: &mut dyn Target, token: &Token, effort: Effort) -> Result<u
 /// # Errors
 /// As [`check`].
 pub fn check_with(runner: &mut dyn Runner, effort: Effort) -> Result<u64, Failure> {
+    let sequences = Sequences::sequential_strategy(1..=effort.steps);
+    tried(runner, effort, sequences, |runner, (_, steps, seen)| {
+        if let Some(seen) = seen {
+            seen.store(steps.len(), std::sync::atomic::Ordering::Relaxed);
+        }
+        runner.run(&steps)
+    })
+}
+
+/// Draws plans for several threads, and has them done; gives the number of calls that were made.
+///
+/// # Errors
+/// The failure of the shortest plan that was found to fail.
+pub fn check_at_once(
+    runner: &mut dyn Runner,
+    effort: Effort,
+    threads: usize,
+) -> Result<u64, Failure> {
+    // What fails by chance is tried more than once before it is taken for sound, once one has failed.
+    let failed = std::cell::Cell::new(false);
+    tried(runner, effort, plans(threads, effort.steps), |runner, plan| {
+        let times = if failed.get() { AGAIN } else { 1 };
+        let mut calls = 0;
+        for _ in 0..times {
+            calls += runner.record(&plan).inspect_err(|_| failed.set(true))?;
+        }
+        Ok(calls)
+    })
+}
+
+/// Draws cases, tries each, and cuts the first that fails down.
+fn tried<S: Strategy<Value: Clone>>(
+    runner: &mut dyn Runner,
+    effort: Effort,
+    cases: S,
+    one: impl Fn(&mut dyn Runner, S::Value) -> Result<u64, Failure>,
+) -> Result<u64, Failure> {
     let config = Config {
         cases: effort.cases,
         failure_persistence: None,
@@ -272,43 +357,38 @@ pub fn check_with(runner: &mut dyn Runner, effort: Effort) -> Result<u64, Failur
     };
     let runner = std::cell::RefCell::new(runner);
     let (calls, last) = (std::cell::Cell::new(0), std::cell::RefCell::new(None));
-    let outcome = TestRunner::new(config).run(
-        &Sequences::sequential_strategy(1..=effort.steps),
-        |(_, steps, seen)| {
-            if let Some(seen) = seen {
-                seen.store(steps.len(), std::sync::atomic::Ordering::Relaxed);
+    let outcome = TestRunner::new(config).run(&cases, |case| {
+        let mut runner = runner.borrow_mut();
+        // What follows of a run that was given up, the cutting down included, does nothing.
+        if runner.gives_up() {
+            return Ok(());
+        }
+        match one(&mut **runner, case) {
+            Ok(made) => {
+                calls.set(calls.get() + made);
+                Ok(())
             }
-            let mut runner = runner.borrow_mut();
-            // What follows of a run that was given up, the cutting down included, does nothing.
-            if runner.gives_up() {
-                return Ok(());
+            Err(failure) => {
+                let why = TestCaseError::fail(failure.fault.clone());
+                last.replace(Some(failure));
+                Err(why)
             }
-            match runner.run(&steps) {
-                Ok(made) => {
-                    calls.set(calls.get() + made);
-                    Ok(())
-                }
-                Err(failure) => {
-                    let why = TestCaseError::fail(failure.fault.clone());
-                    last.replace(Some(failure));
-                    Err(why)
-                }
-            }
-        },
-    );
+        }
+    });
     match outcome {
         Ok(()) => Ok(calls.get()),
-        // The last that failed is not always the shortest: it is run once more.
-        Err(TestError::Fail(_, (_, steps, _))) => {
+        // The last that failed is not always the shortest: it is tried once more.
+        Err(TestError::Fail(_, case)) => {
             let mut runner = runner.borrow_mut();
-            let again = if runner.gives_up() { None } else { runner.run(&steps).err() };
+            let mut again = None;
+            if !runner.gives_up() {
+                again = one(&mut **runner, case).err();
+            }
             Err(again.or(last.into_inner()).unwrap_or_else(|| Failure {
-                listing: format!("{steps:#?}\n"),
+                listing: String::new(),
                 fault: "it failed once and not again".to_owned(),
             }))
         }
-        Err(other) => {
-            Err(Failure { listing: String::new(), fault: format!("no sequences: {other}") })
-        }
+        Err(other) => Err(Failure { listing: String::new(), fault: format!("no cases: {other}") }),
     }
 }

@@ -1,6 +1,7 @@
 //! What the model believes of the token, and the checks of one call that every call shares.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use luna_ck::*;
 use luna_client::Attribute;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::allowed::Allowed;
 use crate::call::{Call, Object, Session};
 use crate::exception::Exception;
-use crate::object::{Entry, Material};
+use crate::object::{Entry, Kind, Material};
 use crate::operation::Operation;
 use crate::target::Answer;
 
@@ -130,7 +131,7 @@ pub(crate) struct Search {
 }
 
 /// What a key did to a message that only the module can compute: mechanism, key and input to output.
-pub(crate) type Seen = HashMap<(String, Material, Vec<u8>), Vec<u8>>;
+pub(crate) type Seen = BTreeMap<(String, Material, Vec<u8>), Vec<u8>>;
 
 /// The state of a token as the answers so far tell it.
 #[derive(Clone, Debug)]
@@ -145,7 +146,9 @@ pub struct Model {
     /// Ciphertexts by plaintext, of keys whose bytes are not known.
     pub(crate) ciphertexts: Seen,
     /// Signatures that were given and so must verify.
-    pub(crate) signatures: HashMap<(String, Material, Vec<u8>), BTreeSet<Vec<u8>>>,
+    pub(crate) signatures: BTreeMap<(String, Material, Vec<u8>), BTreeSet<Vec<u8>>>,
+    /// Calls overlap: see [`crate::linear`].
+    pub(crate) at_once: bool,
     fresh: u64,
 }
 
@@ -167,8 +170,9 @@ impl Model {
             wrong_pins: BTreeMap::new(),
             objects: BTreeMap::new(),
             destroyed: Vec::new(),
-            ciphertexts: HashMap::new(),
-            signatures: HashMap::new(),
+            ciphertexts: BTreeMap::new(),
+            signatures: BTreeMap::new(),
+            at_once: false,
             fresh: 0,
         }
     }
@@ -272,6 +276,19 @@ impl Model {
         }
     }
 
+    /// What the state comes to in one number: two that have the same are taken for the same.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let state = (&self.sessions, &self.role, &self.wrong_pins, &self.objects, &self.destroyed);
+        format!("{state:?}{:?}{:?}", self.ciphertexts, self.signatures).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The objects there are, by their kinds.
+    pub(crate) fn kinds(&self) -> BTreeMap<Object, Kind> {
+        self.objects.iter().map(|(handle, entry)| (*handle, entry.kind)).collect()
+    }
+
     /// The PIN of a role.
     pub(crate) fn pin(&self, user: CK_USER_TYPE) -> Option<&[u8]> {
         let mut all = self.token.credentials.iter();
@@ -300,6 +317,10 @@ impl Model {
     ) -> Option<&Entry> {
         let Some(entry) = self.objects.get(&handle) else {
             allowed.must(true, invalid, "PKCS#11 v2.40 5.1.6: the handle names no object");
+            // While a logout is under way, what goes with it is private before it is no more.
+            let ending = self.at_once && self.role.is_none();
+            let codes = [CKR_USER_NOT_LOGGED_IN, CKR_USER_NOT_AUTHORIZED];
+            allowed.may(ending, &codes, "PKCS#11 v2.40 5.6, C_Logout, in another thread");
             return None;
         };
         if self.is_visible(entry) {

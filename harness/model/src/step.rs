@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 use serde::{Deserialize, Serialize};
 
+use crate::history::Plan;
 use crate::object::Kind;
 
 /// [`Purpose`] as steps are written down.
@@ -253,6 +254,69 @@ impl ReferenceStateMachine for Sequences {
         }
         sketch
     }
+}
+
+/// Plans for so many threads at most, of so many steps at most each: sessions and objects that all know, and then
+/// what is done to them at once.
+pub(crate) fn plans(threads: usize, steps: usize) -> BoxedStrategy<Plan> {
+    let login = prop_oneof![3 => Just(true), 1 => Just(false)];
+    let makes = proptest::collection::vec(sound_shape(), 1..4);
+    (2..=threads.max(2), login, makes)
+        .prop_flat_map(move |(count, login, makes)| {
+            let mut before = vec![Step::Open(true, 0); count];
+            if login {
+                before.push(Step::Login(Pick::Real(0), 0, true));
+            }
+            before.extend(makes.into_iter().map(|shape| Step::Create(Pick::Real(0), shape)));
+            let each: Vec<_> = (0..u8::try_from(count).unwrap_or(u8::MAX))
+                .map(|thread| proptest::collection::vec(at_once(thread), 1..=steps.clamp(1, 8)))
+                .collect();
+            (Just(before), each)
+        })
+        .prop_map(|(before, threads)| {
+            let threads = threads.into_iter().map(|groups| groups.concat()).collect();
+            Plan { before, threads }
+        })
+        .boxed()
+}
+
+/// Nothing is wrong with it.
+fn sound_shape() -> BoxedStrategy<Shape> {
+    shape().prop_map(|shape| Shape { flaw: Flaw::None, ..shape }).boxed()
+}
+
+/// Steps of one thread that belong together: on the objects of all, in its own session.
+fn at_once(thread: u8) -> BoxedStrategy<Vec<Step>> {
+    let own = Pick::Real(thread);
+    let object = || (0..3_u8).prop_map(Pick::Real);
+    let asked = proptest::collection::vec((any::<u8>(), Just(Space::Ample)), 2..6);
+    let edits = proptest::collection::vec(edit(), 1..3);
+    // All a change can touch is asked for at once, or what is half done is not seen.
+    let whole = (0..32_u8).map(|kind| (kind, Space::Ample)).collect::<Vec<_>>();
+    prop_oneof![
+        6 => (object(), edits).prop_map(move |(object, edits)| vec![Step::Set(own, object, edits)]),
+        4 => object().prop_map(move |object| vec![Step::Get(own, object, whole.clone())]),
+        3 => (object(), asked).prop_map(move |(object, asked)| vec![Step::Get(own, object, asked)]),
+        2 => sound_shape().prop_map(move |shape| vec![Step::Create(own, shape)]),
+        1 => sound_shape().prop_map(move |shape| vec![Step::Generate(own, shape)]),
+        1 => (object(), edit()).prop_map(move |(object, edit)| vec![Step::Copy(own, object, vec![edit])]),
+        2 => object().prop_map(move |object| vec![Step::Destroy(own, object)]),
+        2 => (object(), any::<u8>()).prop_map(move |(like, by)| vec![
+            Step::FindInit(own, like, by),
+            Step::FindNext(own, 5),
+            Step::FindNext(own, 5),
+            Step::FindFinal(own),
+        ]),
+        2 => (purpose(), any::<u8>(), 0..8_u8).prop_map(move |(purpose, mechanism, text)| vec![
+            Step::Begin(own, purpose, mechanism, true, None),
+            Step::Whole(own, purpose, Text::Message(text), Signature::Right, Space::Ample),
+        ]),
+        1 => Just(vec![Step::Info(own)]),
+        1 => Just(vec![Step::Login(own, 0, true)]),
+        1 => Just(vec![Step::Logout(own)]),
+        1 => Just(vec![Step::Open(true, 0)]),
+    ]
+    .boxed()
 }
 
 fn pick() -> BoxedStrategy<Pick> {

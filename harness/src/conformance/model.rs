@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, ValueEnum};
 use luna_conformance::run::Provider as _;
-use luna_model::{Effort, Exception, Failure, Leave, check_with};
+use luna_model::{Effort, Exception, Failure, Leave, check_at_once, check_with};
 use serde::Serialize;
 
 use self::remote::Remote;
@@ -34,6 +34,12 @@ pub struct Model {
     /// Steps of the longest.
     #[arg(long, value_name = "N", default_value_t = 60)]
     steps: usize,
+    /// How often several threads call at once, each in a session of its own.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    histories: u32,
+    /// So many threads at most.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    threads: usize,
     /// The same seed draws the same sequences.
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -70,6 +76,7 @@ struct Summary {
     token: String,
     seed: u64,
     cases: u32,
+    histories: u32,
     calls: u64,
     seconds: f64,
     failure: Option<Failure>,
@@ -105,14 +112,18 @@ impl Model {
         let quiet = self.json || !std::io::IsTerminal::is_terminal(&std::io::stderr());
         let progress = |done: u32| {
             if !quiet {
-                anstream::eprint!("\r\x1b[K[{done}/{}]", self.cases);
+                anstream::eprint!("\r\x1b[K[{done}/{}]", self.cases + self.histories);
             }
         };
         let program = std::env::current_exe().context("this program's own path")?;
         let limit = Duration::from_secs(self.time_limit);
         let mut remote = Remote::start(program, &owner, seat, assignment, limit, &progress)?;
         let (cases, steps, seed) = (self.cases, self.steps, self.seed);
-        let outcome = check_with(&mut remote, Effort { cases, steps, seed, shrink: SHRINK });
+        let effort = Effort { cases, steps, seed, shrink: SHRINK };
+        let outcome = check_with(&mut remote, effort).and_then(|calls| {
+            let effort = Effort { cases: self.histories, ..effort };
+            Ok(calls + check_at_once(&mut remote, effort, self.threads)?)
+        });
         progress_ends(quiet);
         let subject = remote.subject.clone();
         let (calls, failure) = match outcome {
@@ -127,6 +138,7 @@ impl Model {
             token: subject.token,
             seed,
             cases,
+            histories: self.histories,
             calls,
             seconds: begun.elapsed().as_secs_f64(),
             failure,
@@ -147,11 +159,11 @@ fn progress_ends(quiet: bool) {
 }
 
 fn told(summary: &Summary) -> String {
-    let Summary { library, token, seed, cases, calls, seconds, failure } = summary;
+    let Summary { library, token, seed, cases, histories, calls, seconds, failure } = summary;
     let head = format!("{library}\n{token}\n");
     match failure {
         None => format!(
-            "{head}{cases} sequences of seed {seed}, {calls} calls in {seconds:.1} s: every answer is one that may be\n"
+            "{head}{cases} sequences and {histories} histories of seed {seed}, {calls} calls in {seconds:.1} s: every answer is one that may be\n"
         ),
         Some(failure) => format!("{head}an answer that may not be, seed {seed}:\n\n{failure}\n"),
     }

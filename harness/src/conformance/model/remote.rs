@@ -10,9 +10,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use luna_conformance::report::Subject;
 use luna_conformance::run::{Provider, Seat};
-use luna_model::{Failure, Runner, Step};
+use luna_model::{Failure, Plan, Runner, Step};
 
-use super::seat::{Assignment, MARK, SEAT, Word};
+use super::seat::{Assignment, Case, MARK, SEAT, Word};
 
 /// A module in another process.
 pub(super) struct Remote<'a> {
@@ -157,6 +157,20 @@ impl Drop for Remote<'_> {
 
 impl Runner for Remote<'_> {
     fn run(&mut self, steps: &[Step]) -> Result<u64, Failure> {
+        self.done(&Case::Sequence(steps.to_vec()))
+    }
+
+    fn record(&mut self, plan: &Plan) -> Result<u64, Failure> {
+        self.done(&Case::AtOnce(plan.clone()))
+    }
+
+    fn gives_up(&self) -> bool {
+        self.given_up.is_some()
+    }
+}
+
+impl Remote<'_> {
+    fn done(&mut self, case: &Case) -> Result<u64, Failure> {
         let broken = |fault: String| Failure { listing: String::new(), fault };
         if self.child.is_none()
             && let Err(error) = self.begin()
@@ -164,7 +178,7 @@ impl Runner for Remote<'_> {
             self.given_up = Some(format!("{error:#}"));
             return Err(broken(format!("{error:#}")));
         }
-        let text = serde_json::to_string(steps).map_err(|error| broken(error.to_string()))?;
+        let text = serde_json::to_string(case).map_err(|error| broken(error.to_string()))?;
         self.runs += 1;
         (self.heard)(self.runs);
         match self.ask(&text) {
@@ -190,10 +204,6 @@ impl Runner for Remote<'_> {
                 Err(Failure { listing, fault: format!("the module's process {how}") })
             }
         }
-    }
-
-    fn gives_up(&self) -> bool {
-        self.given_up.is_some()
     }
 }
 

@@ -1,8 +1,9 @@
 //! The process that has the module: it is told sequences and tells how they ended.
 
 use std::fs::File;
-use std::io::{BufRead as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use luna_client::ck::*;
@@ -11,7 +12,10 @@ use luna_client::{Error, Module};
 use luna_conformance::check::{Finding, Footing, Subject as Kind};
 use luna_conformance::report::Subject;
 use luna_conformance::stage::{LABEL, Secrets, Stage, Target};
-use luna_model::{Answer, Call, Exception, Failure, Leave, Step, Token, is_swept, run, sweep};
+use luna_model::{
+    Answer, Call, Exception, Failure, Leave, Plan, Step, Token, is_swept, record, run, sweep,
+};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// The hidden verb of this process.
@@ -32,6 +36,15 @@ pub(super) struct Assignment {
     /// Where calls are written before they are made.
     pub(super) calls: PathBuf,
     pub(super) per_second: Option<u32>,
+}
+
+/// What this process is told to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Case {
+    /// By one thread.
+    Sequence(Vec<Step>),
+    /// By several.
+    AtOnce(Plan),
 }
 
 /// What this process says.
@@ -57,16 +70,17 @@ impl Word {
     }
 }
 
-/// A module whose passwords are watched: a right one that is refused is not given again.
+/// A module whose passwords are watched: a right one that is refused is not given again, by no thread.
+#[derive(Clone)]
 struct Careful {
     module: Module,
     credentials: Vec<(CK_USER_TYPE, Vec<u8>)>,
-    refused: Option<String>,
+    refused: Arc<Mutex<Option<String>>>,
 }
 
 impl luna_model::Target for Careful {
     fn call(&mut self, call: &Call) -> Result<Answer, Error> {
-        if self.refused.is_some() {
+        if self.refused.lock().is_some() {
             let what = "a password was refused and is not tried again";
             return Err(Error::Refused { function: "C_Login", what });
         }
@@ -83,7 +97,7 @@ impl luna_model::Target for Careful {
             && self.credentials.iter().any(|known| known.0 == *user && known.1 == *pin)
         {
             let (user, rv) = (names::name(names::CKU, *user), names::ckr(answer.rv));
-            self.refused = Some(format!("the password of {user} was refused, {rv}"));
+            *self.refused.lock() = Some(format!("the password of {user} was refused, {rv}"));
         }
         Ok(answer)
     }
@@ -108,16 +122,25 @@ pub(crate) fn work() -> Result<()> {
             return Ok(());
         }
     };
-    let mut trail = File::create(&assignment.calls).context("a file for the calls")?;
+    let calls = &assignment.calls;
+    let trail = File::options().create(true).append(true).open(calls);
+    let trail = trail.context("a file for the calls")?;
     for line in lines {
-        let steps: Vec<Step> = serde_json::from_str(&line?).context("no sequence")?;
+        let case: Case = serde_json::from_str(&line?).context("no sequence")?;
         trail.set_len(0)?;
-        trail.seek(SeekFrom::Start(0))?;
         watch::clear();
         // A full disk takes the record of a crash and nothing else.
-        let mut told = |call: &str| drop(writeln!(trail, "{call};"));
-        let outcome = run(&mut careful, &token, &steps, &mut told);
-        if let Some(reason) = careful.refused.take() {
+        let outcome = match case {
+            Case::Sequence(steps) => {
+                let mut told =
+                    |call: &str| drop((&trail).write_all(format!("{call};\n").as_bytes()));
+                run(&mut careful, &token, &steps, &mut told)
+            }
+            Case::AtOnce(plan) => record(&careful, &token, &plan, &|thread, call| {
+                drop((&trail).write_all(format!("{call}; // thread {thread}\n").as_bytes()));
+            }),
+        };
+        if let Some(reason) = careful.refused.lock().take() {
             Word::GivesUp(format!("{reason}: it is not tried again")).send();
             return Ok(());
         }
@@ -175,9 +198,9 @@ fn ready(assignment: &Assignment) -> Result<(Careful, Token, Stage)> {
         exceptions: assignment.exceptions.clone(),
         ..Token::new(slot.0, credentials.clone())
     };
-    let mut careful = Careful { module: context.module(), credentials, refused: None };
+    let mut careful = Careful { module: context.module(), credentials, refused: Arc::default() };
     sweep(&mut careful, &token);
-    if let Some(reason) = careful.refused {
+    if let Some(reason) = careful.refused.lock().take() {
         bail!("{reason}");
     }
     if let Some(subject) = Subject::of(&stage) {
