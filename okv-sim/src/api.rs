@@ -18,8 +18,10 @@ use crate::texts::Cause;
 use crate::vault::Vault;
 use crate::view::View;
 
+mod access;
 mod account;
 mod backup;
+pub(crate) mod endpoint;
 mod hsm;
 mod object;
 mod server;
@@ -272,9 +274,17 @@ impl Service {
 
 /// All services.
 pub fn services() -> impl Iterator<Item = &'static Service> {
-    [server::SERVICES, hsm::SERVICES, backup::SERVICES, account::SERVICES, object::SERVICES]
-        .into_iter()
-        .flatten()
+    [
+        server::SERVICES,
+        hsm::SERVICES,
+        backup::SERVICES,
+        account::SERVICES,
+        object::SERVICES,
+        endpoint::SERVICES,
+        access::SERVICES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The service of this name.

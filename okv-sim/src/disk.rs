@@ -55,6 +55,8 @@ pub enum Place {
     ConsoleCertificate,
     /// Its key.
     ConsoleKey,
+    /// Certificate and key of the KMIP server, with the authority's certificate between them.
+    KmipIdentity,
     /// Where the command line finds the running server.
     Control,
     /// What the running server tells about itself.
@@ -83,6 +85,7 @@ impl Place {
             Self::LocalBackups => "backup",
             Self::ConsoleCertificate => "console/certificate.pem",
             Self::ConsoleKey => "console/key.pem",
+            Self::KmipIdentity => "kmip/identity.pem",
             Self::Control => "run/control",
             Self::Running => "run/server.json",
         }
@@ -92,8 +95,17 @@ impl Place {
 /// Where [`Place::WalletLink`] must point.
 const LINK_TARGET: &str = "../../wallet/ewallet.okv";
 
-const DIRECTORIES: [&str; 8] =
-    ["wallet", "hsm/wallet", "hsm/restore", "log/hsm", "restore", "backup", "console", "run"];
+const DIRECTORIES: [&str; 9] = [
+    "wallet",
+    "hsm/wallet",
+    "hsm/restore",
+    "log/hsm",
+    "restore",
+    "backup",
+    "console",
+    "kmip",
+    "run",
+];
 
 /// Temporary names end with this; no other file's does.
 const TEMPORARY: &str = ".new";

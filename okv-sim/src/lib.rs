@@ -39,10 +39,12 @@
 //! | `effect` | what a return code means for the vault |
 //! | [`texts`] | every text, with how it is known |
 //! | [`View`] | what can be asked while an operation is at the HSM |
+//! | `kmip` | the language of endpoints |
 //! | [`api`] | each operation as a service with options: what console, JSON and command line call |
 //! | [`server`] | the process: console, JSON API, timer |
 //! | [`release`] | releases of the product as data |
 //! | `backup` | the backup's format, and how it travels |
+//! | `authority` | certificates of endpoints, and of the server they talk to |
 //! | `blob`, `credential`, `wallet`, `recovery`, `tablespace` | the levels of the chain, one each |
 //! | `seal` | the only room that names a cryptographic library |
 //! | `disk`, `store` | files replaced whole, and one SQLite database |
@@ -61,12 +63,14 @@
 //! product, so that an unattended boot can log in.
 
 pub mod api;
+mod authority;
 mod backup;
 mod blob;
 mod credential;
 mod disk;
 mod effect;
 mod error;
+mod kmip;
 pub mod operation;
 mod recovery;
 pub mod release;
@@ -90,20 +94,20 @@ pub use self::disk::Place;
 pub use self::error::{Error, Rv};
 pub use self::operation::{
     Account, AlertChange, BackedUp, BackupStart, BackupStep, Checked, CredentialSet, CredentialUse,
-    DestinationRequest, InitializeRequest, InitializeStep, Initialized, InstallRequest,
-    NumberObject, OpenWith, Operation, Restorable, RestoreRequest, RestoreStep, Restored,
-    ReverseMigrateRequest, ReverseMigrateStep, Role, ScheduleRequest, SetCredentialRequest,
-    Started, Step, Verification, VerificationStep,
+    DestinationRequest, ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled, InitializeRequest,
+    InitializeStep, Initialized, InstallRequest, NumberObject, OpenWith, Operation, Restorable,
+    RestoreRequest, RestoreStep, Restored, ReverseMigrateRequest, ReverseMigrateStep, Role,
+    ScheduleRequest, SetCredentialRequest, Started, Step, Verification, VerificationStep,
 };
 pub use self::release::Release;
 pub use self::secret::Secret;
 pub use self::store::{
-    Alert, AuditRecord, BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus,
-    HsmDetails, HsmSettings, Interrupted,
+    Access, Alert, AuditRecord, BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus,
+    Endpoint, EndpointStatus, Grant, Holder, HsmDetails, HsmSettings, Interrupted, Named,
 };
 pub use self::tablespace::ObjectInfo;
 pub use self::texts::{Cause, Grade};
 pub use self::token::{KEY_NUMBER_LABEL, ROOT_KEY_LABEL};
 pub use self::vault::{State, Status, Vault, is_installed};
-pub use self::view::View;
+pub use self::view::{KMIP_PORT, View};
 pub use self::watch::{Event, Watcher};

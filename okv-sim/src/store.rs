@@ -41,12 +41,17 @@ const SCHEMA: &str = "
 
 mod accounts;
 mod backups;
+mod endpoints;
 mod journal;
+mod security_objects;
 
 pub(crate) use self::accounts::AccountRecord;
 pub use self::backups::{BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus};
 pub(crate) use self::backups::{NewRun, SealedDestination};
+pub(crate) use self::endpoints::AuthorityRecord;
+pub use self::endpoints::{Access, Endpoint, EndpointStatus, Grant, Holder, Named};
 pub use self::journal::Interrupted;
+pub(crate) use self::security_objects::SealedSecurityObject;
 
 thread_local! {
     /// Whose operation runs on this thread: an operation runs on one thread from its begin to its end.
@@ -250,10 +255,12 @@ impl Store {
         connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |_| Ok(()))?;
         // The first write takes the lock; with this mode it is kept.
         connection.execute_batch(&format!(
-            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} COMMIT;",
+            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} {} {} COMMIT;",
             journal::SCHEMA,
             accounts::SCHEMA,
-            backups::SCHEMA
+            backups::SCHEMA,
+            endpoints::SCHEMA,
+            security_objects::SCHEMA
         ))?;
         // Servers of before the console had no accounts.
         let known = connection.prepare("SELECT who FROM audit LIMIT 1").is_ok();
@@ -308,10 +315,12 @@ impl Store {
             return Err(StoreError::Corrupt("the restored database"));
         }
         connection.execute_batch(&format!(
-            "{SCHEMA} {} {} {}",
+            "{SCHEMA} {} {} {} {} {}",
             journal::SCHEMA,
             accounts::SCHEMA,
-            backups::SCHEMA
+            backups::SCHEMA,
+            endpoints::SCHEMA,
+            security_objects::SCHEMA
         ))?;
         let mode = if settings.is_some() { Mode::Enabled } else { Mode::NotEnabled };
         let change = Change(connection.transaction()?);

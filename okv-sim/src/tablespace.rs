@@ -24,6 +24,8 @@ const LONGEST_NAME: usize = 256;
 pub(crate) struct Tablespace {
     key: Key,
     index: Key,
+    /// As the store has it: tells two tablespaces apart.
+    pub(crate) wrapped: Vec<u8>,
 }
 
 /// What a listing tells about an object.
@@ -73,7 +75,7 @@ impl Tablespace {
         let master = master.by_id(&id).ok_or(ObjectError::Damaged)?;
         let key = seal::open_key(master, &id, &wrapped)?;
         let index = seal::derive(key.as_slice(), b"", "index of object names")?;
-        Ok(Self { key, index })
+        Ok(Self { key, index, wrapped })
     }
 
     /// Opens the tablespace from what a backup says about it.
@@ -84,7 +86,22 @@ impl Tablespace {
     ) -> Result<Self, Sealed> {
         let key = seal::open_key(master.by_id(id).ok_or(Sealed)?, id, wrapped)?;
         let index = seal::derive(key.as_slice(), b"", "index of object names")?;
-        Ok(Self { key, index })
+        Ok(Self { key, index, wrapped: wrapped.to_vec() })
+    }
+
+    /// Seals a part of what an endpoint keeps here.
+    pub(crate) fn seal_part(&self, id: &str, part: &str, plain: &[u8]) -> Result<Vec<u8>, Sealed> {
+        seal::seal(&self.key, format!("security object {id} {part}").as_bytes(), plain)
+    }
+
+    /// The plaintext of [`Tablespace::seal_part`].
+    pub(crate) fn open_part(
+        &self,
+        id: &str,
+        part: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Sealed> {
+        seal::open(&self.key, format!("security object {id} {part}").as_bytes(), sealed)
     }
 
     /// Seals a secret of the server itself, which `what` names.

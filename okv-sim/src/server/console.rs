@@ -25,6 +25,8 @@ use crate::secret::Secret;
 use crate::texts::Cause;
 
 mod backups;
+mod endpoints;
+mod enroll;
 mod frame;
 mod hsm;
 mod job;
@@ -52,6 +54,7 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
         .route("/", get(|| async { Redirect::to("/home") }))
         .route("/login", get(login_page).post(login))
         .route("/logout", post(logout))
+        .route("/enroll", get(enroll::page).post(enroll::redeem))
         .route("/style.css", get(|| asset("text/css", include_str!("../../assets/style.css"))))
         .route(
             "/console.js",
