@@ -17,6 +17,7 @@
 //! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
 //! | [`lunacm`] | conversations with the administrator's tool |
 //! | [`bench`] | how long calls take, by `luna-bench`: the verb, and groups whose members go |
+//! | [`ci`] | pieces for build servers |
 //! | [`conformance`] | checks, by `luna-conformance`: the verbs, and a private emulator for them |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
 //! | [`record`] | an application run with the spy before its module; traces played on another |
@@ -30,6 +31,7 @@
 //! right environment, writes down what the worker says, and tidies up whatever becomes of it.
 
 pub mod bench;
+pub mod ci;
 pub mod conformance;
 pub mod instance;
 pub mod locate;

@@ -9,6 +9,7 @@
     reason = "a test"
 )]
 
+mod ci;
 mod instructions;
 
 use std::path::{Path, PathBuf};

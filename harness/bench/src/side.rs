@@ -217,7 +217,7 @@ impl Drop for Side {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt;
 
     use luna_conformance::stage::{ProfileChoice, Secrets, Target};
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef unsigned long CK_ULONG;
 typedef struct { CK_ULONG mechanism; void *parameter; CK_ULONG parameter_len; } CK_MECHANISM;
@@ -89,6 +90,7 @@ int main(void) {
     for (int number = 0; number < 20; number++) {
         char message[32];
         unsigned char signature[128];
+        usleep(50000); /* Until the next request comes in. */
         CK_ULONG len = (CK_ULONG)snprintf(message, sizeof message, "message %d", number);
         CK_ULONG signature_len = sizeof signature;
         must("C_SignInit", CALL(C_SignInit, session, &sign, private));

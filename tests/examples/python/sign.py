@@ -1,6 +1,7 @@
 """Signs twenty messages with a key on an HA group. Environment: LUNA_MODULE, HSM_TOKEN, HSM_PIN."""
 
 import os
+import time
 
 import PyKCS11
 from PyKCS11 import CKA_TOKEN, PyKCS11Error
@@ -38,6 +39,7 @@ def key_pair(session):
 session = session_on(os.environ["HSM_TOKEN"])
 public, private = key_pair(session)
 for number in range(20):
+    time.sleep(0.05)  # Until the next request comes in.
     message = b"message %d" % number
     signature = session.sign(private, message, SIGN)
     assert session.verify(public, message, signature, SIGN), number

@@ -1,6 +1,7 @@
 //! Signs twenty messages with a key on an HA group. Environment: LUNA_MODULE, HSM_TOKEN, HSM_PIN.
 
 use std::error::Error;
+use std::time::Duration;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
@@ -15,6 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let session = session_on(&std::env::var("HSM_TOKEN")?)?;
     let (public, private) = key_pair(&session)?;
     for number in 0..20 {
+        // Until the next request comes in.
+        std::thread::sleep(Duration::from_millis(50));
         let message = format!("message {number}");
         let signature = session.sign(&Mechanism::EcdsaSha256, private, message.as_bytes())?;
         session.verify(&Mechanism::EcdsaSha256, public, message.as_bytes(), &signature)?;
