@@ -79,7 +79,7 @@ pub struct Bench {
     /// Hold the figures against an earlier run's bench.json.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Fail when a case takes more than so many times as long as in --baseline, or as --vs takes.
+    /// Fail when a case takes more than so many times as long as in --baseline (1.25 without this), or as --vs takes.
     #[arg(long, value_name = "RATIO")]
     slower_than: Option<f64>,
     /// Write bench.json and index.html here.
@@ -218,12 +218,16 @@ impl Bench {
             }
             Ok(report)
         });
-        let tidied: Result<()> = sides
-            .iter_mut()
-            .filter(|side| report.is_ok() || side.is_running())
-            .try_for_each(Side::tidy);
-        let mut report = report?;
-        tidied?;
+        let tidy = sides.iter_mut().filter(|side| report.is_ok() || side.is_running());
+        let complaints: Vec<String> =
+            tidy.filter_map(|side| side.tidy().err()).map(|error| format!("{error:#}")).collect();
+        let mut report = match report {
+            Err(error) if !complaints.is_empty() => {
+                return Err(error.context(complaints.join("; ")));
+            }
+            report => report?,
+        };
+        report.complaints = complaints;
         report.conclude();
         Ok(report)
     }

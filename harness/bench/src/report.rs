@@ -160,6 +160,8 @@ pub struct Report {
     pub group_reason: String,
     /// What the run was held against.
     pub comparison: Option<Comparison>,
+    /// What went wrong when it tidied up.
+    pub complaints: Vec<String>,
     #[serde(skip, default = "Instant::now")]
     begun: Instant,
 }
@@ -183,6 +185,7 @@ impl Report {
             group: None,
             group_reason: String::new(),
             comparison: None,
+            complaints: Vec::new(),
             begun: Instant::now(),
         }
     }
@@ -202,6 +205,7 @@ impl Report {
         let slower = self.comparison.as_ref().is_some_and(|it| it.red().next().is_some());
         !slower
             && self.group_reason.is_empty()
+            && self.complaints.is_empty()
             && !self.measurements.iter().any(|it| it.outcome.is_red())
     }
 
@@ -246,6 +250,9 @@ impl Report {
         self.tell_group(&mut text);
         if let Some(comparison) = &self.comparison {
             tell_comparison(&mut text, comparison);
+        }
+        for complaint in &self.complaints {
+            let _ = writeln!(text, "\ncomplaint: {complaint}");
         }
         let clock = self.sides.iter().map(|side| side.clock_ns).max().unwrap_or(0);
         let measured = self.count(Outcome::Measured);
@@ -529,5 +536,8 @@ mod tests {
         report.comparison = Comparison::with_earlier(&report, &then, "then", 2.0).ok();
         assert!(!report.holds());
         assert!(report.told().contains("slower: a/b/1: 10.00 times"), "{}", report.told());
+        let mut report = sample(&[("a/b/1", 100)]);
+        report.complaints.push("it was left".into());
+        assert!(!report.holds() && report.told().contains("complaint: it was left"));
     }
 }

@@ -95,7 +95,7 @@ pub fn run(
                 // Nobody is always the first.
                 let turn = (turn + round) % sides.len();
                 if let (Some(side), Some(course)) = (sides.get_mut(turn), courses.get_mut(turn)) {
-                    course.round(side, point, request.round_ms)?;
+                    course.round(side, point, request.round_ms);
                 }
             }
             if stop.load(Ordering::Relaxed) {
@@ -122,24 +122,27 @@ struct Course {
 }
 
 impl Course {
-    fn round(&mut self, side: &mut Side, point: &Point, round_ms: u64) -> Result<()> {
+    fn round(&mut self, side: &mut Side, point: &Point, round_ms: u64) {
         if self.ended.is_some() {
-            return Ok(());
+            return;
         }
         let (case, threads, objects) = (point.case.id.to_owned(), point.threads, point.objects);
-        let answer = side.ask(&Order::Measure(Measure { case, threads, objects, round_ms }))?;
-        self.ended = match answer {
-            Ok(Answer::Measured(round)) => {
+        let order = Order::Measure(Measure { case, threads, objects, round_ms });
+        self.ended = match side.ask(&order) {
+            Ok(Ok(Answer::Measured(round))) => {
                 self.add(&round);
                 None
             }
-            Ok(Answer::NotApplicable(reason)) => Some((Outcome::NotApplicable, reason)),
-            Ok(Answer::Failed(reason)) => Some((Outcome::Failed, reason)),
-            Ok(other) => Some((Outcome::Failed, format!("it said {other:?}"))),
-            Err(Lost::Crashed(how)) => Some((Outcome::Crashed, format!("the process ended {how}"))),
-            Err(Lost::Hung) => Some((Outcome::Hung, "nothing was heard of it any more".into())),
+            Ok(Ok(Answer::NotApplicable(reason))) => Some((Outcome::NotApplicable, reason)),
+            Ok(Ok(Answer::Failed(reason))) => Some((Outcome::Failed, reason)),
+            Ok(Ok(other)) => Some((Outcome::Failed, format!("it said {other:?}"))),
+            Ok(Err(Lost::Crashed(how))) => {
+                Some((Outcome::Crashed, format!("the process ended {how}")))
+            }
+            Ok(Err(Lost::Hung)) => Some((Outcome::Hung, "nothing was heard of it any more".into())),
+            // What was measured before is worth telling all the same.
+            Err(error) => Some((Outcome::Failed, format!("{error:#}"))),
         };
-        Ok(())
     }
 
     fn add(&mut self, round: &Round) {
@@ -216,5 +219,25 @@ mod tests {
                 ("object/find/label", 2, 100),
             ]
         );
+    }
+
+    /// A module that dies in the second case: the first one's figures stay, and the third is measured by the next
+    /// process.
+    #[test]
+    fn a_crash_is_one_cases_result() {
+        let directory = tempfile::tempdir().unwrap();
+        let mark = crate::worker::MARK;
+        let measured = format!(
+            "read order; printf '\\n{mark}{{\"Measured\":{{\"buckets\":[[100,4]],\"wall_ns\":1000}}}}\\n'"
+        );
+        let script = format!("{measured}; read order; kill -SEGV $$");
+        let mut sides = [crate::side::tests::of_script(directory.path(), &script)];
+        let request = request(&["session/*", "random/generate/32"], &[1], &[0]);
+        let report = run(&request, &mut sides, &AtomicBool::new(false), &|_, _, _| {}).unwrap();
+        let told: Vec<_> = report.measurements.iter().map(|it| it.outcome).collect();
+        assert_eq!(told, [Outcome::Measured, Outcome::Crashed, Outcome::Measured]);
+        assert_eq!(report.measurements[0].latency_ns.unwrap().p50, 100);
+        assert!((report.measurements[0].rate_per_s - 4e6).abs() < 1.0);
+        assert!(!report.holds());
     }
 }

@@ -216,7 +216,7 @@ impl Drop for Side {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use luna_conformance::stage::{ProfileChoice, Secrets, Target};
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     /// A side whose worker is this script; it reads a line for each `read`.
-    fn of_script(directory: &Path, script: &str) -> Side {
+    pub(crate) fn of_script(directory: &Path, script: &str) -> Side {
         let program = directory.join("worker");
         let ready =
             format!("printf '\\n{MARK}{{\"Ready\":{{\"subject\":null,\"clock_ns\":7}}}}\\n'");
