@@ -243,6 +243,7 @@ impl Flow {
         Disturbance {
             member,
             serial: serial.to_owned(),
+            calm_ns: longest(before.unwrap_or(0), down),
             pause_ns: longest(down, going_up),
             failed: failed(down, going_up),
             noticed: self.states.iter().any(|it| (down..going_up).contains(&it.0) && it.1 < all),
@@ -275,6 +276,8 @@ pub struct Disturbance {
     pub member: usize,
     /// Its serial number.
     pub serial: String,
+    /// As `pause_ns`, of the time before, when all was calm: what the machine's other work does.
+    pub calm_ns: u64,
     /// The longest that a thread was without a success while it was away; 0 when under 100 microseconds.
     pub pause_ns: u64,
     /// Operations that failed meanwhile.
@@ -382,6 +385,8 @@ mod tests {
         };
         let told = flow.disturbance(1, 0, "123", 2);
         assert_eq!((told.pause_ns, told.failed, told.noticed), (35, 2, true));
+        // The longest wait before it went.
+        assert_eq!(told.calm_ns, 80);
         assert_eq!((told.recovery_ns, told.recovery_pause_ns), (Some(50), 35));
         assert_eq!(told.recovery_failed, 1);
         let never = Flow { states: vec![(0, 2), (120, 1)], ..flow };

@@ -356,9 +356,10 @@ impl crate::group::Disturbance {
             None => "not seen up again in time".to_owned(),
         };
         format!(
-            "{role} {}: pause {}, {} failed{}; {recovery}, pause {}, {} failed",
+            "{role} {}: pause {} (before, when all was calm: {}), {} failed{}; {recovery}, pause {}, {} failed",
             self.serial,
             pause(self.pause_ns),
+            pause(self.calm_ns),
             self.failed,
             if self.noticed { "" } else { ", not told by CA_GetHAState" },
             pause(self.recovery_pause_ns),
@@ -379,6 +380,7 @@ fn rate(per_s: f64) -> String {
 fn point(threads: usize, objects: usize) -> String {
     match (threads, objects) {
         (1, 0) => String::new(),
+        (1, objects) => format!(" at {objects} objects"),
         (threads, 0) => format!(" on {threads} threads"),
         (threads, objects) => format!(" on {threads} threads at {objects} objects"),
     }
