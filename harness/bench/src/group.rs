@@ -238,6 +238,7 @@ impl Flow {
             let within = self.gaps.iter().filter(|gap| gap.0 < to && gap.1 > from);
             within.map(|gap| gap.1 - gap.0).max().unwrap_or(0)
         };
+        let before = self.marks.iter().map(|mark| mark.1).filter(|at| *at < down).max();
         let failed =
             |from: u64, to: u64| self.failures.iter().filter(|at| (from..to).contains(at)).count();
         Disturbance {
