@@ -16,6 +16,8 @@
 //! | [`locate`] | the tools beside this program, built by cargo where they are not yet |
 //! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
 //! | [`lunacm`] | conversations with the administrator's tool |
+//! | [`bench`] | how long calls take, by `luna-bench`: the verb, and groups whose members go |
+//! | [`ci`] | pieces for build servers |
 //! | [`conformance`] | checks, by `luna-conformance`: the verbs, and a private emulator for them |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
 //! | [`record`] | an application run with the spy before its module; traces played on another |
@@ -28,6 +30,8 @@
 //! the program that was started never loads one: it sets things up, starts itself again as the worker with the
 //! right environment, writes down what the worker says, and tidies up whatever becomes of it.
 
+pub mod bench;
+pub mod ci;
 pub mod conformance;
 pub mod instance;
 pub mod locate;

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use luna_harness::locate::Cargo;
 use luna_harness::okv::{self, Guest, Request};
 use luna_harness::render::{self, Console, Silence};
-use luna_harness::{conformance, record, report, simulate};
+use luna_harness::{bench, ci, conformance, record, report, simulate};
 use luna_trace::replay::Pins;
 use zeroize::Zeroizing;
 
@@ -40,6 +40,15 @@ enum Verb {
     Replay(Replay),
     #[command(flatten)]
     Conformance(conformance::Verb),
+    /// Measure how long the calls of a module take, alone or by turns with another. On a private emulator without
+    /// --module; on yours with session objects only, unless allowed.
+    Bench(Box<bench::Bench>),
+    /// Print a ready piece for a build server that runs emulator and harness, or the Dockerfile of its image.
+    Ci(ci::Ci),
+    #[command(name = luna_bench::worker::WORKER, hide = true)]
+    BenchWorker,
+    #[command(name = luna_bench::counted::COUNTED, hide = true)]
+    BenchCounted,
     #[command(name = okv::WORKER, hide = true)]
     OkvWorker,
 }
@@ -131,6 +140,10 @@ fn main() -> ExitCode {
         Some(Verb::Record(arguments)) => return recorded(arguments),
         Some(Verb::Replay(arguments)) => replay(&arguments),
         Some(Verb::Conformance(verb)) => verb.run(),
+        Some(Verb::Ci(arguments)) => arguments.run(),
+        Some(Verb::Bench(arguments)) => arguments.run(),
+        Some(Verb::BenchCounted) => luna_bench::counted::count().map(|()| true),
+        Some(Verb::BenchWorker) => luna_bench::worker::work().map(|()| true),
         Some(Verb::OkvWorker) => okv::worker().map(|()| true),
     };
     match outcome {
