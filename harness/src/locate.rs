@@ -22,6 +22,8 @@ pub enum Tool {
     Emulator,
     /// `lunacm`.
     Lunacm,
+    /// `okv-sim`.
+    OkvSim,
 }
 
 impl Tool {
@@ -30,6 +32,7 @@ impl Tool {
         match self {
             Self::Emulator => "luna-emulator",
             Self::Lunacm => "lunacm",
+            Self::OkvSim => "okv-sim",
         }
     }
 }
