@@ -22,8 +22,6 @@ pub enum Tool {
     Emulator,
     /// `lunacm`.
     Lunacm,
-    /// `okv-sim`.
-    OkvSim,
 }
 
 impl Tool {
@@ -32,7 +30,6 @@ impl Tool {
         match self {
             Self::Emulator => "luna-emulator",
             Self::Lunacm => "lunacm",
-            Self::OkvSim => "okv-sim",
         }
     }
 }

@@ -45,6 +45,8 @@ enum Verb {
     Conformance(conformance::Verb),
     #[command(name = okv::WORKER, hide = true)]
     OkvWorker,
+    #[command(name = okv::STRANGER, hide = true)]
+    OkvStranger { data: PathBuf },
 }
 
 #[derive(Args, Default)]
@@ -155,6 +157,10 @@ fn main() -> ExitCode {
         Some(Verb::Record(arguments)) => return recorded(arguments),
         Some(Verb::Replay(arguments)) => replay(&arguments),
         Some(Verb::Conformance(verb)) => verb.run(),
+        Some(Verb::OkvStranger { data }) => okv::stranger(&data).map(|told| {
+            render::show(&(told + "\n"));
+            true
+        }),
         Some(Verb::OkvWorker) => okv::worker().map(|()| true),
     };
     match outcome {

@@ -51,6 +51,9 @@ use crate::worker::{End, Message, Patience, conduct};
 /// The hidden verb that makes this program the worker.
 pub const WORKER: &str = "okv-worker";
 
+/// The hidden verb that makes this program a machine of its own, with another client configuration.
+pub const STRANGER: &str = "okv-stranger";
+
 /// How long a worker may say nothing. The slowest step on record, a verification by a real server, takes six
 /// seconds; a group whose members do not answer at all waits twenty seconds for each.
 const SILENCE: Duration = Duration::from_secs(300);
@@ -160,11 +163,8 @@ pub struct Done {
 /// When it could not begin: nothing was looked at then, and nothing is left.
 pub fn run(request: Request, face: &mut dyn Face) -> Result<Done> {
     check(request.guest.as_ref())?;
-    let tools: &[Tool] = if request.guest.is_some() {
-        &[Tool::Lunacm, Tool::OkvSim]
-    } else {
-        &[Tool::Emulator, Tool::Lunacm, Tool::OkvSim]
-    };
+    let tools: &[Tool] =
+        if request.guest.is_some() { &[Tool::Lunacm] } else { &[Tool::Emulator, Tool::Lunacm] };
     let mut say = |line: &str| face.remarks(line);
     locate::build(&request.program, request.cargo.as_ref(), tools, &mut say)?;
     let begin = Instant::now();
@@ -264,7 +264,6 @@ fn prepare(wanted: &Wanted<'_>, origin: Origin, scenario: &Scenario) -> Result<A
         others: others.clone(),
         searched: vec![data, others],
         lunacm: locate::tool(program, Tool::Lunacm)?,
-        okv_sim: locate::tool(program, Tool::OkvSim)?,
         instance: None,
         objects: assignment::objects()?,
         objects_before: None,
@@ -507,6 +506,19 @@ pub fn worker() -> Result<()> {
     );
     Message::Finished.send();
     Ok(())
+}
+
+/// The machine a stolen disk was carried to: starts a server from its files, tries to open its wallet, and says in
+/// words what came of it.
+///
+/// # Errors
+/// When the files are no server's.
+pub fn stranger(data: &Path) -> Result<String> {
+    let (mut vault, started) = okv_sim::Vault::start(data)?;
+    let why = started.failure.map(|error| error.what()).unwrap_or_default();
+    let opened = vault.open_wallet(okv_sim::OpenWith::Hsm).is_ok();
+    let listed = vault.list_objects().is_ok();
+    Ok(format!("state {}, opened {opened}, listed {listed}: {why}", vault.state()))
 }
 
 /// Set when standard input ends.

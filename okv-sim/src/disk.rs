@@ -59,6 +59,8 @@ pub enum Place {
     Control,
     /// What the running server tells about itself.
     Running,
+    /// Environment variables for the library. Path Observed, below the real product's `/usr/local/okv`.
+    Environment,
 }
 
 impl Place {
@@ -85,6 +87,7 @@ impl Place {
             Self::ConsoleKey => "console/key.pem",
             Self::Control => "run/control",
             Self::Running => "run/server.json",
+            Self::Environment => "hsm/generic/okv_hsm_env",
         }
     }
 }

@@ -12,6 +12,8 @@
     reason = "a test"
 )]
 
+mod guide;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -48,8 +48,6 @@ pub struct Assignment {
     pub searched: Vec<PathBuf>,
     /// `lunacm`.
     pub lunacm: PathBuf,
-    /// `okv-sim`.
-    pub okv_sim: PathBuf,
     /// The emulator, when one was made.
     pub instance: Option<Instance>,
     /// What endpoints store.
