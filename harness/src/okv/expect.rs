@@ -81,7 +81,7 @@ impl TryFrom<String> for At {
         let parts = text.split_once(' ').and_then(|(name, number)| {
             let (sequence, steps) = sequences.iter().find(|it| it.0 == name)?;
             let number: u8 = number.parse().ok()?;
-            (1..=*steps).contains(&number.into()).then(|| (*sequence, number))
+            (1..=*steps).contains(&number.into()).then_some((*sequence, number))
         });
         let Some((sequence, number)) = parts else {
             let all: Vec<_> =
