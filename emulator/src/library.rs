@@ -4,6 +4,8 @@
 //! Everything else is handed on.
 
 mod administration;
+mod info;
+mod slots;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,21 +16,24 @@ use chrystoki_conf::Conf;
 use parking_lot::Mutex;
 
 pub use self::administration::Whose;
+pub use self::info::{
+    HaState, LibraryInfo, MechanismInfo, RoleState, SessionInfo, SlotInfo, TokenInfo, TokenStorage,
+};
 
 use crate::ck::*;
-use crate::env::{Clock, SystemClock, process};
+use crate::env::{Clock, SystemClock, crowd, process};
 use crate::error::{Cause, Error, Result};
 use crate::host::{self, Host};
 use crate::luna::call_log::{Call, CallLog};
-use crate::luna::config::{LogFormat, ProtectedPath};
+use crate::luna::config::LogFormat;
 use crate::luna::log::Log;
 use crate::luna::{Client, ClientConfig};
-use crate::mechanisms::{Mechanism, current};
+use crate::mechanisms::Mechanism;
 use crate::network;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
-use crate::profile::{Authentication, Profile};
-use crate::wire::{ApplicationId, Counting, Description, Pin, PolicyState};
+use crate::profile::Profile;
+use crate::wire::{ApplicationId, Counting, Description, Pin, Request};
 
 /// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
 const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
@@ -54,121 +59,13 @@ pub struct Library {
     stopped: AtomicBool,
     /// Functions that were called and are not served: each is told of once.
     unserved: Mutex<BTreeSet<&'static str>>,
+    /// The application lets the library make threads.
+    threads: bool,
 }
 
 /// Who belongs to it may use the vendor's client; its installer makes it. Source: roles.md section 9
 /// of the fact pack (Observed; that others see no HSMs: recalled).
 const CLIENT_GROUP: &str = "hsmusers";
-
-/// `CK_INFO`, but for the Cryptoki version, which the function tables decide.
-#[derive(Clone, Debug)]
-pub struct LibraryInfo {
-    /// `manufacturerID`.
-    pub manufacturer: String,
-    /// `libraryDescription`.
-    pub description: String,
-    /// `libraryVersion`.
-    pub version: (u8, u8),
-}
-
-/// `CK_SLOT_INFO`.
-#[derive(Clone, Debug)]
-pub struct SlotInfo {
-    /// `slotDescription`.
-    pub description: String,
-    /// `manufacturerID`.
-    pub manufacturer: String,
-    /// `CKF_` flags.
-    pub flags: CK_FLAGS,
-    /// `hardwareVersion`.
-    pub hardware_version: (u8, u8),
-    /// `firmwareVersion`.
-    pub firmware_version: (u8, u8),
-}
-
-/// `CK_TOKEN_INFO`; lengths and memory in bytes.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "the names are the structure's")]
-pub struct TokenInfo {
-    pub label: String,
-    pub manufacturer: String,
-    pub model: String,
-    pub serial: String,
-    pub flags: CK_FLAGS,
-    pub max_session_count: CK_ULONG,
-    pub session_count: CK_ULONG,
-    pub max_rw_session_count: CK_ULONG,
-    pub rw_session_count: CK_ULONG,
-    pub max_pin_len: CK_ULONG,
-    pub min_pin_len: CK_ULONG,
-    pub total_public_memory: CK_ULONG,
-    pub free_public_memory: CK_ULONG,
-    pub total_private_memory: CK_ULONG,
-    pub free_private_memory: CK_ULONG,
-    pub hardware_version: (u8, u8),
-    pub firmware_version: (u8, u8),
-}
-
-/// `CK_MECHANISM_INFO`.
-#[derive(Clone, Copy, Debug)]
-pub struct MechanismInfo {
-    /// `ulMinKeySize`.
-    pub min_key_size: CK_ULONG,
-    /// `ulMaxKeySize`.
-    pub max_key_size: CK_ULONG,
-    /// `CKF_` flags.
-    pub flags: CK_FLAGS,
-}
-
-/// `CK_SESSION_INFO`.
-#[derive(Clone, Copy, Debug)]
-pub struct SessionInfo {
-    /// `slotID`.
-    pub slot: SlotId,
-    /// `CKS_` state.
-    pub state: CK_STATE,
-    /// `CKF_` flags.
-    pub flags: CK_FLAGS,
-    /// `ulDeviceError`.
-    pub device_error: CK_ULONG,
-}
-
-/// What `CA_GetHAState` tells.
-#[derive(Clone, Debug)]
-pub struct HaState {
-    /// The group's, decimal digits.
-    pub serial: String,
-    /// Serial number and state of each member.
-    pub members: Vec<(String, CK_RV)>,
-}
-
-/// What `CA_GetTokenStorageInformation` tells, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct TokenStorage {
-    /// What the partition itself takes of the HSM.
-    pub overhead: CK_ULONG,
-    /// For objects.
-    pub total: CK_ULONG,
-    /// By objects.
-    pub used: CK_ULONG,
-    /// Left.
-    pub free: CK_ULONG,
-    /// How many objects.
-    pub objects: CK_ULONG,
-}
-
-/// `CA_ROLE_STATE`.
-#[derive(Clone, Copy, Debug)]
-pub struct RoleState {
-    /// `CAF_ROLE_STATE_` bits.
-    pub flags: u8,
-    /// Wrong credentials left.
-    pub attempts_left: u8,
-    /// None 0, password 1, PED 2.
-    pub primary_authentication: u8,
-    /// The same for the challenge.
-    pub secondary_authentication: u8,
-}
 
 impl Library {
     /// `C_Initialize`. An HSM that cannot be opened is a token that is not there.
@@ -234,7 +131,9 @@ impl Library {
             .with_further(host.further);
         let stopped = AtomicBool::new(false);
         let unserved = Mutex::default();
-        let library = Self { client, profile: host.profile, log, call_log, stopped, unserved };
+        let threads = start.may_create_threads;
+        let profile = host.profile;
+        let library = Self { client, profile, log, call_log, stopped, unserved, threads };
         library.note("C_Initialize", Ok(()));
         Ok(library)
     }
@@ -306,129 +205,8 @@ impl Library {
         }
     }
 
-    /// `C_GetSlotList`.
-    ///
-    /// # Errors
-    /// `CryptokiNotInitialized`.
-    pub fn slots(&self, token_present: bool) -> Result<Vec<SlotId>> {
-        Ok(self.running()?.slots(token_present))
-    }
-
-    /// `C_GetSlotInfo`. Flags and versions as the vendor's sample shows them (Observed there).
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`.
-    pub fn slot_info(&self, slot: SlotId) -> Result<SlotInfo> {
-        let client = self.running()?;
-        let strings = &self.profile.strings;
-        let [major, minor, _] = self.profile.versions.firmware;
-        let present = if client.slot(slot)?.is_present() { CKF_TOKEN_PRESENT } else { 0 };
-        let flags = &self.profile.flags;
-        Ok(if client.is_group(slot)? {
-            SlotInfo {
-                description: strings.group_slot_description.clone(),
-                manufacturer: strings.slot_manufacturer.clone(),
-                flags: present | flags.group_slot.0,
-                hardware_version: (0, 0),
-                firmware_version: (major, minor),
-            }
-        } else {
-            let usb = client.is_usb(slot)?;
-            let is_admin = client.slot(slot)?.is_admin;
-            let description = match (usb, is_admin) {
-                (true, _) => &strings.usb_slot_description,
-                (false, true) => &strings.admin_slot_description,
-                (false, false) => &strings.slot_description,
-            };
-            SlotInfo {
-                description: description.clone(),
-                manufacturer: strings.slot_manufacturer.clone(),
-                flags: present | flags.slot.0,
-                hardware_version: (0, 0),
-                firmware_version: (0, 0),
-            }
-        })
-    }
-
-    /// `C_GetTokenInfo`.
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`, `TokenNotPresent`.
-    pub fn token_info(&self, slot: SlotId) -> Result<TokenInfo> {
-        let client = self.running()?;
-        let it = client.describe(slot)?;
-        let [major, minor, _] = self.profile.versions.firmware;
-        let model = if client.is_group(slot)? {
-            self.profile.strings.group_model.clone()
-        } else {
-            it.model
-        };
-        Ok(TokenInfo {
-            label: it.label,
-            manufacturer: it.manufacturer,
-            model,
-            serial: it.serial,
-            flags: self.protected_path(it.flags),
-            max_session_count: it.max_sessions,
-            session_count: it.sessions.0,
-            max_rw_session_count: it.max_sessions,
-            rw_session_count: it.sessions.1,
-            max_pin_len: it.pin_len.1,
-            min_pin_len: it.pin_len.0,
-            total_public_memory: it.memory.0,
-            free_public_memory: it.memory.1,
-            total_private_memory: it.memory.0,
-            free_private_memory: it.memory.1,
-            hardware_version: (0, 0),
-            firmware_version: (major, minor),
-        })
-    }
-
-    /// Token flags with the one that tells of a PED as HSM and configuration have it.
-    fn protected_path(&self, flags: CK_FLAGS) -> CK_FLAGS {
-        let ped = self.profile.features.authentication == Authentication::Ped;
-        let set = match self.client.presentation().protected_path {
-            ProtectedPath::ByToken => ped || flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0,
-            ProtectedPath::Always => true,
-            ProtectedPath::Never => false,
-        };
-        let others = flags & !CKF_PROTECTED_AUTHENTICATION_PATH;
-        others | if set { CKF_PROTECTED_AUTHENTICATION_PATH } else { 0 }
-    }
-
     fn describe(&self, slot: SlotId) -> Result<Description> {
         self.running()?.describe(slot)
-    }
-
-    /// `C_GetMechanismList`.
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`, `TokenNotPresent`.
-    pub fn mechanisms(&self, slot: SlotId) -> Result<Vec<CK_MECHANISM_TYPE>> {
-        Ok(self.describe(slot)?.mechanisms.into_iter().map(|(kind, ..)| kind).collect())
-    }
-
-    /// `C_GetMechanismInfo`.
-    ///
-    /// # Errors
-    /// `MechanismInvalid` for one the token does not list.
-    pub fn mechanism_info(&self, slot: SlotId, kind: CK_MECHANISM_TYPE) -> Result<MechanismInfo> {
-        let kind = current(kind);
-        self.describe(slot)?
-            .mechanisms
-            .into_iter()
-            .find(|(known, ..)| *known == kind)
-            .map(|(_, min_key_size, max_key_size, flags)| MechanismInfo {
-                min_key_size,
-                max_key_size,
-                flags,
-            })
-            .ok_or_else(|| {
-                Error::new(
-                    Cause::MechanismInvalid,
-                    format!("the token does not list {}", names::ckm(kind)),
-                )
-            })
     }
 
     /// `C_InitToken`.
@@ -479,6 +257,37 @@ impl Library {
         client.login(session, role(user)?, password(pin))
     }
 
+    /// `CA_GetCurrentHAState`: as `CA_GetHAState`, after every member was asked, all at the same time and for
+    /// `statusTimeout` at most; one that has not answered by then is shown with a fault, and stays
+    /// in the group until `ReceiveTimeout` is over. An application that allows no threads is told
+    /// what is known (Assumed).
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `FunctionNotSupported` where no group is.
+    pub fn current_ha_state(&self, slot: SlotId) -> Result<HaState> {
+        let client = self.running()?;
+        let group = client.group(slot)?;
+        if !self.threads {
+            return self.ha_state(slot);
+        }
+        let questions = group
+            .links()
+            .map(|link| {
+                let link = Arc::clone(link);
+                Box::new(move || link.call(&Request::Describe).is_ok())
+                    as Box<dyn FnOnce() -> bool + Send>
+            })
+            .collect();
+        let answers = crowd::ask_within(client.status_timeout(), questions);
+        let mut state = self.ha_state(slot)?;
+        for ((_, status), answer) in state.members.iter_mut().zip(answers) {
+            if answer != Some(true) && *status == CKR_OK {
+                *status = Cause::DeviceError.ck_rv();
+            }
+        }
+        Ok(state)
+    }
+
     /// `CA_GetHAState`.
     ///
     /// # Errors
@@ -486,72 +295,6 @@ impl Library {
     pub fn ha_state(&self, slot: SlotId) -> Result<HaState> {
         let group = self.running()?.group(slot)?;
         Ok(HaState { serial: group.serial().to_owned(), members: group.state() })
-    }
-
-    /// `CA_GetFirmwareVersion`: major, minor, sub-minor.
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`, `TokenNotPresent`.
-    pub fn firmware_version(&self, slot: SlotId) -> Result<(CK_ULONG, CK_ULONG, CK_ULONG)> {
-        Ok(self.describe(slot)?.firmware)
-    }
-
-    /// `CA_GetCVFirmwareVersion`: major, minor, sub-minor of a cloud HSM's own firmware.
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`, `TokenNotPresent`; the profile's `function_absent` where the HSM is none of the
-    /// cloud (Assumed).
-    pub fn cryptovisor_version(&self, slot: SlotId) -> Result<(CK_ULONG, CK_ULONG, CK_ULONG)> {
-        self.describe(slot)?;
-        match self.profile.versions.cryptovisor {
-            [0, 0, 0] => {
-                Err(self.profile.codes.function_absent.error("the HSM is no Luna Cloud HSM"))
-            }
-            version => Ok(version.map(CK_ULONG::from).into()),
-        }
-    }
-
-    /// `CA_GetTokenPolicies`: number and value.
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`, `TokenNotPresent`.
-    pub fn token_policies(&self, slot: SlotId) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
-        Ok(self.describe(slot)?.policies.iter().map(|it| (it.id, it.value)).collect())
-    }
-
-    /// `CA_GetTokenCapabilities`: number and value.
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`, `TokenNotPresent`.
-    pub fn token_capabilities(&self, slot: SlotId) -> Result<Vec<(CK_ULONG, CK_ULONG)>> {
-        Ok(self.describe(slot)?.policies.iter().map(|it| (it.id, it.capability)).collect())
-    }
-
-    /// `CA_GetConfigurationElementDescription` of a partition policy or its capability.
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`, `TokenNotPresent`; `ArgumentsBad` for one that does not show (Assumed).
-    pub fn policy_description(&self, slot: SlotId, id: CK_ULONG) -> Result<PolicyState> {
-        let policies = self.describe(slot)?.policies;
-        policies.into_iter().find(|it| it.id == id).ok_or_else(|| {
-            Error::new(Cause::ArgumentsBad, format!("the partition shows no policy {id}"))
-        })
-    }
-
-    /// `CA_GetTokenStorageInformation`.
-    ///
-    /// # Errors
-    /// `SlotIdInvalid`, `TokenNotPresent`.
-    pub fn token_storage(&self, slot: SlotId) -> Result<TokenStorage> {
-        let it = self.describe(slot)?;
-        let (total, free) = it.memory;
-        Ok(TokenStorage {
-            overhead: self.profile.limits.partition_overhead_bytes,
-            total,
-            used: total.saturating_sub(free),
-            free,
-            objects: it.objects,
-        })
     }
 
     /// `CA_RoleStateGet`.

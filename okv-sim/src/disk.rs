@@ -55,12 +55,20 @@ pub enum Place {
     ConsoleCertificate,
     /// Its key.
     ConsoleKey,
+    /// Certificate and key of the KMIP server, with the authority's certificate between them.
+    KmipIdentity,
     /// Where the command line finds the running server.
     Control,
     /// What the running server tells about itself.
     Running,
     /// Environment variables for the library. Path Observed, below the real product's `/usr/local/okv`.
     Environment,
+    /// Certificate of the node, by which other nodes know it.
+    NodeCertificate,
+    /// Its key.
+    NodeKey,
+    /// The bundle that Create Bundle makes and Apply Bundle reads. Documented: `/usr/local/okv/hsm/hsmbundle`.
+    Bundle,
 }
 
 impl Place {
@@ -85,9 +93,13 @@ impl Place {
             Self::LocalBackups => "backup",
             Self::ConsoleCertificate => "console/certificate.pem",
             Self::ConsoleKey => "console/key.pem",
+            Self::KmipIdentity => "kmip/identity.pem",
             Self::Control => "run/control",
             Self::Running => "run/server.json",
             Self::Environment => "hsm/generic/okv_hsm_env",
+            Self::NodeCertificate => "cluster/certificate.pem",
+            Self::NodeKey => "cluster/key.pem",
+            Self::Bundle => "hsm/hsmbundle",
         }
     }
 }
@@ -95,8 +107,18 @@ impl Place {
 /// Where [`Place::WalletLink`] must point.
 const LINK_TARGET: &str = "../../wallet/ewallet.okv";
 
-const DIRECTORIES: [&str; 8] =
-    ["wallet", "hsm/wallet", "hsm/restore", "log/hsm", "restore", "backup", "console", "run"];
+const DIRECTORIES: [&str; 10] = [
+    "wallet",
+    "hsm/wallet",
+    "hsm/restore",
+    "log/hsm",
+    "restore",
+    "backup",
+    "console",
+    "kmip",
+    "run",
+    "cluster",
+];
 
 /// Temporary names end with this; no other file's does.
 const TEMPORARY: &str = ".new";

@@ -14,24 +14,35 @@ mod account;
 mod alerts;
 mod backup;
 mod check;
+mod cluster;
 mod destination;
+mod endpoint;
+mod endpoint_group;
 mod initialize;
 mod install;
+pub(crate) mod kmip;
 mod objects;
 mod open_wallet;
 mod restart;
 mod restore;
 mod reverse_migrate;
 mod schedule;
+mod security_objects;
 mod set_credential;
 mod standby;
 mod upgrade;
 mod verify;
+mod virtual_wallet;
 
 pub use self::account::{Account, Role};
 pub use self::backup::BackedUp;
 pub use self::check::{AlertChange, Checked};
+pub use self::cluster::{
+    AddNodeRequest, BundleApplied, BundleCreated, ClusterView, ConvertRequest, Converted,
+    FirstNodeRequest, NodeAdded, NodeView,
+};
 pub use self::destination::DestinationRequest;
+pub use self::endpoint::{ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled};
 pub use self::initialize::{InitializeRequest, Initialized, NumberObject};
 pub use self::install::InstallRequest;
 pub use self::open_wallet::OpenWith;
@@ -39,6 +50,7 @@ pub use self::restart::Started;
 pub use self::restore::{Restorable, RestoreRequest, Restored};
 pub use self::reverse_migrate::ReverseMigrateRequest;
 pub use self::schedule::{BackupStart, ScheduleRequest};
+pub use self::security_objects::SecurityObject;
 pub use self::set_credential::{CredentialSet, CredentialUse, SetCredentialRequest};
 pub use self::verify::Verification;
 
@@ -48,7 +60,15 @@ pub(crate) use self::account::{
 pub(crate) use self::alerts::set_check_interval;
 pub(crate) use self::backup::{backup, new_backup_secret};
 pub(crate) use self::check::check;
+pub(crate) use self::cluster::{
+    abort_pairing, add_node, apply_bundle, change_node, convert, create_bundle, first_node,
+    key_for_hsm, look, may_reverse_migrate, plant, set_disable_hours,
+};
 pub(crate) use self::destination::{delete_destination, save_destination, ssh_public_key};
+pub(crate) use self::endpoint::{
+    create_endpoint, delete_endpoint, endpoint, enrol, enrolment_token, re_enrol, resume, suspend,
+};
+pub(crate) use self::endpoint_group::{create_group, delete_group, set_member};
 pub(crate) use self::initialize::initialize;
 pub(crate) use self::install::install_with;
 pub(crate) use self::objects::{list_objects, object_failed, open, read_object, store_object};
@@ -57,10 +77,14 @@ pub(crate) use self::restart::restart;
 pub(crate) use self::restore::{finish_or_discard, list_backups, restore};
 pub(crate) use self::reverse_migrate::reverse_migrate;
 pub(crate) use self::schedule::{due_backups, pause_backup, resume_backup, schedule, unschedule};
+pub(crate) use self::security_objects::{security_objects, set_wallet_member};
 pub(crate) use self::set_credential::set_credential;
 pub(crate) use self::standby::adopt_hsm;
 pub(crate) use self::upgrade::upgrade;
 pub(crate) use self::verify::verify;
+pub(crate) use self::virtual_wallet::{
+    create_wallet, delete_wallet, set_access, set_default_wallet, virtual_wallet,
+};
 
 /// An operation's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,6 +132,26 @@ pub enum Operation {
     Upgrade,
     /// Taking over the primary's HSM files on a standby.
     Standby,
+    /// Making, changing or removing an endpoint, and enrolling it.
+    Endpoint,
+    /// Making, changing or removing a group of endpoints.
+    EndpointGroup,
+    /// Making or removing a virtual wallet, and who may do what with it.
+    VirtualWallet,
+    /// Serving an endpoint over KMIP.
+    Kmip,
+    /// Making the first node of a cluster.
+    FirstNode,
+    /// Converting this server to a candidate.
+    Convert,
+    /// Adding a candidate to the cluster.
+    AddNode,
+    /// Disabling, enabling or deleting a node.
+    ChangeNode,
+    /// Making the bundle.
+    CreateBundle,
+    /// Applying it.
+    ApplyBundle,
     /// Serving console and API.
     Serve,
 }
@@ -137,6 +181,16 @@ impl Operation {
             Self::Restore => "restore",
             Self::Upgrade => "upgrade",
             Self::Standby => "adopt-hsm",
+            Self::Endpoint => "endpoint",
+            Self::EndpointGroup => "endpoint-group",
+            Self::VirtualWallet => "wallet",
+            Self::Kmip => "kmip",
+            Self::FirstNode => "first-node",
+            Self::Convert => "convert",
+            Self::AddNode => "add-node",
+            Self::ChangeNode => "change-node",
+            Self::CreateBundle => "create-bundle",
+            Self::ApplyBundle => "apply-bundle",
             Self::Serve => "serve",
         }
     }
@@ -152,6 +206,7 @@ impl Operation {
             Self::Backup => "pre_backup",
             Self::Restore => "restore",
             Self::Standby => "adopt",
+            Self::CreateBundle => "create_bundle",
             _ => "verify",
         }
     }

@@ -13,6 +13,7 @@
 )]
 
 mod guide;
+mod house;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -25,6 +25,9 @@ use crate::secret::Secret;
 use crate::texts::Cause;
 
 mod backups;
+mod cluster;
+mod endpoints;
+mod enroll;
 mod frame;
 mod hsm;
 mod job;
@@ -52,6 +55,7 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
         .route("/", get(|| async { Redirect::to("/home") }))
         .route("/login", get(login_page).post(login))
         .route("/logout", post(logout))
+        .route("/enroll", get(enroll::page).post(enroll::redeem))
         .route("/style.css", get(|| asset("text/css", include_str!("../../assets/style.css"))))
         .route(
             "/console.js",
@@ -260,7 +264,7 @@ fn without_secrets(service: &Service, form: &HashMap<String, String>) -> HashMap
         spec.is_some_and(|spec| spec.kind != Kind::Secret)
     };
     form.iter()
-        .filter(|(name, value)| shown(name) && value.len() <= 1024)
+        .filter(|(name, value)| shown(name) && value.len() <= 8192)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::ck::SessionHandle;
+use crate::ck::{ObjectHandle, SessionHandle};
 use crate::luna::ha::group::{Group, GroupSession, lacks, strange};
+use crate::luna::ha::handles::Entry;
 use crate::luna::ha::member::{Member, Missed};
 use crate::luna::ha::replicate::Carry;
-use crate::wire::{Fault, Reply, Request};
+use crate::wire::{Fault, Found, Reply, Request};
 
 /// Partition policy 21, "high availability recovery": without it a member that was lost is not
 /// logged in again by the others (number Documented, effect recalled).
@@ -173,24 +174,44 @@ impl Group {
         self.fill(session, place)?;
         for (handle, entry) in self.handles.session_objects() {
             let owner = sessions.iter().find(|session| Some(session.id) == entry.owner);
+            if let Some(owner) = owner {
+                self.carry_session_object(owner, place, handle, &entry)
+                    .map_err(|fault| format!("{fault:?}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A session object from the first of those that have it; who is lost over it is dropped, and
+    /// the next one asked. What nobody has any more stays behind as a handle of nothing.
+    fn carry_session_object(
+        &self,
+        owner: &GroupSession,
+        place: usize,
+        handle: ObjectHandle,
+        entry: &Entry,
+    ) -> Result<(), Fault> {
+        loop {
             let source = self
                 .in_order()
                 .into_iter()
                 .find_map(|from| self.handles.on(handle, from).map(|own| (from, own)));
-            let (Some(owner), Some((source, own))) = (owner, source) else { continue };
-            let found = crate::wire::Found { handle: own, ouid: entry.ouid, token: false };
+            let Some((source, own)) = source else { return Ok(()) };
+            let found = Found { handle: own, ouid: entry.ouid, token: false };
             match self.carry(owner, source, place, found, None) {
                 Ok(copy) => {
                     self.meet(place, copy, entry.owner);
+                    return Ok(());
                 }
                 // A logout took it, with all private session objects.
                 Err(Carry::Target(Fault::Refused(error))) if lacks(&error) => {
                     self.handles.forget(handle);
+                    return Ok(());
                 }
-                Err(carry) => return Err(format!("{carry:?}")),
+                Err(Carry::Source(fault)) => self.drop_member(source, &fault),
+                Err(Carry::Target(fault)) => return Err(fault),
             }
         }
-        Ok(())
     }
 
     /// Where only an answer was lost, the member still has its sessions, and in them what the group has

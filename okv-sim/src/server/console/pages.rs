@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use super::frame::{self, Shown};
 use super::view::Block;
-use super::{backups, hsm, lists, system};
+use super::{backups, cluster, endpoints, hsm, lists, system};
 use crate::error::Error;
 use crate::operation::{Operation, Role};
 use crate::release::Release;
@@ -59,9 +59,14 @@ const fn row(id: &'static str, below: &'static str, show: fn(&Ask<'_>, &Release)
 
 const ROWS: &[Row] = &[
     row("home", "", system::home),
-    row("endpoints", "", lists::endpoints),
+    row("endpoints", "", endpoints::endpoints),
+    row("endpoints", "add", endpoints::add_endpoint),
+    row("endpoint_groups", "", endpoints::groups),
+    row("endpoint_groups", "create", endpoints::create_group),
     row("keys", "", lists::keys),
-    row("wallets", "", lists::wallets),
+    row("wallets", "", endpoints::wallets),
+    row("wallets", "create", endpoints::create_wallet),
+    row("wallets", "access", endpoints::wallet),
     row("alerts", "", lists::alerts),
     row("alerts", "configure", lists::configure_alerts),
     row("audit", "", lists::audit),
@@ -75,6 +80,14 @@ const ROWS: &[Row] = &[
     row("hsm", "initialize", hsm::initialize),
     row("hsm", "set-credential", hsm::set_credential),
     row("hsm", "reverse-migrate", hsm::reverse_migrate),
+    row("hsm", "create-bundle", cluster::create_bundle),
+    row("hsm", "apply-bundle", cluster::apply_bundle),
+    row("cluster", "", cluster::management),
+    row("cluster", "add", cluster::add),
+    row("cluster", "node", cluster::node),
+    row("cluster", "duration", cluster::duration),
+    row("cluster_monitoring", "", cluster::monitoring),
+    row("cluster_settings", "", cluster::settings),
     row("backup", "", backups::page),
     row("backup", "destinations", backups::destinations),
     row("backup", "destinations/create", backups::create_destination),
@@ -85,7 +98,8 @@ const ROWS: &[Row] = &[
 
 /// Who may see the pages of a menu entry.
 const ROLES: &[(&str, Role)] = &[
-    ("endpoints", Role::KeyAdministrator),
+    ("endpoints", Role::SystemAdministrator),
+    ("endpoint_groups", Role::KeyAdministrator),
     ("keys", Role::KeyAdministrator),
     ("wallets", Role::KeyAdministrator),
     ("alerts", Role::SystemAdministrator),
@@ -95,6 +109,9 @@ const ROLES: &[(&str, Role)] = &[
     ("status", Role::SystemAdministrator),
     ("hsm", Role::SystemAdministrator),
     ("backup", Role::SystemAdministrator),
+    ("cluster", Role::SystemAdministrator),
+    ("cluster_monitoring", Role::SystemAdministrator),
+    ("cluster_settings", Role::SystemAdministrator),
 ];
 
 /// Whether who is logged in may see the page.
