@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use luna_tests::CRYPTO_OFFICER;
-use okv_sim::api::{self, Call, Options, Service};
+use okv_sim::api::{self, Answer, Call, Options, Service};
 use okv_sim::{
     BackupKind, BackupStart, Cause, Event, OpenWith, Role, ScheduleRequest, Secret,
     SetCredentialRequest, State, Vault,
@@ -131,6 +131,62 @@ const ROWS: &[Row] = &[
     row("admin account delete", r#"{"name":"other"}"#, &[Cause::AccountUnknown]),
     row("managed-object object register", r#"{"name":"new","hex":"00ff"}"#, &[Cause::ObjectExists]),
     row("managed-object object get", r#"{"name":"key"}"#, &[]),
+    row("admin endpoint create", r#"{"endpoint":"new"}"#, &[Cause::EndpointExists]),
+    row("admin endpoint get", r#"{"endpoint":"first"}"#, &[]),
+    row("admin endpoint get-enrollment-token", r#"{"endpoint":"first"}"#, &[]),
+    row("admin endpoint enroll", r#"{"token":"$TOKEN"}"#, &[Cause::TokenRefused]),
+    row("admin endpoint re-enroll", r#"{"endpoint":"enrolled"}"#, &[]),
+    row("admin endpoint suspend", r#"{"endpoint":"enrolled"}"#, &[Cause::EndpointStatusWrong]),
+    row("admin endpoint resume", r#"{"endpoint":"suspended"}"#, &[Cause::EndpointStatusWrong]),
+    row("admin endpoint delete", r#"{"endpoint":"first"}"#, &[Cause::EndpointUnknown]),
+    row("manage-access wallet create", r#"{"wallet":"new"}"#, &[Cause::VirtualWalletExists]),
+    row("manage-access wallet delete", r#"{"wallet":"W"}"#, &[Cause::VirtualWalletUnknown]),
+    row(
+        "manage-access wallet add-access",
+        r#"{"wallet":"W","endpoint":"first","access":"RM"}"#,
+        &[Cause::MembershipUnchanged],
+    ),
+    row(
+        "manage-access wallet update-access",
+        r#"{"wallet":"W","endpoint":"enrolled","access":"RM_MW"}"#,
+        &[Cause::MembershipUnchanged],
+    ),
+    row(
+        "manage-access wallet delete-access",
+        r#"{"wallet":"W","endpoint":"enrolled"}"#,
+        &[Cause::MembershipUnchanged],
+    ),
+    row("manage-access wallet list-access", r#"{"wallet":"W"}"#, &[]),
+    row("manage-access wallet set-default", r#"{"endpoint":"enrolled","wallet":"W"}"#, &[]),
+    row("manage-access wallet get-default", r#"{"endpoint":"enrolled"}"#, &[]),
+    row(
+        "manage-access endpoint-group create",
+        r#"{"endpointGroup":"new"}"#,
+        &[Cause::EndpointGroupExists],
+    ),
+    row(
+        "manage-access endpoint-group delete",
+        r#"{"endpointGroup":"G"}"#,
+        &[Cause::EndpointGroupUnknown],
+    ),
+    row(
+        "manage-access endpoint-group add-endpoint",
+        r#"{"endpointGroup":"G","endpoint":"first"}"#,
+        &[Cause::MembershipUnchanged],
+    ),
+    row(
+        "manage-access endpoint-group remove-endpoint",
+        r#"{"endpointGroup":"G","endpoint":"enrolled"}"#,
+        &[Cause::MembershipUnchanged],
+    ),
+];
+
+/// Services that one server without its process cannot be asked for, by the beginning of their names, and the test
+/// that kills or breaks off what they do.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("cluster ", "tests/cluster/kills.rs"),
+    ("hsm bundle ", "tests/cluster/bundle.rs"),
+    ("managed-object wallet ", "tests/endpoints"),
 ];
 
 /// Names the service, the row's place and the event to the process that dies.
@@ -162,8 +218,13 @@ fn a_kill_at_every_event_of_every_service_leaves_the_server_before_or_after_it()
 /// Everything the registry has, by name; those with rows by their rows.
 fn calls() -> Vec<(&'static Service, Option<usize>)> {
     let mut calls = Vec::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for service in api::services() {
         let name = service.name();
+        if let Some((_, test)) = ELSEWHERE.iter().find(|(begins, _)| name.starts_with(begins)) {
+            assert!(root.join(test).exists(), "{name}: there is no {test} any more");
+            continue;
+        }
         let rows: Vec<_> = (0..ROWS.len()).filter(|at| ROWS[*at].service == name).collect();
         if rows.is_empty() {
             calls.push((service, None));
@@ -231,6 +292,7 @@ fn make_bases(place: &Place, ssh: bool) {
     schedule("resting", BackupKind::Periodic, Some(24 * 60));
     let vault = Mutex::new(vault);
     call(&vault, "backup schedule pause", &json!({ "name": "resting" })).unwrap();
+    make_endpoints(place, &vault);
     if ssh {
         let at = ROWS.iter().position(|row| row.service == "backup destination create");
         let mut options = options(place, at);
@@ -247,6 +309,27 @@ fn make_bases(place: &Place, ssh: bool) {
     std::fs::write(place.data("backup-file"), made.file).unwrap();
 }
 
+/// Endpoints of each status, a wallet and a group.
+fn make_endpoints(place: &Place, vault: &Mutex<Vault>) {
+    let made = |service: &str, options: Value| call(vault, service, &options).unwrap().value;
+    for name in ["first", "enrolled", "suspended"] {
+        let made_one = made("admin endpoint create", json!({ "endpoint": name }));
+        let token = made_one["enrollmentToken"].as_str().unwrap().to_owned();
+        if name == "first" {
+            std::fs::write(place.data("token"), token).unwrap();
+        } else {
+            made("admin endpoint enroll", json!({ "token": token }));
+        }
+    }
+    made("admin endpoint suspend", json!({ "endpoint": "suspended" }));
+    made("manage-access wallet create", json!({ "wallet": "W" }));
+    made("manage-access endpoint-group create", json!({ "endpointGroup": "G" }));
+    let member = json!({ "endpointGroup": "G", "endpoint": "enrolled" });
+    made("manage-access endpoint-group add-endpoint", member);
+    let access = json!({ "wallet": "W", "endpoint": "enrolled", "access": "RO" });
+    made("manage-access wallet add-access", access);
+}
+
 fn words() -> BTreeMap<String, String> {
     std::env::var(WORDS).ok().map(|it| serde_json::from_str(&it).unwrap()).unwrap_or_default()
 }
@@ -256,6 +339,7 @@ fn options(place: &Place, at: Option<usize>) -> Value {
     let Some(at) = at else { return json!({}) };
     let mut text = ROWS[at].options.to_owned();
     let file = std::fs::read_to_string(place.data("backup-file")).unwrap_or_default();
+    let token = std::fs::read_to_string(place.data("token")).unwrap_or_default();
     let module = place.module.display().to_string();
     let known = [
         ("$PIN", CRYPTO_OFFICER),
@@ -264,6 +348,7 @@ fn options(place: &Place, at: Option<usize>) -> Value {
         ("$LABEL", LABEL),
         ("$MODULE", &module),
         ("$FILE", &file),
+        ("$TOKEN", &token),
         ("$USER", USER),
     ];
     for (word, value) in known {
@@ -275,12 +360,12 @@ fn options(place: &Place, at: Option<usize>) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-fn call(vault: &Mutex<Vault>, service: &str, options: &Value) -> Result<(), okv_sim::Error> {
+fn call(vault: &Mutex<Vault>, service: &str, options: &Value) -> Result<Answer, okv_sim::Error> {
     let words: Vec<_> = service.split(' ').collect();
     let service = api::service(words[0], words[1], words[2])?;
     let view = vault.lock().view();
     let options = Options::from_json(service, options)?;
-    (service.run)(&Call { vault, view: &view, options: &options }).map(drop)
+    (service.run)(&Call { vault, view: &view, options: &options })
 }
 
 /// Starts a server as its machine does, and opens its wallet where a passphrase does that.

@@ -118,7 +118,8 @@ fn the_main_job_on_one_hsm_and_on_a_cloud_hsm() {
     }
 }
 
-/// Failures of clusters are not in this list: they stand with the cluster's own scenarios.
+/// Failures that take several servers' processes: `tests/cluster/candidates.rs` has F7 and F9, and `tests/cluster` sees
+/// nodes that are made anew (F8) in each of its pairings.
 const OF_CLUSTERS: [&str; 3] = ["F7", "F8", "F9"];
 
 #[test]
