@@ -20,6 +20,7 @@
 //! | [`conformance`] | checks, by `luna-conformance`: the verbs, and a private emulator for them |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
 //! | [`record`] | an application run with the spy before its module; traces played on another |
+//! | [`watch`] | signing without pause while members of a group die and come back |
 //! | [`search`] | secrets in the files a run leaves |
 //! | [`render`], [`report`] | the transcript for people, and for machines |
 //!
@@ -43,4 +44,5 @@ pub mod search;
 pub mod simulate;
 pub mod step;
 pub mod transcript;
+pub mod watch;
 pub mod worker;

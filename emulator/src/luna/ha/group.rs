@@ -164,6 +164,14 @@ impl Group {
             .collect()
     }
 
+    /// Whether cloud HSMs of this firmware or a later one are members, and others too. Of a member
+    /// that is down and was never heard of, nothing is known.
+    pub fn mixes_cloud(&self, since: (u64, u64, u64)) -> bool {
+        let up = self.members.iter().filter(|member| member.is_up());
+        let kinds: Vec<_> = up.filter_map(Member::cryptovisor).collect();
+        kinds.iter().any(|it| *it >= since) && kinds.contains(&(0, 0, 0))
+    }
+
     /// The primary's description under the group's name.
     ///
     /// # Errors
