@@ -12,6 +12,7 @@
     reason = "a test"
 )]
 
+mod guide;
 mod house;
 
 use std::path::{Path, PathBuf};
