@@ -36,6 +36,7 @@
 //! | [`operation`] | one file an operation, each existing once, with its steps |
 //! | `verification` | the thirteen steps that Verify, check, boot and Set Credential share |
 //! | `token` | what is asked of a token; the real one stands on `luna-client` |
+//! | [`environment`] | variables for the library, from a file of the machine's administrator |
 //! | `effect` | what a return code means for the vault |
 //! | [`texts`] | every text, with how it is known |
 //! | [`View`] | what can be asked while an operation is at the HSM |
@@ -59,7 +60,7 @@
 //!
 //! # What it does not do
 //!
-//! KMIP is not here yet. Memory is wiped where this crate owns it, no further. The
+//! Memory is wiped where this crate owns it, no further. The
 //! HSM credential on disk is as safe as the disk (see the data directory's `hsm/local.key`), as in the real
 //! product, so that an unattended boot can log in.
 
@@ -71,6 +72,7 @@ pub mod cluster;
 mod credential;
 mod disk;
 mod effect;
+pub mod environment;
 mod error;
 mod kmip;
 pub mod operation;

@@ -117,6 +117,8 @@ pub(crate) struct Emulator {
 /// Passwords of a private emulator.
 const OFFICER: &str = "crypto-officer-of-the-harness";
 const PARTITION_SO: &str = "partition-so-of-the-harness";
+/// Without a word said otherwise.
+const CRYPTO_USER: &str = "crypto-user";
 const LABEL: &str = "conformance";
 
 impl Owner {
@@ -182,6 +184,11 @@ impl Owner {
         }
     }
 
+    /// The Crypto User's password, where it is known.
+    pub(crate) fn crypto_user(&self) -> Option<String> {
+        matches!(self, Self::Emulator(_)).then(|| CRYPTO_USER.to_owned())
+    }
+
     pub(crate) fn jobs(&self) -> usize {
         match self {
             Self::Guest { .. } => 1,
@@ -230,9 +237,9 @@ impl Emulator {
         if let Some(profile) = &subject.profile {
             options.extend(["--profile".to_owned(), profile.clone()]);
         }
-        if subject.fips == Switch::On {
-            options.extend(["--fips".to_owned(), "on".to_owned()]);
-        }
+        // Said either way, since profiles differ in what they are without a word.
+        let fips = if subject.fips == Switch::On { "on" } else { "off" };
+        options.extend(["--fips".to_owned(), fips.to_owned()]);
         if subject.ha {
             options.extend([
                 "--ha".to_owned(),
