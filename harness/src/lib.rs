@@ -15,9 +15,12 @@
 //! | [`locate`] | the tools beside this program, built by cargo where they are not yet |
 //! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
 //! | [`lunacm`] | conversations with the administrator's tool |
+//! | [`bench`] | how long calls take, by `luna-bench`: the verb, and groups whose members go |
+//! | [`ci`] | pieces for build servers |
 //! | [`conformance`] | checks, by `luna-conformance`: the verbs, and a private emulator for them |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
 //! | [`record`] | an application run with the spy before its module; traces played on another |
+//! | [`watch`] | signing without pause while members of a group die and come back |
 //! | [`search`] | secrets in the files a run leaves |
 //! | [`render`], [`report`] | the transcript for people, and for machines |
 //!
@@ -27,6 +30,8 @@
 //! the program that was started never loads one: it sets things up, starts itself again as the worker with the
 //! right environment, writes down what the worker says, and tidies up whatever becomes of it.
 
+pub mod bench;
+pub mod ci;
 pub mod conformance;
 pub mod instance;
 pub mod locate;
@@ -39,4 +44,5 @@ pub mod search;
 pub mod simulate;
 pub mod step;
 pub mod transcript;
+pub mod watch;
 pub mod worker;

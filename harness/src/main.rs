@@ -14,7 +14,7 @@ use luna_harness::locate::Cargo;
 use luna_harness::okv::{self, Guest, Request};
 use luna_harness::render::{self, Console, Silence};
 use luna_harness::step::On;
-use luna_harness::{conformance, record, report, simulate};
+use luna_harness::{bench, ci, conformance, record, report, simulate, watch};
 use luna_trace::replay::Pins;
 use zeroize::Zeroizing;
 
@@ -37,12 +37,23 @@ enum Verb {
     /// Put the emulator's code for HA groups through fault schedules, each of a seed: members that die, hang, lose
     /// an answer and come back, processes that are killed amid calls. One that fails is cut down and printed.
     Simulate(Simulate),
+    /// Sign without pause, and tell what an application sees while members of an HA group die and come back.
+    Watch(Watch),
     /// Run an application with a spy before its PKCS#11 module: a trace of its calls, with no secret in it.
     Record(Record),
     /// Play a trace on a module, and show the first call that it answers otherwise.
     Replay(Replay),
     #[command(flatten)]
     Conformance(conformance::Verb),
+    /// Measure how long the calls of a module take, alone or by turns with another. On a private emulator without
+    /// --module; on yours with session objects only, unless allowed.
+    Bench(Box<bench::Bench>),
+    /// Print a ready piece for a build server that runs emulator and harness, or the Dockerfile of its image.
+    Ci(ci::Ci),
+    #[command(name = luna_bench::worker::WORKER, hide = true)]
+    BenchWorker,
+    #[command(name = luna_bench::counted::COUNTED, hide = true)]
+    BenchCounted,
     #[command(name = okv::WORKER, hide = true)]
     OkvWorker,
     #[command(name = okv::STRANGER, hide = true)]
@@ -131,6 +142,28 @@ struct Replay {
 }
 
 #[derive(Args)]
+struct Watch {
+    /// The module; it finds its configuration as ever.
+    #[arg(long, value_name = "FILE", env = "LUNA_MODULE")]
+    module: PathBuf,
+    /// Label of the HA group, or of a token.
+    #[arg(long, value_name = "LABEL")]
+    token_label: String,
+    /// Environment variable with the Crypto Officer's password.
+    #[arg(long, value_name = "VAR")]
+    pin_env: String,
+    /// Threads that sign.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: u8,
+    /// For how many seconds.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    seconds: u64,
+    /// Print the result as JSON, in the end.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct Simulate {
     /// How many schedules.
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -154,9 +187,14 @@ fn main() -> ExitCode {
         None => walk(Okv::default()),
         Some(Verb::Okv(arguments)) => walk(*arguments),
         Some(Verb::Simulate(arguments)) => simulate(&arguments),
+        Some(Verb::Watch(arguments)) => watch(arguments),
         Some(Verb::Record(arguments)) => return recorded(arguments),
         Some(Verb::Replay(arguments)) => replay(&arguments),
         Some(Verb::Conformance(verb)) => verb.run(),
+        Some(Verb::Ci(arguments)) => arguments.run(),
+        Some(Verb::Bench(arguments)) => arguments.run(),
+        Some(Verb::BenchCounted) => luna_bench::counted::count().map(|()| true),
+        Some(Verb::BenchWorker) => luna_bench::worker::work().map(|()| true),
         Some(Verb::OkvStranger { data }) => okv::stranger(&data).map(|told| {
             render::show(&(told + "\n"));
             true
@@ -210,6 +248,33 @@ fn replay(arguments: &Replay) -> Result<bool> {
         }
     }
     Ok(outcomes.iter().all(|(_, outcome)| outcome.divergence.is_none()))
+}
+
+fn watch(arguments: Watch) -> Result<bool> {
+    let Watch { module, token_label, pin_env, threads, seconds, json } = arguments;
+    let pin = match std::env::var(&pin_env) {
+        Ok(pin) => luna_client::Pin::from(pin),
+        Err(error) => bail!("${pin_env}: {error}"),
+    };
+    let request = watch::Request {
+        module,
+        token_label,
+        pin,
+        threads: threads.into(),
+        time: std::time::Duration::from_secs(seconds),
+    };
+    let tell = |line: &str| {
+        if !json {
+            render::show(&format!("{line}\n"));
+        }
+    };
+    let summary = watch::run(&request, &tell)?;
+    if json {
+        render::show(&(serde_json::to_string_pretty(&summary)? + "\n"));
+    } else {
+        render::show(&watch::told(&summary));
+    }
+    Ok(summary.failed == 0)
 }
 
 fn simulate(arguments: &Simulate) -> Result<bool> {

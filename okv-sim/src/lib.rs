@@ -60,7 +60,7 @@
 //!
 //! # What it does not do
 //!
-//! KMIP is not here yet. Memory is wiped where this crate owns it, no further. The
+//! Memory is wiped where this crate owns it, no further. The
 //! HSM credential on disk is as safe as the disk (see the data directory's `hsm/local.key`), as in the real
 //! product, so that an unattended boot can log in.
 
