@@ -125,7 +125,7 @@ fn the_session_runs_from_top_to_bottom() {
     // Whatever fails on the way, the key vault's server ends.
     // So do appliances, which would keep our pipes open.
     let script = format!(
-        "trap 'okv-sim --data vault stop >/dev/null 2>&1 || true; kill $(jobs -p) 2>/dev/null' EXIT\n{script}"
+        "trap 'okv-sim --data vault stop >/dev/null 2>&1 || true; kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}"
     );
     let done = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
