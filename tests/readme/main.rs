@@ -120,7 +120,9 @@ fn the_session_runs_from_top_to_bottom() {
     let home = scratch.path().join("work");
     std::fs::create_dir(&home).unwrap();
     // Whatever fails on the way, the key vault's server ends.
-    let script = format!("trap 'okv-sim --data vault stop >/dev/null 2>&1 || true' EXIT\n{script}");
+    let stop =
+        "for data in vault one two; do okv-sim --data $data stop >/dev/null 2>&1 || true; done";
+    let script = format!("trap '{stop}' EXIT\n{script}");
     let done = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
         .current_dir(&home)

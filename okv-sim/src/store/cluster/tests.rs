@@ -212,6 +212,24 @@ fn what_waits_for_a_key_is_durable_and_comes_with_it() {
 }
 
 #[test]
+fn a_row_waits_for_the_one_it_refers_to() {
+    let [one, two] = nodes();
+    let (master, wrapped) = two.store.tablespace(MANAGED_OBJECTS).unwrap();
+    two.store.connection.lock().execute("DELETE FROM tablespace", []).unwrap();
+    one.put("early", b"value");
+    one.store.change(|change| change.cluster_info("after it", "yes")).unwrap();
+    one.ship(&two);
+    // Durable, and no other entry waits for it.
+    assert_eq!((two.store.marks().unwrap(), two.names().len()), (Marks::from([(1, 2)]), 0));
+    assert_eq!(two.store.cluster_info("after it").unwrap().as_deref(), Some("yes"));
+    assert_eq!(two.store.entries_waiting().unwrap(), 0, "no bundle is wanted");
+    two.store.change(|change| change.tablespace(MANAGED_OBJECTS, &master, &wrapped)).unwrap();
+    one.put("late", b"value");
+    one.ship(&two);
+    assert_eq!(two.names(), ["early", "late"]);
+}
+
+#[test]
 fn a_node_that_may_not_write_changes_nothing_critical() {
     let [one] = nodes();
     *one.pair.refuses.lock() = Some("its peer is lost");
