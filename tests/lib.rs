@@ -28,6 +28,14 @@ pub use self::instance::{
 };
 pub use self::seed::Seeded;
 
+/// A line for whoever reads the log of a run: how much a test went through. The test harness shows what a
+/// test prints only where it failed, so this goes past it.
+pub fn told(line: &str) {
+    use std::io::Write as _;
+    // Nobody may listen.
+    let _ = std::io::stderr().lock().write_all(format!("\n    walked: {line}\n").as_bytes());
+}
+
 /// What is waited for at most, anywhere: far above what anything takes on a busy machine, so that only a
 /// hang meets it.
 pub const HANG: std::time::Duration = std::time::Duration::from_secs(120);

@@ -21,7 +21,7 @@ pub use self::info::{
 };
 
 use crate::ck::*;
-use crate::env::{Clock, SystemClock, process};
+use crate::env::{Clock, SystemClock, crowd, process};
 use crate::error::{Cause, Error, Result};
 use crate::host::{self, Host};
 use crate::luna::call_log::{Call, CallLog};
@@ -33,7 +33,7 @@ use crate::network;
 use crate::object::{Answer, Template};
 use crate::output::{Output, Room};
 use crate::profile::Profile;
-use crate::wire::{ApplicationId, Counting, Description, Pin};
+use crate::wire::{ApplicationId, Counting, Description, Pin, Request};
 
 /// Names the file, or `stderr`, where failed calls and their reasons go, over the configuration's.
 const LOG_VARIABLE: &str = "LUNA_EMULATOR_LOG";
@@ -59,6 +59,8 @@ pub struct Library {
     stopped: AtomicBool,
     /// Functions that were called and are not served: each is told of once.
     unserved: Mutex<BTreeSet<&'static str>>,
+    /// The application lets the library make threads.
+    threads: bool,
 }
 
 /// Who belongs to it may use the vendor's client; its installer makes it. Source: roles.md section 9
@@ -129,7 +131,9 @@ impl Library {
             .with_further(host.further);
         let stopped = AtomicBool::new(false);
         let unserved = Mutex::default();
-        let library = Self { client, profile: host.profile, log, call_log, stopped, unserved };
+        let threads = start.may_create_threads;
+        let profile = host.profile;
+        let library = Self { client, profile, log, call_log, stopped, unserved, threads };
         library.note("C_Initialize", Ok(()));
         Ok(library)
     }
@@ -251,6 +255,37 @@ impl Library {
             return client.login_for_operation(session, password(pin));
         }
         client.login(session, role(user)?, password(pin))
+    }
+
+    /// `CA_GetCurrentHAState`: as `CA_GetHAState`, after every member was asked, all at the same time and for
+    /// `statusTimeout` at most; one that has not answered by then is shown with a fault, and stays
+    /// in the group until `ReceiveTimeout` is over. An application that allows no threads is told
+    /// what is known (Assumed).
+    ///
+    /// # Errors
+    /// `SlotIdInvalid`, `FunctionNotSupported` where no group is.
+    pub fn current_ha_state(&self, slot: SlotId) -> Result<HaState> {
+        let client = self.running()?;
+        let group = client.group(slot)?;
+        if !self.threads {
+            return self.ha_state(slot);
+        }
+        let questions = group
+            .links()
+            .map(|link| {
+                let link = Arc::clone(link);
+                Box::new(move || link.call(&Request::Describe).is_ok())
+                    as Box<dyn FnOnce() -> bool + Send>
+            })
+            .collect();
+        let answers = crowd::ask_within(client.status_timeout(), questions);
+        let mut state = self.ha_state(slot)?;
+        for ((_, status), answer) in state.members.iter_mut().zip(answers) {
+            if answer != Some(true) && *status == CKR_OK {
+                *status = Cause::DeviceError.ck_rv();
+            }
+        }
+        Ok(state)
     }
 
     /// `CA_GetHAState`.

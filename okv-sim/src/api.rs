@@ -18,9 +18,11 @@ use crate::texts::Cause;
 use crate::vault::Vault;
 use crate::view::View;
 
+mod access;
 mod account;
 mod backup;
 mod cluster;
+pub(crate) mod endpoint;
 mod hsm;
 mod object;
 mod server;
@@ -285,6 +287,8 @@ pub fn services() -> impl Iterator<Item = &'static Service> {
         backup::SERVICES,
         account::SERVICES,
         object::SERVICES,
+        endpoint::SERVICES,
+        access::SERVICES,
         cluster::SERVICES,
     ]
     .into_iter()

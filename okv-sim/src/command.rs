@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 mod call;
 mod cluster;
 mod detach;
+mod enroll;
 mod okv;
 mod secrets;
 
@@ -52,6 +53,10 @@ enum Verb {
             default_value = "127.0.0.1:8443"
         )]
         listen: SocketAddr,
+        /// Where endpoints reach the server over KMIP; port 5696 of the console's address unless said, and any free
+        /// one where the console takes any.
+        #[arg(long, value_name = "ADDRESS:PORT", env = "OKV_SIM_KMIP_LISTEN")]
+        kmip_listen: Option<SocketAddr>,
         /// Go on in the background once it can be reached; okv-sim stop ends it.
         #[arg(long)]
         detach: bool,
@@ -168,6 +173,16 @@ enum Verb {
     },
     /// Apply the bundle that was brought to hsm/hsmbundle in the data directory.
     ApplyBundle {
+        #[command(flatten)]
+        passphrase: Passphrase,
+    },
+    /// Redeem an endpoint's enrollment token: its certificate, key and okvclient.ora are written to a directory.
+    Enroll {
+        /// Where they go; made if need be.
+        directory: PathBuf,
+        /// Environment variable with the token; without it a line of standard input.
+        #[arg(long, value_name = "VAR")]
+        token_env: Option<String>,
         #[command(flatten)]
         passphrase: Passphrase,
     },
@@ -319,10 +334,19 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
             }
             plain(["server", "power", "off"]).answer(data, &Opening::Never)?
         }
-        Verb::Serve { listen, module, node_listen, host_name, installation, detach: _ } => {
+        Verb::Serve {
+            listen,
+            kmip_listen,
+            module,
+            node_listen,
+            host_name,
+            installation,
+            detach: _,
+        } => {
             let request = ServeRequest {
                 data: data.to_owned(),
                 listen: *listen,
+                kmip_listen: *kmip_listen,
                 library: module.clone(),
                 node_listen: *node_listen,
                 host_names: host_name.clone(),
@@ -416,6 +440,11 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
             let options = vec![("recoveryPassphrase", passphrase.ask()?)];
             Asked::new(["hsm", "bundle", "apply"], options).answer(data, &Opening::Never)?
         }
+        Verb::Enroll { directory, token_env, passphrase } => {
+            let token = secrets::ask(token_env.as_deref(), "Enrollment token: ")?;
+            let opening = passphrase.opening(token_env.is_some());
+            enroll::run(data, directory, token, &opening)?
+        }
         Verb::Okv { words } => return okv::run(data, words),
     };
     Ok(Some(answer))
@@ -478,6 +507,7 @@ fn run_server(
         } else {
             let mut lines = vec![
                 format!("Console      {}", running.url),
+                format!("KMIP         {}", running.kmip),
                 format!("Certificate  {}", running.certificate.display()),
                 format!("SHA-256      {}", running.fingerprint),
                 format!("State        {}", running.state),

@@ -55,6 +55,8 @@ pub enum Place {
     ConsoleCertificate,
     /// Its key.
     ConsoleKey,
+    /// Certificate and key of the KMIP server, with the authority's certificate between them.
+    KmipIdentity,
     /// Where the command line finds the running server.
     Control,
     /// What the running server tells about itself.
@@ -89,6 +91,7 @@ impl Place {
             Self::LocalBackups => "backup",
             Self::ConsoleCertificate => "console/certificate.pem",
             Self::ConsoleKey => "console/key.pem",
+            Self::KmipIdentity => "kmip/identity.pem",
             Self::Control => "run/control",
             Self::Running => "run/server.json",
             Self::NodeCertificate => "cluster/certificate.pem",
@@ -101,7 +104,7 @@ impl Place {
 /// Where [`Place::WalletLink`] must point.
 const LINK_TARGET: &str = "../../wallet/ewallet.okv";
 
-const DIRECTORIES: [&str; 9] = [
+const DIRECTORIES: [&str; 10] = [
     "wallet",
     "hsm/wallet",
     "hsm/restore",
@@ -109,6 +112,7 @@ const DIRECTORIES: [&str; 9] = [
     "restore",
     "backup",
     "console",
+    "kmip",
     "run",
     "cluster",
 ];

@@ -39,11 +39,13 @@
 //! | `effect` | what a return code means for the vault |
 //! | [`texts`] | every text, with how it is known |
 //! | [`View`] | what can be asked while an operation is at the HSM |
+//! | `kmip` | the language of endpoints |
 //! | [`api`] | each operation as a service with options: what console, JSON and command line call |
 //! | [`server`] | the process: console, JSON API, timer |
 //! | [`cluster`] | what makes servers nodes of one cluster |
 //! | [`release`] | releases of the product as data |
 //! | `backup` | the backup's format, and how it travels |
+//! | `authority` | certificates of endpoints, and of the server they talk to |
 //! | `blob`, `credential`, `wallet`, `recovery`, `tablespace` | the levels of the chain, one each |
 //! | `seal` | the only room that names a cryptographic library |
 //! | `disk`, `store` | files replaced whole, and one SQLite database |
@@ -57,11 +59,12 @@
 //!
 //! # What it does not do
 //!
-//! KMIP is not here yet. Memory is wiped where this crate owns it, no further. The
+//! Memory is wiped where this crate owns it, no further. The
 //! HSM credential on disk is as safe as the disk (see the data directory's `hsm/local.key`), as in the real
 //! product, so that an unattended boot can log in.
 
 pub mod api;
+mod authority;
 mod backup;
 mod blob;
 pub mod cluster;
@@ -69,6 +72,7 @@ mod credential;
 mod disk;
 mod effect;
 mod error;
+mod kmip;
 pub mod operation;
 mod recovery;
 pub mod release;
@@ -93,20 +97,21 @@ pub use self::error::{Error, Rv};
 pub use self::operation::{
     Account, AddNodeRequest, AlertChange, BackedUp, BackupStart, BackupStep, BundleApplied,
     BundleCreated, Checked, ClusterView, ConvertRequest, Converted, CredentialSet, CredentialUse,
-    DestinationRequest, FirstNodeRequest, InitializeRequest, InitializeStep, Initialized,
-    InstallRequest, NodeAdded, NodeView, NumberObject, OpenWith, Operation, Restorable,
-    RestoreRequest, RestoreStep, Restored, ReverseMigrateRequest, ReverseMigrateStep, Role,
-    ScheduleRequest, SetCredentialRequest, Started, Step, Verification, VerificationStep,
+    DestinationRequest, ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled, FirstNodeRequest,
+    InitializeRequest, InitializeStep, Initialized, InstallRequest, NodeAdded, NodeView,
+    NumberObject, OpenWith, Operation, Restorable, RestoreRequest, RestoreStep, Restored,
+    ReverseMigrateRequest, ReverseMigrateStep, Role, ScheduleRequest, SetCredentialRequest,
+    Started, Step, Verification, VerificationStep,
 };
 pub use self::release::Release;
 pub use self::secret::Secret;
 pub use self::store::{
-    Alert, AuditRecord, BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus,
-    HsmDetails, HsmSettings, Interrupted,
+    Access, Alert, AuditRecord, BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus,
+    Endpoint, EndpointStatus, Grant, Holder, HsmDetails, HsmSettings, Interrupted, Named,
 };
 pub use self::tablespace::ObjectInfo;
 pub use self::texts::{Cause, Grade};
 pub use self::token::{KEY_NUMBER_LABEL, ROOT_KEY_LABEL};
 pub use self::vault::{State, Status, Vault, is_installed};
-pub use self::view::View;
+pub use self::view::{KMIP_PORT, View};
 pub use self::watch::{Event, Watcher};

@@ -16,18 +16,23 @@ mod backup;
 mod check;
 mod cluster;
 mod destination;
+mod endpoint;
+mod endpoint_group;
 mod initialize;
 mod install;
+pub(crate) mod kmip;
 mod objects;
 mod open_wallet;
 mod restart;
 mod restore;
 mod reverse_migrate;
 mod schedule;
+mod security_objects;
 mod set_credential;
 mod standby;
 mod upgrade;
 mod verify;
+mod virtual_wallet;
 
 pub use self::account::{Account, Role};
 pub use self::backup::BackedUp;
@@ -37,6 +42,7 @@ pub use self::cluster::{
     FirstNodeRequest, NodeAdded, NodeView,
 };
 pub use self::destination::DestinationRequest;
+pub use self::endpoint::{ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled};
 pub use self::initialize::{InitializeRequest, Initialized, NumberObject};
 pub use self::install::InstallRequest;
 pub use self::open_wallet::OpenWith;
@@ -44,6 +50,7 @@ pub use self::restart::Started;
 pub use self::restore::{Restorable, RestoreRequest, Restored};
 pub use self::reverse_migrate::ReverseMigrateRequest;
 pub use self::schedule::{BackupStart, ScheduleRequest};
+pub use self::security_objects::SecurityObject;
 pub use self::set_credential::{CredentialSet, CredentialUse, SetCredentialRequest};
 pub use self::verify::Verification;
 
@@ -58,6 +65,10 @@ pub(crate) use self::cluster::{
     key_for_hsm, look, may_reverse_migrate, plant, set_disable_hours,
 };
 pub(crate) use self::destination::{delete_destination, save_destination, ssh_public_key};
+pub(crate) use self::endpoint::{
+    create_endpoint, delete_endpoint, endpoint, enrol, enrolment_token, re_enrol, resume, suspend,
+};
+pub(crate) use self::endpoint_group::{create_group, delete_group, set_member};
 pub(crate) use self::initialize::initialize;
 pub(crate) use self::install::install_with;
 pub(crate) use self::objects::{list_objects, object_failed, open, read_object, store_object};
@@ -66,10 +77,14 @@ pub(crate) use self::restart::restart;
 pub(crate) use self::restore::{finish_or_discard, list_backups, restore};
 pub(crate) use self::reverse_migrate::reverse_migrate;
 pub(crate) use self::schedule::{due_backups, pause_backup, resume_backup, schedule, unschedule};
+pub(crate) use self::security_objects::{security_objects, set_wallet_member};
 pub(crate) use self::set_credential::set_credential;
 pub(crate) use self::standby::adopt_hsm;
 pub(crate) use self::upgrade::upgrade;
 pub(crate) use self::verify::verify;
+pub(crate) use self::virtual_wallet::{
+    create_wallet, delete_wallet, set_access, set_default_wallet, virtual_wallet,
+};
 
 /// An operation's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,6 +132,14 @@ pub enum Operation {
     Upgrade,
     /// Taking over the primary's HSM files on a standby.
     Standby,
+    /// Making, changing or removing an endpoint, and enrolling it.
+    Endpoint,
+    /// Making, changing or removing a group of endpoints.
+    EndpointGroup,
+    /// Making or removing a virtual wallet, and who may do what with it.
+    VirtualWallet,
+    /// Serving an endpoint over KMIP.
+    Kmip,
     /// Making the first node of a cluster.
     FirstNode,
     /// Converting this server to a candidate.
@@ -158,6 +181,10 @@ impl Operation {
             Self::Restore => "restore",
             Self::Upgrade => "upgrade",
             Self::Standby => "adopt-hsm",
+            Self::Endpoint => "endpoint",
+            Self::EndpointGroup => "endpoint-group",
+            Self::VirtualWallet => "wallet",
+            Self::Kmip => "kmip",
             Self::FirstNode => "first-node",
             Self::Convert => "convert",
             Self::AddNode => "add-node",

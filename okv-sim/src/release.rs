@@ -115,6 +115,8 @@ pub struct Release {
     pub reverse_migrate: Fact<bool>,
     /// Whether the HSM page has a button to verify.
     pub verify: Fact<bool>,
+    /// The KMIP operations that endpoints can ask for, by the standard's names.
+    pub kmip_operations: Fact<Vec<String>>,
     /// `CKA_LABEL` of the root key.
     pub root_key_label: Fact<String>,
     /// `CKA_LABEL` of the data object with its number.

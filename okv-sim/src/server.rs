@@ -11,6 +11,7 @@
 //! | `console` | the pages |
 //! | `json` | the JSON API |
 //! | [`control`] | the command line's socket, both ends |
+//! | `kmip` | the door for endpoints |
 //! | `nodes` | the server's part in a cluster |
 //! | `timer` | the periodic check and the schedule of backups |
 //! | `tls` | the console's certificate |
@@ -30,12 +31,14 @@ use crate::operation::{OpenWith, Operation};
 use crate::secret::Secret;
 use crate::texts::Cause;
 use crate::vault::{State, Vault};
+use crate::view::KMIP_PORT;
 use crate::watch::Watch;
 
 mod console;
 pub mod control;
 mod desk;
 mod json;
+mod kmip;
 mod nodes;
 mod sessions;
 mod timer;
@@ -56,6 +59,8 @@ pub struct ServeRequest {
     pub data: PathBuf,
     /// Where the console listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where the KMIP server listens; `None` is port 5696 of the console's address, or any where the console's is.
+    pub kmip_listen: Option<SocketAddr>,
     /// The PKCS#11 library of the console's dialogs, remembered; `None` keeps what is remembered.
     pub library: Option<PathBuf>,
     /// Where other nodes of a cluster reach the server; `None` takes what was taken before, or a free port beside the
@@ -74,6 +79,8 @@ pub struct Running {
     pub pid: u32,
     /// The console's address.
     pub url: String,
+    /// Where endpoints reach the server, as `host:port`.
+    pub kmip: String,
     /// The console's certificate, for clients to trust.
     pub certificate: PathBuf,
     /// The certificate's SHA-256, in hexadecimal digits.
@@ -109,9 +116,15 @@ pub fn serve(request: &ServeRequest, ready: impl FnOnce(&Running)) -> Result<(),
     let listener = TcpListener::bind(request.listen)
         .map_err(|error| failed(format_args!("{}: {error}", request.listen)))?;
     let address = listener.local_addr().map_err(failed)?;
+    let door = kmip_listener(request)?;
+    let kmip_address = door.local_addr().map_err(failed)?;
+    let kmip = format!("{}:{}", host(request, kmip_address), kmip_address.port());
+    let kept = vault.core.store.change(|change| change.kmip_server(&kmip));
+    kept.map_err(|error| Error::store(Operation::Serve, &error))?;
     let running = Running {
         pid: std::process::id(),
-        url: url(request, address),
+        url: format!("https://{}:{}", host(request, address), address.port()),
+        kmip,
         certificate: disk.path(Place::ConsoleCertificate),
         fingerprint: certificate.fingerprint.clone(),
         state: started.state,
@@ -134,6 +147,9 @@ pub fn serve(request: &ServeRequest, ready: impl FnOnce(&Running)) -> Result<(),
         let config = tls::server_config(&certificate).map_err(failed)?;
         tokio::spawn(control::answer(Arc::clone(&desk), control));
         tokio::spawn(timer::run(Arc::clone(&desk)));
+        let names = kmip::names(kmip_address, &request.host_names);
+        let kmip_door = kmip::Door::new(Arc::clone(&desk), disk.clone(), names);
+        tokio::spawn(kmip::serve(kmip_door, door));
         ready(&running);
         tokio::select! {
             result = console_while_open(&desk, address, listener, config) => result,
@@ -152,12 +168,26 @@ pub fn serve(request: &ServeRequest, ready: impl FnOnce(&Running)) -> Result<(),
     result
 }
 
-fn url(request: &ServeRequest, address: SocketAddr) -> String {
-    match request.host_names.first() {
-        Some(name) => format!("https://{name}:{}", address.port()),
-        None if address.ip().is_unspecified() => format!("https://localhost:{}", address.port()),
-        None => format!("https://{address}"),
+/// How others name this machine.
+fn host(request: &ServeRequest, address: SocketAddr) -> String {
+    match (request.host_names.first(), address) {
+        (Some(name), _) => name.clone(),
+        (None, _) if address.ip().is_unspecified() => "localhost".to_owned(),
+        (None, SocketAddr::V4(address)) => address.ip().to_string(),
+        (None, SocketAddr::V6(address)) => format!("[{}]", address.ip()),
     }
+}
+
+fn kmip_listener(request: &ServeRequest) -> Result<TcpListener, Error> {
+    let address = request.kmip_listen.unwrap_or_else(|| {
+        let any = request.listen.port() == 0;
+        SocketAddr::new(request.listen.ip(), if any { 0 } else { KMIP_PORT })
+    });
+    let listener = TcpListener::bind(address).map_err(|error| {
+        failed(format_args!("KMIP on {address}: {error}; choose another by --kmip-listen"))
+    })?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
 }
 
 async fn told_to_end() {

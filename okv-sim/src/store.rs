@@ -42,12 +42,17 @@ const SCHEMA: &str = "
 mod accounts;
 mod backups;
 pub(crate) mod cluster;
+mod endpoints;
 mod journal;
+mod security_objects;
 
 pub(crate) use self::accounts::AccountRecord;
 pub use self::backups::{BackupDestination, BackupJob, BackupKind, BackupRun, BackupStatus};
 pub(crate) use self::backups::{NewRun, SealedDestination};
+pub(crate) use self::endpoints::AuthorityRecord;
+pub use self::endpoints::{Access, Endpoint, EndpointStatus, Grant, Holder, Named};
 pub use self::journal::Interrupted;
+pub(crate) use self::security_objects::SealedSecurityObject;
 
 thread_local! {
     /// Whose operation runs on this thread: an operation runs on one thread from its begin to its end.
@@ -257,10 +262,12 @@ impl Store {
         connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |_| Ok(()))?;
         // The first write takes the lock; with this mode it is kept.
         connection.execute_batch(&format!(
-            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} {} COMMIT;",
+            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} {} {} {} COMMIT;",
             journal::SCHEMA,
             accounts::SCHEMA,
             backups::SCHEMA,
+            endpoints::SCHEMA,
+            security_objects::SCHEMA,
             cluster::SCHEMA
         ))?;
         // Servers of before the console had no accounts.
@@ -322,10 +329,12 @@ impl Store {
             return Err(StoreError::Corrupt("the restored database"));
         }
         connection.execute_batch(&format!(
-            "{SCHEMA} {} {} {} {}",
+            "{SCHEMA} {} {} {} {} {} {}",
             journal::SCHEMA,
             accounts::SCHEMA,
             backups::SCHEMA,
+            endpoints::SCHEMA,
+            security_objects::SCHEMA,
             cluster::SCHEMA
         ))?;
         let mode = if settings.is_some() { Mode::Enabled } else { Mode::NotEnabled };

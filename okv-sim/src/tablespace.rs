@@ -25,6 +25,8 @@ const LONGEST_NAME: usize = 256;
 pub(crate) struct Tablespace {
     key: Key,
     index: Key,
+    /// As the store has it: tells two tablespaces apart.
+    pub(crate) wrapped: Vec<u8>,
     /// The master key it lies under, for another tablespace key that is to lie there.
     master: (Vec<u8>, Key),
 }
@@ -75,12 +77,12 @@ impl Tablespace {
         let (id, wrapped) = store.tablespace(MANAGED_OBJECTS)?;
         let master = master.by_id(&id).ok_or(ObjectError::Damaged)?;
         let key = seal::open_key(master, &id, &wrapped)?;
-        Ok(Self::with_key(key, (id, master.clone()))?)
+        Ok(Self::with_key(key, wrapped, (id, master.clone()))?)
     }
 
-    fn with_key(key: Key, master: (Vec<u8>, Key)) -> Result<Self, Sealed> {
+    fn with_key(key: Key, wrapped: Vec<u8>, master: (Vec<u8>, Key)) -> Result<Self, Sealed> {
         let index = seal::derive(key.as_slice(), b"", "index of object names")?;
-        Ok(Self { key, index, master })
+        Ok(Self { key, index, wrapped, master })
     }
 
     /// Opens the tablespace from what a backup says about it.
@@ -91,7 +93,22 @@ impl Tablespace {
     ) -> Result<Self, Sealed> {
         let master = master.by_id(id).ok_or(Sealed)?;
         let key = seal::open_key(master, id, wrapped)?;
-        Self::with_key(key, (id.to_vec(), master.clone()))
+        Self::with_key(key, wrapped.to_vec(), (id.to_vec(), master.clone()))
+    }
+
+    /// Seals a part of what an endpoint keeps here.
+    pub(crate) fn seal_part(&self, id: &str, part: &str, plain: &[u8]) -> Result<Vec<u8>, Sealed> {
+        seal::seal(&self.key, format!("security object {id} {part}").as_bytes(), plain)
+    }
+
+    /// The plaintext of [`Tablespace::seal_part`].
+    pub(crate) fn open_part(
+        &self,
+        id: &str,
+        part: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Sealed> {
+        seal::open(&self.key, format!("security object {id} {part}").as_bytes(), sealed)
     }
 
     /// The tablespace key itself, for a node that joins: it goes there over a connection only the two can read.
@@ -104,7 +121,7 @@ impl Tablespace {
     pub(crate) fn adopt(&self, key: &Secret) -> Result<(Self, Vec<u8>, Vec<u8>), Sealed> {
         let (key, (id, master)) = (seal::to_key(key.expose())?, &self.master);
         let wrapped = seal::seal(master, id, key.as_slice())?;
-        Ok((Self::with_key(key, self.master.clone())?, id.clone(), wrapped))
+        Ok((Self::with_key(key, wrapped.clone(), self.master.clone())?, id.clone(), wrapped))
     }
 
     /// The object's row under a name with something behind it: two nodes of a cluster made one of the same name.

@@ -347,6 +347,36 @@ table! {
     StandbyFilesMissing Assumed "Files of the primary's HSM are missing on the standby"
         "Bring cwallet.sso and enctdepwd to the standby, with owner and permissions, then start again.";
 
+    /// Of the vault.
+    EndpointExists Assumed "An endpoint of this name exists"
+        "Choose another name, or delete the other endpoint first.";
+    /// Of the vault.
+    EndpointUnknown Assumed "There is no endpoint of this name"
+        "List the endpoints.";
+    /// Registered, enrolled or suspended, and not what the operation takes.
+    EndpointStatusWrong Assumed "The status of the endpoint does not allow that"
+        "Look at its status; to enroll it once more, re-enroll it, which gives a new token.";
+    /// Unknown, used up, or replaced: the same text for all.
+    TokenRefused Assumed "The enrollment token was not accepted"
+        "Check it letter by letter; if it was used before, have the endpoint re-enrolled for a new one.";
+    /// Of the vault.
+    EndpointGroupExists Assumed "An endpoint group of this name exists"
+        "Choose another name.";
+    /// Of the vault.
+    EndpointGroupUnknown Assumed "There is no endpoint group of this name"
+        "List the endpoint groups.";
+    /// Of the vault.
+    VirtualWalletExists Assumed "A wallet of this name exists"
+        "Choose another name.";
+    /// Of the vault.
+    VirtualWalletUnknown Assumed "There is no wallet of this name"
+        "List the wallets.";
+    /// Of an endpoint.
+    SecurityObjectUnknown Assumed "There is no security object of this identifier"
+        "List the security objects.";
+    /// It was so already.
+    MembershipUnchanged Assumed "There is nothing to change"
+        "List what there is.";
     /// No critical data is written here: Documented, the words are not.
     ReadOnlyRestricted Assumed "This node may not be written to now"
         "Write to a node in Read-Write mode, or bring this one's read-write peer back.";

@@ -7,15 +7,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::cluster::replication::Replication;
 use crate::error::{Error, Rv};
-use crate::operation::{self, ClusterView, Operation};
+use crate::operation::{self, ClusterView, Operation, SecurityObject};
 use crate::release::Release;
 use crate::secret::Secret;
 use crate::store::{
-    Alert, AuditRecord, BackupDestination, BackupJob, BackupRun, Mode, Store, StoreError, Verdict,
+    Alert, AuditRecord, BackupDestination, BackupJob, BackupRun, Endpoint, Grant, Mode, Named,
+    Store, StoreError, Verdict,
 };
 use crate::tablespace::{ObjectInfo, Tablespace};
 use crate::vault::{State, Status};
@@ -23,11 +24,16 @@ use crate::vault::{State, Status};
 /// Where the Luna client is on a real server. Documented.
 const LUNA_LIBRARY: &str = "/usr/safenet/lunaclient/lib/libCryptoki2_64.so";
 
+/// Where KMIP servers listen. Documented.
+pub const KMIP_PORT: u16 = 5696;
+
 /// The reading half of a server. Clones are the same one.
 #[derive(Clone)]
 pub struct View {
     pub(crate) store: Store,
     running: Arc<RwLock<Running>>,
+    /// Held by what changes an endpoint's object.
+    pub(crate) kmip_turn: Arc<Mutex<()>>,
     replication: Arc<RwLock<Option<Arc<Replication>>>>,
 }
 
@@ -40,7 +46,12 @@ struct Running {
 
 impl View {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, running: Arc::default(), replication: Arc::default() }
+        Self {
+            store,
+            running: Arc::default(),
+            kmip_turn: Arc::default(),
+            replication: Arc::default(),
+        }
     }
 
     pub(crate) fn opened(&self) -> Option<Arc<Tablespace>> {
@@ -188,6 +199,63 @@ impl View {
     /// [`crate::Cause::StoreFailed`].
     pub fn backup_runs(&self) -> Result<Vec<BackupRun>, Error> {
         self.store.backup_runs().map_err(|error| failed(&error))
+    }
+
+    /// The endpoints, by name.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn endpoints(&self) -> Result<Vec<Endpoint>, Error> {
+        self.store.endpoints().map_err(|error| failed(&error))
+    }
+
+    /// The groups of endpoints, by name.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn endpoint_groups(&self) -> Result<Vec<Named>, Error> {
+        self.store.endpoint_groups().map_err(|error| failed(&error))
+    }
+
+    /// Names of a group's endpoints.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn group_members(&self, group: &str) -> Result<Vec<String>, Error> {
+        self.store.group_members(group).map_err(|error| failed(&error))
+    }
+
+    /// The virtual wallets, by name.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn virtual_wallets(&self) -> Result<Vec<Named>, Error> {
+        self.store.virtual_wallets().map_err(|error| failed(&error))
+    }
+
+    /// Who may do what with the virtual wallets.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn grants(&self) -> Result<Vec<Grant>, Error> {
+        self.store.grants().map_err(|error| failed(&error))
+    }
+
+    /// The objects of all endpoints, without their bytes, in the order they were made.
+    ///
+    /// # Errors
+    /// [`crate::Cause::Sealed`], [`crate::Cause::WalletClosed`], [`crate::Cause::ObjectDamaged`].
+    pub fn security_objects(&self) -> Result<Vec<SecurityObject>, Error> {
+        operation::security_objects(self)
+    }
+
+    /// Where endpoints reach the server: `host:port`, as it was when it last ran.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn kmip_server(&self) -> Result<String, Error> {
+        let known = self.store.kmip_server().map_err(|error| failed(&error))?;
+        Ok(known.unwrap_or_else(|| format!("localhost:{KMIP_PORT}")))
     }
 
     /// Everything there is to see of the cluster.

@@ -17,7 +17,10 @@ pub(crate) struct Vault<'a> {
     pub(crate) passphrase: String,
     pub(crate) password: String,
     pub(crate) url: String,
-    _server: Option<Server>,
+    /// Where endpoints reach it: `host:port`.
+    #[allow(dead_code, reason = "the console's tests have no endpoints")]
+    pub(crate) kmip: String,
+    server: Option<Server>,
 }
 
 impl<'a> Vault<'a> {
@@ -43,7 +46,8 @@ impl<'a> Vault<'a> {
             passphrase: passphrase.to_owned(),
             password: format!("password of {name}"),
             url: String::new(),
-            _server: None,
+            kmip: String::new(),
+            server: None,
         };
         vault.serve(release);
         vault
@@ -60,10 +64,19 @@ impl<'a> Vault<'a> {
         let server = Server::start(&mut command);
         let told: Value = serde_json::from_str(&server.line("\"url\"")).unwrap();
         told["value"]["url"].as_str().unwrap().clone_into(&mut self.url);
-        self._server = Some(server);
+        told["value"]["kmip"].as_str().unwrap().clone_into(&mut self.kmip);
+        self.server = Some(server);
     }
 
-    fn command(&self) -> Command {
+    /// The process is killed, without a word before, and started again.
+    #[allow(dead_code, reason = "the console's tests end with their server")]
+    #[track_caller]
+    pub(crate) fn killed_and_started(&mut self, release: &str) {
+        self.server = None;
+        self.serve(release);
+    }
+
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.instance.program("okv-sim");
         command.arg("--data").arg(&self.data);
         command

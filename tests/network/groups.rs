@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use luna_ck::{CKM_AES_CMAC, CKR_OK};
+use luna_ck::{CK_RV, CKM_AES_CMAC, CKR_DEVICE_ERROR, CKR_OK};
 use luna_client::{Attribute, Context, Mechanism, ObjectHandle, Session, SlotId};
 use luna_tests::officer;
 use parking_lot::Mutex;
@@ -170,4 +170,32 @@ fn a_member_that_is_killed_and_one_that_freezes() {
     load.survive("frozen", || frozen.freeze(), || frozen.thaw());
     load.assert_nothing_lost(&field.client);
     field.appliances.insert(0, appliance.into_inner());
+}
+
+/// A member that hangs is known to be up until `ReceiveTimeout`; who asks for the current state is told after
+/// `statusTimeout` that it does not answer, and the group keeps it.
+#[test]
+fn the_current_state_is_asked_for_with_a_patience_of_its_own() {
+    let field = Field::of(2);
+    field.group();
+    // Longer than anything here takes, so that it is seen not to be waited for.
+    set(&field.client, "LunaSA Client", "ReceiveTimeout", "3600000");
+    set(&field.client, "HAConfiguration", "statusTimeout", "1");
+    let context = field.context();
+    let group = group_slot(&context);
+    let known = || statuses(&context.ha_state(group).unwrap());
+    let current = || statuses(&context.current_ha_state(group).unwrap());
+    let up = vec![CKR_OK; 2];
+    assert_eq!(current(), up);
+    field.appliances[1].freeze();
+    assert_eq!(known(), up);
+    assert_eq!(current(), [CKR_OK, CKR_DEVICE_ERROR]);
+    field.appliances[1].thaw();
+    // What was asked is answered late, and the member was never lost.
+    while current() != up {}
+    assert_eq!(known(), up);
+}
+
+fn statuses(state: &luna_client::HaState) -> Vec<CK_RV> {
+    state.members.iter().map(|member| member.status.0).collect()
 }

@@ -5,6 +5,7 @@ mod containers;
 mod device;
 pub(crate) mod hsm;
 mod hsm_policies;
+pub(crate) mod lock_outs;
 mod members;
 mod ped;
 pub(crate) mod roles;

@@ -163,3 +163,18 @@ pub(crate) fn encrypts(session: &Session, key: ObjectHandle) -> luna_client::Res
 pub(crate) fn ouid(session: &Session, object: ObjectHandle) -> Vec<u8> {
     session.attributes(object, &[CKA_OUID]).unwrap().remove(0).unwrap()
 }
+
+/// The n-th word of a structure of the module's.
+#[track_caller]
+pub(crate) fn word_at(structure: *const u8, number: usize) -> usize {
+    assert!(!structure.is_null());
+    // SAFETY: the structures that tests ask for have so many words, and stay while the module is loaded.
+    unsafe { structure.cast::<usize>().add(number).read_unaligned() }
+}
+
+/// Where a function is.
+#[track_caller]
+pub(crate) fn address(context: &Context, name: &str) -> usize {
+    // SAFETY: the address alone is taken, as a number.
+    unsafe { context.module().raw().symbol::<usize>(name) }.unwrap_or_else(|| panic!("no {name}"))
+}

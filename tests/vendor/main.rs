@@ -21,6 +21,7 @@ mod applications;
 mod authorization;
 mod cloning;
 mod extended_keys;
+mod lists;
 mod masking;
 mod matrix;
 mod names;
@@ -39,6 +40,7 @@ fn application() {
     match role.as_str() {
         "shares" => applications::child(&words),
         "guesses" => authorization::child(&words),
+        "guesses-any" => administration::lock_outs::child(&words),
         "guesses-roles" => administration::roles::child(&words),
         other => panic!("no role {other}"),
     }

@@ -53,6 +53,75 @@ fn every_name_that_matters_is_served_or_refused() {
     assert!(left.is_empty(), "neither served nor refused: {left:#?}");
 }
 
+/// Functions that tests reach by a method of the safe client: the file below `tests`, and what it says.
+const BY_METHOD: &[(&str, &str, &str)] = &[
+    ("CA_CheckOperationState", "vendor/applications.rs", ".is_operation_active("),
+    ("CA_DecapsulateKey", "token/lattice.rs", ".decapsulate("),
+    ("CA_EncapsulateKey", "token/lattice.rs", ".encapsulate("),
+    ("CA_GetFirmwareVersion", "configuration/profiles.rs", ".firmware_version("),
+    ("CA_GetTokenCapabilities", "vendor/policy_walk.rs", ".token_capabilities("),
+    ("CA_GetTokenObjectHandle", "token/vendor_attributes.rs", ".token_object_handle("),
+    ("CA_GetTokenObjectUID", "token/vendor_attributes.rs", ".token_object_uid("),
+    ("CA_GetTokenPolicies", "vendor/policy_walk.rs", ".token_policies("),
+    ("CA_GetTokenStorageInformation", "vendor/administration/containers.rs", ".token_storage("),
+    ("CA_InitRolePIN", "vendor/administration/roles.rs", ".init_role_pin("),
+    ("CA_ModifyUsageCount", "token/vendor_attributes.rs", ".modify_usage_count("),
+    ("CA_ResetPIN", "vendor/administration/hsm_policies.rs", ".reset_pin("),
+    ("CA_RoleStateGet", "vendor/administration/roles.rs", ".role_state("),
+    ("CA_SetCloningDomain", "vendor/cloning.rs", ".set_cloning_domain("),
+    ("CA_SetTokenPolicies", "vendor/policy_walk.rs", ".set_token_policies("),
+];
+
+fn tests() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// The sources of this theme, without this file.
+fn theme() -> Vec<(String, String)> {
+    let mut sources = Vec::new();
+    for directory in ["vendor", "vendor/administration"] {
+        for entry in std::fs::read_dir(tests().join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.ends_with(".rs") && name != "names.rs" {
+                let text = std::fs::read_to_string(&path).unwrap();
+                sources.push((format!("{directory}/{name}"), text));
+            }
+        }
+    }
+    sources
+}
+
+/// Every name of tiers A and B stands in a test of this theme, in a call whose answer is checked (that
+/// is all the calls there are: `call` and `administration/hsm` offer no other), or is reached by a
+/// method of the safe client in a test that is named here.
+#[test]
+fn every_name_that_matters_is_called_by_a_test() {
+    let sources = theme();
+    let (mut left, mut by_method) = (Vec::new(), 0);
+    let wanted: Vec<_> = listed().into_iter().filter(|(_, letter)| *letter != 'C').collect();
+    for (name, _) in &wanted {
+        let quoted = format!("\"{name}\"");
+        if sources.iter().any(|(_, text)| text.contains(&quoted)) {
+            continue;
+        }
+        let method = BY_METHOD.iter().find(|(of, ..)| of == name);
+        let reached = method.is_some_and(|(_, file, text)| {
+            std::fs::read_to_string(tests().join(file)).is_ok_and(|it| it.contains(text))
+        });
+        if reached {
+            by_method += 1;
+        } else {
+            left.push(*name);
+        }
+    }
+    assert!(left.is_empty(), "no test calls {left:#?}");
+    luna_tests::told(&format!(
+        "vendor functions: {} of tiers A and B, {by_method} of them by a method of the safe client",
+        wanted.len()
+    ));
+}
+
 /// What the table calls not served says so when it is called, and nothing else does.
 #[test]
 fn what_is_not_served_says_so() {

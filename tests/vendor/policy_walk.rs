@@ -392,11 +392,13 @@ fn check(partition: &Partition, keys: &Keys, case: &str, wrong: &mut Vec<String>
 #[test]
 fn every_policy_at_every_value() {
     let (mut cases, mut changes) = (0, 0);
+    let mut shown = std::collections::BTreeSet::new();
     let mut wrong = Vec::new();
     for profile in PROFILES {
         let partition = Partition::up(profile);
         let defaults = partition.policies();
         for (id, _) in &defaults {
+            shown.insert(*id);
             for value in values(*id, partition.capability(*id)) {
                 let case = format!("{profile}, policy {id} = {value}");
                 partition.set(&defaults).unwrap();
@@ -431,7 +433,10 @@ fn every_policy_at_every_value() {
             }
         }
     }
-    println!("{} profiles, {changes} changes, {cases} operations", PROFILES.len());
+    let (profiles, policies) = (PROFILES.len(), shown.len());
+    luna_tests::told(&format!(
+        "policies: {profiles} profiles, {policies} partition policies, {changes} changes, {cases} operations"
+    ));
     assert!(wrong.is_empty(), "{} of {cases}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(cases > 2000, "{cases}");
 }

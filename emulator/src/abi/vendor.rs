@@ -22,7 +22,7 @@ use crate::abi::ptr::{self, Buffer, List, Place};
 use crate::abi::text;
 use crate::ck::*;
 use crate::error::{Cause, Error, Result};
-use crate::library::{Library, Whose};
+use crate::library::{HaState, Library, Whose};
 
 /// The most handles `CA_DestroyMultipleObjects` takes. A bound of ours, above what a partition
 /// holds.
@@ -30,8 +30,7 @@ const HANDLES_MAX: CK_ULONG = 1 << 20;
 
 const NOWHERE: &str = "nowhere to put the answer";
 
-/// `CA_GetHAState` and `CA_GetCurrentHAState`, which answer the same here: the state is always as
-/// current as a probe would make it.
+/// `CA_GetHAState`: what the client knows of the members.
 ///
 /// The whole structure is written, its count included: the vendor's engine presets the count and
 /// takes the older layout for granted when it finds it unchanged (Observed:
@@ -46,8 +45,31 @@ pub(super) unsafe fn ha_state(
     status: *mut CK_HA_STATUS,
 ) -> Result<()> {
     // SAFETY: passed on.
+    unsafe { put_ha_state(status, || library.ha_state(SlotId(slot))) }
+}
+
+/// `CA_GetCurrentHAState`: the same once every member was asked.
+///
+/// # Safety
+/// Pointers as the exported function wants them.
+pub(super) unsafe fn current_ha_state(
+    library: &Library,
+    slot: CK_SLOT_ID,
+    status: *mut CK_HA_STATUS,
+) -> Result<()> {
+    // SAFETY: passed on.
+    unsafe { put_ha_state(status, || library.current_ha_state(SlotId(slot))) }
+}
+
+/// # Safety
+/// `status` is null or valid for writing a status.
+unsafe fn put_ha_state(
+    status: *mut CK_HA_STATUS,
+    state: impl FnOnce() -> Result<HaState>,
+) -> Result<()> {
+    // SAFETY: passed on.
     let place = unsafe { Place::new(status, NOWHERE)? };
-    let state = library.ha_state(SlotId(slot))?;
+    let state = state()?;
     let blank = CK_HA_MEMBER { memberSerial: [0; 20], memberStatus: 0 };
     let mut status = CK_HA_STATUS {
         groupSerial: text::terminated(&state.serial),
@@ -336,34 +358,36 @@ pub(super) unsafe fn token_object_handle(
     Ok(())
 }
 
-/// As [`token_object_uid`]. A partition has one container, so its number says nothing (Assumed).
+/// As [`token_object_uid`]. A slot shows the objects of its own container alone (Assumed).
 ///
 /// # Safety
 /// As [`token_object_uid`].
 pub(super) unsafe fn object_uid(
     library: &Library,
     slot: CK_SLOT_ID,
-    _container: CK_ULONG,
+    container: CK_ULONG,
     object_type: CK_ULONG,
     object: CK_ULONG,
     uid: CK_BYTE_PTR,
 ) -> Result<()> {
+    library.need_own_container(SlotId(slot), container)?;
     // SAFETY: passed on.
     unsafe { token_object_uid(library, slot, object_type, object, uid) }
 }
 
-/// As [`token_object_handle`]. A partition has one container, so its number says nothing (Assumed).
+/// As [`token_object_handle`]. A slot shows the objects of its own container alone (Assumed).
 ///
 /// # Safety
 /// As [`token_object_handle`].
 pub(super) unsafe fn object_handle(
     library: &Library,
     slot: CK_SLOT_ID,
-    _container: CK_ULONG,
+    container: CK_ULONG,
     uid: CK_BYTE_PTR,
     object_type: CK_ULONG_PTR,
     object: CK_ULONG_PTR,
 ) -> Result<()> {
+    library.need_own_container(SlotId(slot), container)?;
     // SAFETY: passed on.
     unsafe { token_object_handle(library, slot, uid, object_type, object) }
 }

@@ -10,6 +10,7 @@
 
 pub mod attendance;
 pub mod clock;
+pub mod crowd;
 pub mod disk;
 mod ffi;
 pub mod page;

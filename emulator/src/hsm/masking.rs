@@ -32,6 +32,10 @@ use std::sync::Arc;
 const POLICY_MASKING: (u32, u32) = (3, 7);
 const POLICY_UNMASKING: (u32, u32) = (31, 32);
 
+/// HSM policy 22, "offboard storage", of SIM: nothing leaves masked while it is off. Source:
+/// policies.md (number, text and "SIM" seen on devices; what it forbids Assumed, by its name).
+const HSM_POLICY_OFFBOARD: u32 = 22;
+
 /// How every blob begins, and the version of its form.
 const MAGIC: &[u8; 4] = b"LSIM";
 const VERSION: u8 = 1;
@@ -145,7 +149,8 @@ impl Partition {
     }
 
     /// # Errors
-    /// `OperationNotAllowed` by policies 3 and 7 (code Assumed); `UserNotLoggedIn`, `UserNotAuthorized`.
+    /// `OperationNotAllowed` by policies 3 and 7 and by HSM policy 22 (code Assumed);
+    /// `UserNotLoggedIn`, `UserNotAuthorized`.
     fn mask(
         &self,
         session: &Session,
@@ -156,6 +161,12 @@ impl Partition {
     ) -> Result<Reply> {
         rights::check(session.application.role(), Right::Make)?;
         check_form(guard)?;
+        if !self.current()?.hsm_allows(HSM_POLICY_OFFBOARD) {
+            return Err(Error::new(
+                Cause::OperationNotAllowed,
+                "HSM policy 22 is off: nothing is stored off the board",
+            ));
+        }
         let held: Vec<Arc<Held>> = if handles.is_empty() {
             self.search(&session.application, &Template::new())?
         } else {

@@ -23,6 +23,7 @@ mod clone;
 mod extra;
 mod facts;
 mod journeys;
+mod lock_out;
 mod masking;
 mod objects;
 mod operation;

@@ -466,10 +466,11 @@ impl Partition {
         domain: Option<&Pin>,
         templates: &Templates<'_>,
     ) -> Result<()> {
-        if self.sessions.count().0 > 0 {
+        let state = self.current()?;
+        // Which sessions stand in the way of a first initialisation the client knows.
+        if state.record.initialized && self.sessions.count().0 > 0 {
             return Err(Error::new(Cause::SessionExists, "a session is open on the partition"));
         }
-        let state = self.current()?;
         let so = state.own_role(Role::PartitionSo)?;
         state.need_operational()?;
         if state.record.initialized {

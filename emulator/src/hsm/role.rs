@@ -11,6 +11,7 @@ use crate::ck::*;
 use crate::crypto::seal::SealKey;
 use crate::crypto::{kdf, random};
 use crate::error::{Cause, Error, Result};
+use crate::hsm::lock_out::locked;
 use crate::hsm::partition::{Partition, State};
 use crate::hsm::ped::{CHALLENGE, as_challenge};
 use crate::hsm::rights::{self, Right};
@@ -24,8 +25,7 @@ use crate::wire::{Pin, RoleState};
 /// emulator's keys are worth no more (Assumed).
 const ITERATIONS: u32 = 4096;
 
-/// Partition policies of PINs and lock-out. Source: policies.md (20, 25 Documented; 26 recalled).
-const POLICY_MAX_FAILED: u32 = 20;
+/// Partition policies of PINs. Source: policies.md (25 Documented; 26 recalled).
 const POLICY_MIN_PIN: u32 = 25;
 const POLICY_MAX_PIN: u32 = 26;
 
@@ -35,14 +35,6 @@ const POLICY_IGNORE_CHALLENGES: u32 = 15;
 /// HSM policies. Source: policies.md (Documented).
 const HSM_POLICY_RESET_PIN: u32 = 15;
 const HSM_POLICY_FORCE_CHANGE: u32 = 21;
-
-/// Wrong credentials of the HSM SO before the HSM is zeroised, and of the Auditor before he waits.
-/// Source: roles.md section 4 (Documented).
-const HSM_SO_ATTEMPTS: u32 = 3;
-const AUDITOR_ATTEMPTS: u32 = 3;
-
-/// How long the Auditor waits. Source: roles.md section 4 (recalled).
-const AUDITOR_WAITS_SECONDS: u64 = 600;
 
 /// A fresh record whose PIN opens `key`.
 pub(super) fn new_record(
@@ -91,16 +83,6 @@ fn open(record: &RoleRecord, role: Role, pin: &Pin) -> Result<Option<SealKey>> {
 }
 
 impl Partition {
-    /// Wrong credentials after which the role is locked, or what it guards zeroised.
-    fn most_failures(&self, state: &State, role: Role) -> u32 {
-        match role {
-            Role::PartitionSo => self.profile.limits.partition_so_attempts,
-            Role::HsmSo => HSM_SO_ATTEMPTS,
-            Role::Auditor => AUDITOR_ATTEMPTS,
-            _ => u32::try_from(state.policy(POLICY_MAX_FAILED)).unwrap_or(10).clamp(1, 10),
-        }
-    }
-
     /// The key behind a credential. A wrong one is counted, where every process sees it, before
     /// anybody hears of it.
     ///
@@ -114,8 +96,8 @@ impl Partition {
         role: Role,
         pin: &Pin,
     ) -> Result<(SealKey, RoleRecord)> {
-        if role == Role::Auditor {
-            self.check_waiting(state)?;
+        if self.finish_lock_outs(state, role)? {
+            return self.authenticate(&*self.current()?, role, pin);
         }
         if state.authentication == Authentication::Password {
             if pin.is_from_ped() {
@@ -179,7 +161,6 @@ impl Partition {
         let most = self.most_failures(state, role);
         let right = key.is_some();
         let mut after = record.clone();
-        let mut waits = false;
         let mut heard = false;
         self.store.change_role(&self.serial, record.role, &mut |now| {
             // Another process may have changed the PIN or locked the role meanwhile.
@@ -187,9 +168,6 @@ impl Partition {
             heard = !now.locked;
             if heard && same_pin {
                 now.failed = if right { 0 } else { now.failed.saturating_add(1) };
-                if now.failed >= most && role == Role::Auditor {
-                    (now.failed, waits) = (0, true);
-                }
                 now.locked = now.failed >= most;
             }
             after = now.clone();
@@ -197,63 +175,9 @@ impl Partition {
         match key {
             Some(key) if !after.locked => Ok((key, after)),
             Some(_) => Err(locked(role)),
-            None if waits => Err(self.begin_waiting()?),
             // Others have locked it meanwhile: this one was not counted.
             None if !heard => Err(locked(role)),
             None => Err(self.wrong_pin(role, &after, most, is_challenge)?),
-        }
-    }
-
-    /// What a wrong credential leads to. Source: roles.md section 4 (Documented).
-    fn wrong_pin(
-        &self,
-        role: Role,
-        after: &RoleRecord,
-        most: u32,
-        is_challenge: bool,
-    ) -> Result<Error> {
-        if after.locked && role == Role::PartitionSo {
-            self.store.apply(&[Step::WipePartition(self.serial.clone())])?;
-            return Ok(Error::new(
-                Cause::SoLoginFailureThreshold,
-                format!("{most} wrong Partition SO credentials: the partition is zeroised"),
-            ));
-        }
-        if after.locked && role == Role::HsmSo {
-            self.zeroize_hsm()?;
-            return Ok(Error::new(
-                Cause::SoLoginFailureThreshold,
-                format!("{most} wrong HSM SO credentials: the HSM is zeroised"),
-            ));
-        }
-        let left = most.saturating_sub(after.failed);
-        let cause = if is_challenge { Cause::ChallengeIncorrect } else { Cause::PinIncorrect };
-        Ok(Error::new(cause, format!("{}: {left} attempts are left", role.name())))
-    }
-
-    /// The Auditor waits after his last attempt, by the machine's clock: the HSM's own is his to
-    /// set.
-    fn begin_waiting(&self) -> Result<Error> {
-        let until = self.machine_seconds().saturating_add(AUDITOR_WAITS_SECONDS);
-        self.change_hsm_facts(&mut |facts| {
-            if let Some(audit) = &mut facts.audit {
-                audit.locked_until = until;
-            }
-        })?;
-        Ok(Error::new(
-            Cause::AuditLoginFailureThreshold,
-            format!("the Auditor waits {AUDITOR_WAITS_SECONDS} seconds"),
-        ))
-    }
-
-    fn check_waiting(&self, state: &State) -> Result<()> {
-        let until = state.hsm.audit.as_ref().map_or(0, |audit| audit.locked_until);
-        match until.saturating_sub(self.machine_seconds()) {
-            0 => Ok(()),
-            left => Err(Error::new(
-                Cause::AuditLoginTimeoutInProgress,
-                format!("the Auditor waits {left} more seconds"),
-            )),
         }
     }
 
@@ -333,10 +257,8 @@ impl Partition {
             && role == Role::CryptoOfficer
             && state.hsm_policy(HSM_POLICY_RESET_PIN) == 0
         {
-            return Err(Error::new(
-                Cause::OperationNotAllowed,
-                "HSM policy 15 lets the Partition SO reset a Crypto Officer; it is off",
-            ));
+            let rule = "HSM policy 15 lets the Partition SO reset a Crypto Officer; it is off";
+            return Err(state.codes.reset_off.error(rule));
         }
         let version = old.map_or(1, |record| record.version + 1);
         // A PED key is nobody's to choose, so that there is nothing to change.
@@ -443,81 +365,4 @@ pub(super) fn check_pin(state: &State, pin: &Pin) -> Result<()> {
 /// Shortest and longest PIN in bytes; policy 25 holds 255 minus the shortest.
 pub(super) fn pin_len(state: &State) -> (u64, u64) {
     (255_u64.saturating_sub(state.policy(POLICY_MIN_PIN)), state.policy(POLICY_MAX_PIN))
-}
-
-/// Which of the two codes a version answers is not documented; the standard's is (Assumed).
-fn locked(role: Role) -> Error {
-    Error::new(Cause::PinLocked, format!("the {} is locked out", role.name()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::env::ManualClock;
-    use crate::hsm::store::{HsmRecord, PartitionRecord, SqliteStore, Store};
-    use crate::profile::{self, Profile};
-    use crate::wire::{Administration, ApplicationId, Reply, Request};
-
-    const HSM: &str = "100001";
-
-    /// The admin partition of an HSM in memory, with a clock that is moved by hand.
-    fn admin_partition(clock: Arc<ManualClock>) -> Partition {
-        let record = HsmRecord {
-            serial: HSM.into(),
-            profile: profile::DEFAULT.into(),
-            policies: BTreeMap::new(),
-            device_key: vec![7; 32],
-            created: 0,
-            extra: Vec::new(),
-        };
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory(&record).unwrap());
-        let own = PartitionRecord {
-            serial: HSM.into(),
-            label: String::new(),
-            initialized: false,
-            policies: BTreeMap::new(),
-            domain: Vec::new(),
-            object_counter: 0,
-            created: 0,
-            extra: Vec::new(),
-        };
-        store.apply(&[Step::PutPartition(own)]).unwrap();
-        let profile = Arc::new(Profile::built_in(profile::DEFAULT).unwrap());
-        let key = Arc::new(SealKey::new(Zeroizing::new([7; 32])));
-        let mut partition = Partition::open(HSM, profile, store, key).unwrap();
-        partition.clock = clock;
-        partition
-    }
-
-    /// Ten minutes by the machine's clock, which the Auditor does not set.
-    #[test]
-    fn the_auditor_is_let_in_again_after_his_time() {
-        let clock = Arc::new(ManualClock::default());
-        clock.advance(Duration::from_secs(1_700_000_000));
-        let partition = admin_partition(Arc::clone(&clock));
-        let right = Pin::new(b"the-auditor");
-        let make = Administration::InitAudit { pin: right.clone(), domain: None };
-        partition.administer(SessionHandle(0), None, &make).unwrap();
-        let application = ApplicationId { major: 0, minor: 1, named: false };
-        let open = Request::OpenSession { application, read_write: true };
-        let Reply::Session(session) = partition.handle(&open).unwrap() else { panic!() };
-        let login = |pin: &Pin| {
-            let request = Request::Login(session, Role::Auditor, pin.clone());
-            partition.handle(&request).map(drop).map_err(|error| error.cause())
-        };
-        let wrong = Pin::new(b"wrong-password");
-        for _ in 0..2 {
-            assert_eq!(login(&wrong), Err(Cause::PinIncorrect));
-        }
-        assert_eq!(login(&wrong), Err(Cause::AuditLoginFailureThreshold));
-        clock.advance(Duration::from_secs(599));
-        assert_eq!(login(&right), Err(Cause::AuditLoginTimeoutInProgress));
-        clock.advance(Duration::from_secs(1));
-        // The count begins anew, and a wrong one is one again.
-        assert_eq!(login(&wrong), Err(Cause::PinIncorrect));
-        assert_eq!(login(&right), Ok(()));
-    }
 }

@@ -110,6 +110,21 @@ impl Library {
         told!(self.ask(slot, &Administration::OwnContainer), Number)
     }
 
+    /// Whether a slot shows that container. A group's slot has none of its own, and takes any number.
+    ///
+    /// # Errors
+    /// `ContainerHandleInvalid` for another (code Assumed); those of [`Library::own_container`].
+    pub fn need_own_container(&self, slot: SlotId, number: CK_ULONG) -> Result<()> {
+        match self.own_container(slot) {
+            Ok(own) if own != number => Err(Error::new(
+                Cause::ContainerHandleInvalid,
+                format!("the slot shows container {own}, not {number}"),
+            )),
+            Err(error) if error.cause() == Cause::FunctionNotSupported => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     /// What a container is.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ pub(super) struct AppSession {
     pub(super) handle: SessionHandle,
     pub(super) slot: Arc<Slot>,
     pub(super) flags: CK_FLAGS,
+    /// Opened with `CKF_SO_SESSION`.
+    for_so: bool,
     peer: Peer,
     pub(super) pending: Mutex<PendingOperations>,
     pub(super) search: Mutex<Option<Search>>,
@@ -204,6 +206,7 @@ impl AppSessions {
             handle,
             slot: Arc::clone(slot),
             flags: flags & (CKF_RW_SESSION | CKF_SERIAL_SESSION),
+            for_so: flags & CKF_SO_SESSION != 0,
             peer,
             pending: Mutex::default(),
             search: Mutex::new(None),
@@ -287,6 +290,13 @@ impl AppSessions {
     }
 
     /// Sessions of a slot: all, and those that write.
+    /// Sessions that are open on a slot and were not opened for a security officer (`CKF_SO_SESSION`).
+    pub(super) fn of_users(&self, slot: SlotId) -> usize {
+        let open = self.open.read();
+        let of_slot = open.values().filter(|session| session.slot.id == slot);
+        of_slot.filter(|session| !session.for_so).count()
+    }
+
     pub(super) fn count(&self, slot: SlotId) -> (u64, u64) {
         let open = self.open.read();
         let of_slot = || open.values().filter(|session| session.slot.id == slot);

@@ -90,17 +90,25 @@ pub struct TokenStorage {
     pub objects: CK_ULONG,
 }
 
+fn told(state: &CK_HA_STATUS) -> HaState {
+    let count = usize::try_from(state.listSize).unwrap_or(usize::MAX);
+    let members = state.memberList.iter().take(count).map(|member| HaMember {
+        serial: digits(&member.memberSerial),
+        status: Rv(member.memberStatus),
+    });
+    HaState { serial: digits(&state.groupSerial), members: members.collect() }
+}
+
 /// Of slots.
 impl Context {
     /// `CA_GetHAState`.
     pub fn ha_state(&self, slot: SlotId) -> Result<HaState> {
-        let state = self.library().ha_state(slot.0)?;
-        let count = usize::try_from(state.listSize).unwrap_or(usize::MAX);
-        let members = state.memberList.iter().take(count).map(|member| HaMember {
-            serial: digits(&member.memberSerial),
-            status: Rv(member.memberStatus),
-        });
-        Ok(HaState { serial: digits(&state.groupSerial), members: members.collect() })
+        Ok(told(&self.library().ha_state(slot.0)?))
+    }
+
+    /// `CA_GetCurrentHAState`: after every member was asked.
+    pub fn current_ha_state(&self, slot: SlotId) -> Result<HaState> {
+        Ok(told(&self.library().current_ha_state(slot.0)?))
     }
 
     /// `CA_GetFirmwareVersion`: major, minor, sub-minor.

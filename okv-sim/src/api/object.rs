@@ -1,11 +1,13 @@
-//! `managed-object object …`: customers' objects, until endpoints bring them over KMIP. Names are an extension.
+//! `managed-object object …`: customers' objects, stored by an administrator or brought by endpoints. Names are an
+//! extension; `wallet add-member` and `delete-member` are real ones from memory of them (Assumed).
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use serde_json::json;
 
+use super::access::WALLET;
 use super::{Answer, Call, Kind, OptionSpec, Service};
 use crate::error::Error;
-use crate::operation::{Operation, Role};
+use crate::operation::{self, Operation, Role};
 use crate::secret::Secret;
 use crate::texts::Cause;
 
@@ -29,6 +31,8 @@ const fn service(
     }
 }
 
+const UUID: OptionSpec =
+    OptionSpec::required("uuid", Kind::Text(64), "the object's unique identifier");
 const NAME: OptionSpec = OptionSpec::required("name", Kind::Text(256), "1 to 256 bytes");
 
 pub(super) const SERVICES: &[Service] = &[
@@ -40,6 +44,26 @@ pub(super) const SERVICES: &[Service] = &[
     ),
     service("get", "read an object", &[NAME], get),
     service("list", "all objects in the order they were stored", &[], list),
+    Service {
+        resource: "endpoint-object",
+        ..service("list", "what endpoints made, without its bytes", &[], list_of_endpoints)
+    },
+    Service {
+        resource: "wallet",
+        extension: false,
+        wallet: false,
+        ..service("add-member", "put an endpoint's object into a wallet", &[WALLET, UUID], |call| {
+            set_member(call, true)
+        })
+    },
+    Service {
+        resource: "wallet",
+        extension: false,
+        wallet: false,
+        ..service("delete-member", "take an object out of a wallet", &[WALLET, UUID], |call| {
+            set_member(call, false)
+        })
+    },
 ];
 
 fn register(call: &Call<'_>) -> Result<Answer, Error> {
@@ -67,4 +91,21 @@ fn list(call: &Call<'_>) -> Result<Answer, Error> {
     let lines = objects.iter().map(|it| format!("{}  {:>8}  {}", it.stored_at, it.bytes, it.name));
     let text = lines.collect::<Vec<_>>().join("\n");
     Answer::new(&objects, text)
+}
+
+fn list_of_endpoints(call: &Call<'_>) -> Result<Answer, Error> {
+    let all = call.view.security_objects()?;
+    let line = |it: &operation::SecurityObject| {
+        let creator = it.creator.as_deref().unwrap_or("-");
+        format!("{}  {:13}  {:11}  {creator}  {}", it.uuid, it.kind, it.state, it.names.join(", "))
+    };
+    let text = all.iter().map(line).collect::<Vec<_>>().join("\n");
+    Answer::new(&all, text)
+}
+
+fn set_member(call: &Call<'_>, is: bool) -> Result<Answer, Error> {
+    let (wallet, uuid) = (call.options.word("wallet"), call.options.word("uuid"));
+    operation::set_wallet_member(call.view, wallet, uuid, is)?;
+    let text = format!("{uuid} is {}in {wallet}", if is { "" } else { "no longer " });
+    Answer::new(&json!({ "wallet": wallet, "uuid": uuid }), text)
 }

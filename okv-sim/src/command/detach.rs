@@ -44,8 +44,9 @@ pub(super) fn start(data: &Path) -> Result<Value> {
     if let (Some(value), Some(told)) = (value, told.as_object_mut()) {
         let word = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
         let text = format!(
-            "Console      {}\nCertificate  {}\nState        {}",
+            "Console      {}\nKMIP         {}\nCertificate  {}\nState        {}",
             word("url"),
+            word("kmip"),
             word("certificate"),
             word("state")
         );

@@ -28,9 +28,9 @@ const PASSWORD: std::ops::RangeInclusive<usize> = 8..=128;
 /// What an account may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// HSM, backups, settings, accounts.
+    /// HSM, backups, settings, accounts, endpoints.
     SystemAdministrator,
-    /// Endpoints, wallets, keys.
+    /// Endpoint groups, wallets, keys.
     KeyAdministrator,
     /// The audit trail.
     AuditManager,

@@ -26,6 +26,8 @@ use crate::texts::Cause;
 
 mod backups;
 mod cluster;
+mod endpoints;
+mod enroll;
 mod frame;
 mod hsm;
 mod job;
@@ -53,6 +55,7 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
         .route("/", get(|| async { Redirect::to("/home") }))
         .route("/login", get(login_page).post(login))
         .route("/logout", post(logout))
+        .route("/enroll", get(enroll::page).post(enroll::redeem))
         .route("/style.css", get(|| asset("text/css", include_str!("../../assets/style.css"))))
         .route(
             "/console.js",

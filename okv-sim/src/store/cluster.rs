@@ -255,6 +255,11 @@ impl Store {
         self.value("node_address")
     }
 
+    /// The certificate authority of endpoints as it is kept: its key is sealed in the tablespace.
+    pub(crate) fn kept_authority(&self) -> Result<Option<String>> {
+        self.value("endpoint_authority")
+    }
+
     /// What this server is to a cluster.
     pub(crate) fn standing(&self) -> Result<Standing> {
         standing(&self.connection.lock())
@@ -432,7 +437,7 @@ impl Store {
         let transaction = connection.transaction()?;
         let mut all = Vec::new();
         for table in REPLICATED {
-            all.extend(rows(&transaction, table.name)?);
+            all.extend(rows(&transaction, table)?);
         }
         let versions = {
             let mut statement =

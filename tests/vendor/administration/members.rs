@@ -105,3 +105,86 @@ fn fips_mode_of_the_hsm_locks_that_of_the_partition() {
     po.login(UserType::CRYPTO_OFFICER, &Pin::from(CRYPTO_OFFICER)).unwrap();
     assert!(!hsm.lists(hsm.user, CKM_DES_CBC));
 }
+
+/// A configuration with one key more of the section of groups.
+fn initialized(instance: &Instance, key: Option<&str>) -> Context {
+    let more = key.map_or(String::new(), |key| format!("HAConfiguration = {{\n   {key};\n}}\n"));
+    let name = key.map_or("plain", |key| key.split(' ').next().unwrap());
+    let view = instance.seen_otherwise(name, |text| text + &more);
+    let module = luna_client::Module::load(instance.module()).unwrap();
+    module.initialize(luna_tests::init_args(&view)).unwrap()
+}
+
+/// A member whose audit log is full refuses crypto, and the group with it; `ProbeTimeout` lets the group leave it.
+///
+/// Source: ha.md section 8 (Documented).
+#[test]
+fn a_member_with_a_full_log_is_left_by_probe_timeout_alone() {
+    let instance = Instance::up(&[&GROUP[..], &["--admin-slot", "--so-password", HSM_SO]].concat());
+    let context = initialized(&instance, None);
+    let [first, _, group] = slots(&context);
+    let session = officer(&context, group);
+    let key = aes(&session, "busy");
+    let all = context.slots(true).unwrap();
+    let serial = &instance.partitions[0].hsm;
+    let admin = all.iter().find(|it| context.token_info(**it).unwrap().serial_number == *serial);
+    let admin = *admin.expect("the first member's admin slot");
+    let words = [slot(admin), at(AUDITOR.as_bytes()), AUDITOR.len(), at(&[b' '; 32])];
+    assert_eq!(ca(&context, "CA_InitAudit", &words).0, CKR_OK);
+    let auditor = context.open_session(admin, Access::ReadWrite).unwrap();
+    auditor.login(AUDIT, &Pin::from(AUDITOR)).unwrap();
+    // Every use of a key, and nowhere to put the records.
+    let words = [self::session(&auditor), 0x20, 0, 0, 0, 0];
+    assert_eq!(ca(&context, "CA_LogSetConfig", &words).0, CKR_OK);
+    auditor.logout().unwrap();
+    for _ in 0..1024 {
+        encrypts(&session, key).unwrap();
+    }
+    refused(encrypts(&session, key), CKR_LOG_FULL);
+    assert_eq!(context.ha_state(group).unwrap().members[0].status.0, CKR_OK, "no failover");
+    drop((session, auditor));
+    context.finalize().unwrap();
+
+    let context = initialized(&instance, Some("ProbeTimeout = 1000"));
+    let session = officer(&context, group);
+    let key = session.find(&[Attribute::label("busy")]).unwrap()[0];
+    encrypts(&session, key).unwrap();
+    let members = context.ha_state(group).unwrap().members;
+    assert_eq!((members[0].status.0, members[1].status.0), (CKR_DEVICE_ERROR, CKR_OK));
+    // The member's own slot says what it said.
+    let own = officer(&context, first);
+    let key = own.find(&[Attribute::label("busy")]).unwrap()[0];
+    refused(encrypts(&own, key), CKR_LOG_FULL);
+}
+
+/// A member that is deactivated, and has no PED, fails the group's login; or the group goes on without it.
+///
+/// Source: ha.md sections 3 and 8 (Documented).
+#[test]
+fn a_deactivated_member_is_left_by_its_key_alone() {
+    let instance = Instance::up(&[&GROUP[..], &["--ped"]].concat());
+    let login = |context: &Context, group: SlotId| {
+        let session = context.open_session(group, Access::ReadWrite).unwrap();
+        let answer = session.login(UserType::CRYPTO_OFFICER, &Pin::from(CRYPTO_OFFICER));
+        (session, answer)
+    };
+    let context = initialized(&instance, None);
+    let [first, _, group] = slots(&context);
+    let (session, answer) = login(&context, group);
+    answer.unwrap();
+    drop(session);
+    instance.member("detach-ped", 0);
+    let words = [slot(first), CKU_USER as usize];
+    assert_eq!(ca(&context, "CA_Deactivate", &words).0, CKR_OK);
+    let (session, answer) = login(&context, group);
+    refused(answer, CKR_PED_UNPLUGGED);
+    drop(session);
+    context.finalize().unwrap();
+
+    let context = initialized(&instance, Some("failover_on_deactivation = 1"));
+    let (session, answer) = login(&context, group);
+    answer.unwrap();
+    aes(&session, "on the other");
+    let members = context.ha_state(group).unwrap().members;
+    assert_eq!((members[0].status.0, members[1].status.0), (CKR_DEVICE_ERROR, CKR_OK));
+}

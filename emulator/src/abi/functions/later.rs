@@ -114,7 +114,7 @@ macro_rules! with_later {
                 CA_GetUnassignedSlot(slot: CK_SLOT_ID_PTR) => refused(KeyringNotFound);
                 CA_GetCurrentHAState(
                     slot: CK_SLOT_ID, status: *mut CK_HA_STATUS
-                ) => guarded(vendor::ha_state);
+                ) => guarded(vendor::current_ha_state);
                 CA_SendFMRequestSession() => unserved();
                 CA_SendFMRequestDirect() => unserved();
                 CA_EncapsulateKey(

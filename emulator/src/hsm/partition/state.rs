@@ -148,13 +148,18 @@ impl State {
         self.hsm_policies.get(&id).copied().unwrap_or(0)
     }
 
+    /// Whether an HSM policy is on; one that does not show forbids nothing.
+    pub(in crate::hsm) fn hsm_allows(&self, id: u32) -> bool {
+        self.hsm_policies.get(&id).is_none_or(|value| *value != 0)
+    }
+
     /// Whether objects may be cloned at all.
     ///
     /// # Errors
     /// `CloneNotAttempted` while HSM policy 7 or 16 is off (code Assumed).
     pub(in crate::hsm) fn need_replication(&self) -> Result<()> {
         for policy in [HSM_POLICY_CLONING, HSM_POLICY_NETWORK_REPLICATION] {
-            if self.hsm_policies.get(&policy) == Some(&0) {
+            if !self.hsm_allows(policy) {
                 return Err(Error::new(
                     Cause::CloneNotAttempted,
                     format!("HSM policy {policy} is off"),

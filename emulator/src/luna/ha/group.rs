@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use crate::ck::*;
 use crate::env::Clock;
 use crate::error::{Cause, Class, Error, Result};
-use crate::luna::config::{GroupEntry, Recovery};
+use crate::luna::config::{GroupEntry, Probing, Recovery};
 use crate::luna::ha::handles::Handles;
 use crate::luna::ha::member::{Member, Missed};
 use crate::luna::log::Log;
@@ -30,6 +30,7 @@ pub struct Group {
     pub(super) synchronize: bool,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recovery: Recovery,
+    leaves: Leaves,
     pub(super) log: Log,
     pub(super) handles: Handles,
     /// In the order they were opened, so that the same calls make the same requests.
@@ -50,6 +51,17 @@ pub struct Group {
     pub(super) changed: AtomicU64,
     /// All members were lost and the mode is activeBasic: sessions and logins are gone.
     pub(super) stranded: AtomicBool,
+}
+
+/// Which refusals are a member's failure, beside those that always are: the group leaves the member and
+/// asks another.
+#[derive(Clone, Copy, Debug, Default)]
+struct Leaves {
+    /// Its audit log is full and blocks it, or a PED that is not there is waited for: `ProbeTimeout`.
+    /// Without that there is no failover (ha.md section 8, Documented).
+    stuck: bool,
+    /// It is deactivated, so that only a PED could log in there: `failover_on_deactivation`.
+    deactivated: bool,
 }
 
 /// A session of the group, and the members' sessions behind it.
@@ -120,6 +132,7 @@ impl Group {
             synchronize: entry.synchronize,
             clock,
             recovery,
+            leaves: Leaves::default(),
             log,
             handles: Handles::default(),
             sessions: Mutex::new(BTreeMap::new()),
@@ -132,6 +145,32 @@ impl Group {
             changed: AtomicU64::new(0),
             stranded: AtomicBool::new(false),
         }
+    }
+
+    /// The group as its configuration wants it to leave members that are stuck or deactivated.
+    ///
+    /// An HSM that is stuck says so here at once, so there is nothing to wait `ProbeTimeout` for (Assumed).
+    #[must_use]
+    pub fn leaving(mut self, probing: &Probing) -> Self {
+        self.leaves = Leaves {
+            stuck: probing.probe_timeout.is_some(),
+            deactivated: probing.failover_on_deactivation,
+        };
+        self
+    }
+
+    /// Whether a refusal is the member's failure and not the caller's.
+    pub(super) fn is_members(&self, error: &Error) -> bool {
+        match error.cause() {
+            Cause::LogFull => self.leaves.stuck,
+            Cause::PedUnplugged => self.leaves.stuck || self.leaves.deactivated,
+            _ => error.class() == Class::Member,
+        }
+    }
+
+    /// The ways to its members, in the order of the list.
+    pub fn links(&self) -> impl Iterator<Item = &Arc<dyn Link>> {
+        self.members.iter().map(|member| &member.link)
     }
 
     /// Its label.
@@ -198,7 +237,7 @@ impl Group {
         for place in self.in_order() {
             match self.member_session(&session, place) {
                 Ok(_) => opened = true,
-                Err(Fault::Refused(error)) if error.class() != Class::Member => {
+                Err(Fault::Refused(error)) if !self.is_members(&error) => {
                     self.close(&session);
                     return Err(error);
                 }
@@ -531,11 +570,16 @@ impl Group {
                 }
                 // A member may lack an object that another has.
                 Err(Fault::Refused(error)) if lacks(&error) => refused = Some(error),
-                Err(Fault::Refused(error)) if error.class() != Class::Member => return Err(error),
+                Err(Fault::Refused(error)) if !self.is_members(&error) => return Err(error),
                 Err(fault) => {
                     self.drop_member(place, &fault);
                     if matches!(fault, Fault::Lost(_)) && !request.is_repeatable() {
                         return Err(uncertain());
+                    }
+                    if let Fault::Refused(error) = fault
+                        && error.class() == Class::Caller
+                    {
+                        refused = Some(error);
                     }
                 }
             }
@@ -567,7 +611,7 @@ impl Group {
         }
         match outcome {
             Ok(reply) => Ok(reply),
-            Err(Fault::Refused(error)) if error.class() != Class::Member => Err(error),
+            Err(Fault::Refused(error)) if !self.is_members(&error) => Err(error),
             Err(fault) => {
                 self.drop_member(place, &fault);
                 Err(Error::new(
@@ -592,9 +636,7 @@ impl Group {
                     self.note_login(place, request);
                     answer.get_or_insert(reply);
                 }
-                Err(Fault::Refused(error))
-                    if answer.is_none() && error.class() != Class::Member =>
-                {
+                Err(Fault::Refused(error)) if answer.is_none() && !self.is_members(&error) => {
                     self.count_failed_secret(session, place, request, &error);
                     // A recovered member had its login already when the application asks again.
                     return Err(error);
@@ -639,7 +681,7 @@ impl Group {
             match self.send(session, other, &Request::Count(NONE, key, used)) {
                 // One that lacks the key gets it with its count.
                 Ok(_) => {}
-                Err(Fault::Refused(error)) if error.class() != Class::Member => {}
+                Err(Fault::Refused(error)) if !self.is_members(&error) => {}
                 Err(fault) => self.drop_member(other, &fault),
             }
         }
@@ -712,7 +754,7 @@ impl Group {
                     self.replicate(session, place, &made)?;
                     return Ok(seen);
                 }
-                Err(Fault::Refused(error)) if error.class() != Class::Member => return Err(error),
+                Err(Fault::Refused(error)) if !self.is_members(&error) => return Err(error),
                 Err(fault) => {
                     self.drop_member(place, &fault);
                     if matches!(fault, Fault::Lost(_)) {

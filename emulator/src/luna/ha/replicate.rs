@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::error::{Cause, Class, Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::luna::ha::group::{Group, GroupSession, lacks, strange};
 use crate::luna::ha::member::Missed;
 use crate::wire::{Fault, Found, Ouid, Reply, Request};
@@ -41,7 +41,7 @@ impl Group {
                         "the member that made the object was lost before others had it",
                     ));
                 }
-                Err(Carry::Target(Fault::Refused(error))) if error.class() != Class::Member => {
+                Err(Carry::Target(Fault::Refused(error))) if !self.is_members(&error) => {
                     self.unmake(session, made);
                     return Err(Error::new(
                         Cause::CloneFailed,
@@ -139,7 +139,7 @@ impl Group {
             Ok(Reply::Bytes(blob)) => blob,
             Ok(_) => return Err(Carry::Source(strange().into())),
             // A refusal to extract is the group's trouble, not the member's.
-            Err(Fault::Refused(error)) if error.class() != Class::Member => {
+            Err(Fault::Refused(error)) if !self.is_members(&error) => {
                 return Err(Carry::Target(Fault::Refused(error)));
             }
             Err(fault) => return Err(Carry::Source(fault)),

@@ -157,6 +157,8 @@ macro_rules! vendor_functions {
 vendor_functions! {
     /// State of an HA group's members, as last known.
     CA_GetHAState(slot: CK_SLOT_ID, state: *mut CK_HA_STATUS);
+    /// The same, after every member was asked.
+    CA_GetCurrentHAState(slot: CK_SLOT_ID, state: *mut CK_HA_STATUS);
     /// Major, minor and sub-minor firmware numbers.
     CA_GetFirmwareVersion(slot: CK_SLOT_ID, major: *mut CK_ULONG, minor: *mut CK_ULONG, sub: *mut CK_ULONG);
     /// The same of the firmware of a cloud HSM.

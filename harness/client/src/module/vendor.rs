@@ -29,15 +29,25 @@ macro_rules! call {
     };
 }
 
+fn blank_status() -> CK_HA_STATUS {
+    let member = CK_HA_MEMBER { memberSerial: [0; 20], memberStatus: 0 };
+    CK_HA_STATUS {
+        groupSerial: [0; 20],
+        memberList: [member; CK_HA_MAX_MEMBERS],
+        listSize: ulong(CK_HA_MAX_MEMBERS),
+    }
+}
+
 impl Library {
     pub(crate) fn ha_state(&self, slot: CK_SLOT_ID) -> Result<CK_HA_STATUS> {
-        let member = CK_HA_MEMBER { memberSerial: [0; 20], memberStatus: 0 };
-        let mut state = CK_HA_STATUS {
-            groupSerial: [0; 20],
-            memberList: [member; CK_HA_MAX_MEMBERS],
-            listSize: ulong(CK_HA_MAX_MEMBERS),
-        };
+        let mut state = blank_status();
         call!(self, CA_GetHAState(slot, &raw mut state))?;
+        Ok(state)
+    }
+
+    pub(crate) fn current_ha_state(&self, slot: CK_SLOT_ID) -> Result<CK_HA_STATUS> {
+        let mut state = blank_status();
+        call!(self, CA_GetCurrentHAState(slot, &raw mut state))?;
         Ok(state)
     }
 

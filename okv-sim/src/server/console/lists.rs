@@ -1,7 +1,8 @@
-//! Pages that show what there is: keys, wallets, endpoints, alerts, audit trail, traces.
+//! Pages that show what there is: keys, alerts, audit trail, traces.
 
 use std::path::Path;
 
+use super::endpoints;
 use super::pages::{Ask, Made};
 use super::view::{Action, Block, Cell, Field, FieldKind, Form, Table, time};
 use crate::disk::Place;
@@ -13,29 +14,6 @@ use crate::trace;
 
 /// The most rows a page shows.
 const MOST: usize = 500;
-
-pub(super) fn endpoints(_: &Ask<'_>, _: &Release) -> Made {
-    let table = Table {
-        caption: "Endpoints".into(),
-        columns: vec!["Endpoint Name", "Type", "Platform", "Status"],
-        rows: Vec::new(),
-        empty: "No endpoint is registered. Endpoints reach a key vault over KMIP, which this server does not \
-                speak; store objects by okv-sim store or the JSON API."
-            .into(),
-    };
-    Ok(("Endpoints".into(), vec![Block::Table(table)]))
-}
-
-pub(super) fn wallets(_: &Ask<'_>, _: &Release) -> Made {
-    let table = Table {
-        caption: "Wallets".into(),
-        columns: vec!["Wallet Name", "Description"],
-        rows: Vec::new(),
-        empty: "There is no virtual wallet: they belong to endpoints, and none is registered."
-            .into(),
-    };
-    Ok(("Wallets".into(), vec![Block::Table(table)]))
-}
 
 pub(super) fn keys(ask: &Ask<'_>, _: &Release) -> Made {
     let objects = ask.desk.view.list_objects()?;
@@ -54,6 +32,7 @@ pub(super) fn keys(ask: &Ask<'_>, _: &Release) -> Made {
         rows: rows.collect(),
         empty: "Nothing is stored. Try: okv-sim store NAME".into(),
     }));
+    blocks.extend(endpoints::keys(ask)?);
     Ok(("Keys".into(), blocks))
 }
 

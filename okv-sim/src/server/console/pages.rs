@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use super::frame::{self, Shown};
 use super::view::Block;
-use super::{backups, cluster, hsm, lists, system};
+use super::{backups, cluster, endpoints, hsm, lists, system};
 use crate::error::Error;
 use crate::operation::{Operation, Role};
 use crate::release::Release;
@@ -59,9 +59,14 @@ const fn row(id: &'static str, below: &'static str, show: fn(&Ask<'_>, &Release)
 
 const ROWS: &[Row] = &[
     row("home", "", system::home),
-    row("endpoints", "", lists::endpoints),
+    row("endpoints", "", endpoints::endpoints),
+    row("endpoints", "add", endpoints::add_endpoint),
+    row("endpoint_groups", "", endpoints::groups),
+    row("endpoint_groups", "create", endpoints::create_group),
     row("keys", "", lists::keys),
-    row("wallets", "", lists::wallets),
+    row("wallets", "", endpoints::wallets),
+    row("wallets", "create", endpoints::create_wallet),
+    row("wallets", "access", endpoints::wallet),
     row("alerts", "", lists::alerts),
     row("alerts", "configure", lists::configure_alerts),
     row("audit", "", lists::audit),
@@ -93,7 +98,8 @@ const ROWS: &[Row] = &[
 
 /// Who may see the pages of a menu entry.
 const ROLES: &[(&str, Role)] = &[
-    ("endpoints", Role::KeyAdministrator),
+    ("endpoints", Role::SystemAdministrator),
+    ("endpoint_groups", Role::KeyAdministrator),
     ("keys", Role::KeyAdministrator),
     ("wallets", Role::KeyAdministrator),
     ("alerts", Role::SystemAdministrator),

@@ -168,8 +168,12 @@ pub(super) fn create_user(ask: &Ask<'_>, _: &Release) -> Made {
     ];
     fields.extend(passwords());
     fields.extend([
-        role("systemAdministrator", Role::SystemAdministrator, "HSM, backups, settings, accounts"),
-        role("keyAdministrator", Role::KeyAdministrator, "Endpoints, wallets, keys"),
+        role(
+            "systemAdministrator",
+            Role::SystemAdministrator,
+            "HSM, backups, settings, accounts, endpoints",
+        ),
+        role("keyAdministrator", Role::KeyAdministrator, "Endpoint groups, wallets, keys"),
         role("auditManager", Role::AuditManager, "The audit trail"),
     ]);
     let form = Form {

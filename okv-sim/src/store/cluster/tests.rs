@@ -173,6 +173,60 @@ fn objects_made_under_one_name_at_once_both_stay_and_all_nodes_agree() {
 }
 
 #[test]
+fn endpoints_of_one_name_both_stay_too() {
+    use crate::store::{Endpoint, EndpointStatus};
+
+    let add = |node: &TestNode, name: &str| {
+        let endpoint = Endpoint {
+            id: 0,
+            name: name.into(),
+            kind: "OTHER".into(),
+            platform: "LINUX64".into(),
+            description: format!(
+                "of node {}",
+                node.store.standing().unwrap().member().unwrap().node_id
+            ),
+            status: EndpointStatus::Registered,
+            default_wallet: None,
+            created_at: "now".into(),
+            enrolled_at: None,
+        };
+        node.store.change(|change| change.add_endpoint(&endpoint, b"token").map(drop)).unwrap();
+    };
+    let seen = |node: &TestNode| {
+        let mut seen: Vec<_> = node
+            .store
+            .endpoints()
+            .unwrap()
+            .into_iter()
+            .map(|it| (it.name.to_lowercase(), it.description))
+            .collect();
+        seen.sort();
+        seen
+    };
+    for order in [[0, 1], [1, 0]] {
+        let all: [TestNode; 3] = nodes();
+        let [one, two, three] = &all;
+        add(one, "Same");
+        add(two, "same");
+        add(two, "other");
+        for at in order {
+            all[at].ship(three);
+        }
+        one.ship(two);
+        two.ship(one);
+        let expected = [
+            ("other".to_owned(), "of node 2".to_owned()),
+            ("same".to_owned(), "of node 1".to_owned()),
+            ("same_okv02".to_owned(), "of node 2".to_owned()),
+        ];
+        for node in &all {
+            assert_eq!(seen(node), expected, "{order:?}");
+        }
+    }
+}
+
+#[test]
 fn of_two_changes_of_one_row_the_later_stands_everywhere() {
     let [one, two] = nodes();
     one.store.change(|change| change.cluster_info("hours", "1")).unwrap();
