@@ -5,7 +5,7 @@
 mod model;
 mod mutants;
 mod probe;
-mod subject;
+pub(crate) mod subject;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,7 +96,7 @@ pub struct Conformance {
 
 /// What may be done, as on the command line.
 #[derive(Clone, Copy, ValueEnum)]
-enum Allowance {
+pub(crate) enum Allowance {
     /// Make session objects.
     Create,
     /// Make objects on the token, labelled, and remove them.
@@ -158,10 +158,10 @@ impl Verb {
     }
 }
 
-static STOP: AtomicBool = AtomicBool::new(false);
+pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
 
 /// The first interrupt ends the run after the checks under way, which then tidy up; the second ends it at once.
-fn stop_on_interrupt() {
+pub(crate) fn stop_on_interrupt() {
     // A second handler is refused; the first one does what is wanted.
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {

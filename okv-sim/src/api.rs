@@ -21,6 +21,7 @@ use crate::view::View;
 mod access;
 mod account;
 mod backup;
+mod cluster;
 pub(crate) mod endpoint;
 mod hsm;
 mod object;
@@ -41,10 +42,15 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Bytes as hexadecimal digits.
     Hex,
+    /// A certificate, from BEGIN to END.
+    Pem,
 }
 
 /// Longest secret, bytes.
 const LONGEST_SECRET: usize = 1024;
+
+/// Longest certificate, characters.
+const LONGEST_PEM: usize = 8192;
 
 /// Longest bytes in hexadecimal digits.
 const LONGEST_HEX: usize = 2 << 20;
@@ -209,6 +215,7 @@ fn usable(spec: &OptionSpec, value: &Secret) -> Result<(), String> {
         Kind::Choice(words) if !words.contains(&text) => {
             Err(format!("one of {}", words.join(", ")))
         }
+        Kind::Pem if text.len() > LONGEST_PEM => Err(format!("at most {LONGEST_PEM} characters")),
         Kind::Hex if text.len() > LONGEST_HEX => Err(format!("at most {LONGEST_HEX} digits")),
         _ => Ok(()),
     }
@@ -282,6 +289,7 @@ pub fn services() -> impl Iterator<Item = &'static Service> {
         object::SERVICES,
         endpoint::SERVICES,
         access::SERVICES,
+        cluster::SERVICES,
     ]
     .into_iter()
     .flatten()

@@ -62,6 +62,9 @@ enum Verb {
         /// The PKCS#11 library of the console's dialogs; remembered.
         #[arg(long, value_name = "FILE")]
         module: Option<PathBuf>,
+        /// Where other nodes of a cluster reach this server; remembered.
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        node_listen: Option<SocketAddr>,
         /// A name of this machine, for the certificate that is made at the first start. May be repeated.
         #[arg(long, value_name = "NAME")]
         host_name: Vec<String>,
@@ -220,6 +223,13 @@ pub(crate) fn main() -> ExitCode {
     if let Verb::Okv { words } = &arguments.verb {
         arguments.json |= okv::is_json(words);
     }
+    if let Err(error) = detach::with_variables(okv_sim::environment::variables(&arguments.data)) {
+        let message = format!("started anew with the variables of okv_hsm_env: {error}");
+        return print(
+            &arguments,
+            &json!({ "result": "Failure", "message": message, "error": null }),
+        );
+    }
     match run(&arguments) {
         Ok(Some(answer)) => print(&arguments, &answer),
         Ok(None) => ExitCode::SUCCESS,
@@ -313,12 +323,21 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
             }
             plain(["server", "power", "off"]).answer(data, &Opening::Never)?
         }
-        Verb::Serve { listen, kmip_listen, module, host_name, installation, detach: _ } => {
+        Verb::Serve {
+            listen,
+            kmip_listen,
+            module,
+            node_listen,
+            host_name,
+            installation,
+            detach: _,
+        } => {
             let request = ServeRequest {
                 data: data.to_owned(),
                 listen: *listen,
                 kmip_listen: *kmip_listen,
                 library: module.clone(),
+                node_listen: *node_listen,
                 host_names: host_name.clone(),
                 passphrase: None,
             };

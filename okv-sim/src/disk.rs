@@ -61,6 +61,14 @@ pub enum Place {
     Control,
     /// What the running server tells about itself.
     Running,
+    /// Environment variables for the library. Path Observed, below the real product's `/usr/local/okv`.
+    Environment,
+    /// Certificate of the node, by which other nodes know it.
+    NodeCertificate,
+    /// Its key.
+    NodeKey,
+    /// The bundle that Create Bundle makes and Apply Bundle reads. Documented: `/usr/local/okv/hsm/hsmbundle`.
+    Bundle,
 }
 
 impl Place {
@@ -88,6 +96,10 @@ impl Place {
             Self::KmipIdentity => "kmip/identity.pem",
             Self::Control => "run/control",
             Self::Running => "run/server.json",
+            Self::Environment => "hsm/generic/okv_hsm_env",
+            Self::NodeCertificate => "cluster/certificate.pem",
+            Self::NodeKey => "cluster/key.pem",
+            Self::Bundle => "hsm/hsmbundle",
         }
     }
 }
@@ -95,7 +107,7 @@ impl Place {
 /// Where [`Place::WalletLink`] must point.
 const LINK_TARGET: &str = "../../wallet/ewallet.okv";
 
-const DIRECTORIES: [&str; 9] = [
+const DIRECTORIES: [&str; 10] = [
     "wallet",
     "hsm/wallet",
     "hsm/restore",
@@ -105,6 +117,7 @@ const DIRECTORIES: [&str; 9] = [
     "console",
     "kmip",
     "run",
+    "cluster",
 ];
 
 /// Temporary names end with this; no other file's does.

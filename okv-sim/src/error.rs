@@ -74,6 +74,8 @@ impl Error {
             StoreError::InUse => Cause::DataDirectoryInUse,
             StoreError::Disk(_) => Cause::DiskFailed,
             StoreError::Stopped(_) => Cause::Stopped,
+            StoreError::ReadOnly(_) => Cause::ReadOnlyRestricted,
+            StoreError::PeerSilent(_) => Cause::PeerSilent,
             StoreError::Sqlite(_) | StoreError::Corrupt(_) => Cause::StoreFailed,
         };
         Self::new(operation, cause).with_detail(error)

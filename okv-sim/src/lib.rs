@@ -36,12 +36,14 @@
 //! | [`operation`] | one file an operation, each existing once, with its steps |
 //! | `verification` | the thirteen steps that Verify, check, boot and Set Credential share |
 //! | `token` | what is asked of a token; the real one stands on `luna-client` |
+//! | [`environment`] | variables for the library, from a file of the machine's administrator |
 //! | `effect` | what a return code means for the vault |
 //! | [`texts`] | every text, with how it is known |
 //! | [`View`] | what can be asked while an operation is at the HSM |
 //! | `kmip` | the language of endpoints |
 //! | [`api`] | each operation as a service with options: what console, JSON and command line call |
 //! | [`server`] | the process: console, JSON API, timer |
+//! | [`cluster`] | what makes servers nodes of one cluster |
 //! | [`release`] | releases of the product as data |
 //! | `backup` | the backup's format, and how it travels |
 //! | `authority` | certificates of endpoints, and of the server they talk to |
@@ -58,7 +60,7 @@
 //!
 //! # What it does not do
 //!
-//! KMIP and clusters are not here yet. Memory is wiped where this crate owns it, no further. The
+//! Memory is wiped where this crate owns it, no further. The
 //! HSM credential on disk is as safe as the disk (see the data directory's `hsm/local.key`), as in the real
 //! product, so that an unattended boot can log in.
 
@@ -66,9 +68,11 @@ pub mod api;
 mod authority;
 mod backup;
 mod blob;
+pub mod cluster;
 mod credential;
 mod disk;
 mod effect;
+pub mod environment;
 mod error;
 mod kmip;
 pub mod operation;
@@ -93,11 +97,13 @@ pub use self::blob::{KeyNumber, VERSION as BLOB_VERSION};
 pub use self::disk::Place;
 pub use self::error::{Error, Rv};
 pub use self::operation::{
-    Account, AlertChange, BackedUp, BackupStart, BackupStep, Checked, CredentialSet, CredentialUse,
-    DestinationRequest, ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled, InitializeRequest,
-    InitializeStep, Initialized, InstallRequest, NumberObject, OpenWith, Operation, Restorable,
-    RestoreRequest, RestoreStep, Restored, ReverseMigrateRequest, ReverseMigrateStep, Role,
-    ScheduleRequest, SetCredentialRequest, Started, Step, Verification, VerificationStep,
+    Account, AddNodeRequest, AlertChange, BackedUp, BackupStart, BackupStep, BundleApplied,
+    BundleCreated, Checked, ClusterView, ConvertRequest, Converted, CredentialSet, CredentialUse,
+    DestinationRequest, ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled, FirstNodeRequest,
+    InitializeRequest, InitializeStep, Initialized, InstallRequest, NodeAdded, NodeView,
+    NumberObject, OpenWith, Operation, Restorable, RestoreRequest, RestoreStep, Restored,
+    ReverseMigrateRequest, ReverseMigrateStep, Role, ScheduleRequest, SetCredentialRequest,
+    Started, Step, Verification, VerificationStep,
 };
 pub use self::release::Release;
 pub use self::secret::Secret;

@@ -14,6 +14,7 @@ mod account;
 mod alerts;
 mod backup;
 mod check;
+mod cluster;
 mod destination;
 mod endpoint;
 mod endpoint_group;
@@ -36,6 +37,10 @@ mod virtual_wallet;
 pub use self::account::{Account, Role};
 pub use self::backup::BackedUp;
 pub use self::check::{AlertChange, Checked};
+pub use self::cluster::{
+    AddNodeRequest, BundleApplied, BundleCreated, ClusterView, ConvertRequest, Converted,
+    FirstNodeRequest, NodeAdded, NodeView,
+};
 pub use self::destination::DestinationRequest;
 pub use self::endpoint::{ENDPOINT_PLATFORMS, ENDPOINT_TYPES, Enrolled};
 pub use self::initialize::{InitializeRequest, Initialized, NumberObject};
@@ -55,6 +60,10 @@ pub(crate) use self::account::{
 pub(crate) use self::alerts::set_check_interval;
 pub(crate) use self::backup::{backup, new_backup_secret};
 pub(crate) use self::check::check;
+pub(crate) use self::cluster::{
+    abort_pairing, add_node, apply_bundle, change_node, convert, create_bundle, first_node,
+    key_for_hsm, look, may_reverse_migrate, plant, set_disable_hours,
+};
 pub(crate) use self::destination::{delete_destination, save_destination, ssh_public_key};
 pub(crate) use self::endpoint::{
     create_endpoint, delete_endpoint, endpoint, enrol, enrolment_token, re_enrol, resume, suspend,
@@ -131,6 +140,18 @@ pub enum Operation {
     VirtualWallet,
     /// Serving an endpoint over KMIP.
     Kmip,
+    /// Making the first node of a cluster.
+    FirstNode,
+    /// Converting this server to a candidate.
+    Convert,
+    /// Adding a candidate to the cluster.
+    AddNode,
+    /// Disabling, enabling or deleting a node.
+    ChangeNode,
+    /// Making the bundle.
+    CreateBundle,
+    /// Applying it.
+    ApplyBundle,
     /// Serving console and API.
     Serve,
 }
@@ -164,6 +185,12 @@ impl Operation {
             Self::EndpointGroup => "endpoint-group",
             Self::VirtualWallet => "wallet",
             Self::Kmip => "kmip",
+            Self::FirstNode => "first-node",
+            Self::Convert => "convert",
+            Self::AddNode => "add-node",
+            Self::ChangeNode => "change-node",
+            Self::CreateBundle => "create-bundle",
+            Self::ApplyBundle => "apply-bundle",
             Self::Serve => "serve",
         }
     }
@@ -179,6 +206,7 @@ impl Operation {
             Self::Backup => "pre_backup",
             Self::Restore => "restore",
             Self::Standby => "adopt",
+            Self::CreateBundle => "create_bundle",
             _ => "verify",
         }
     }

@@ -51,9 +51,23 @@ impl RecoveryRecord {
         backup_secret: &Secret,
     ) -> Result<(Self, Vec<u8>), Sealed> {
         let salt = seal::random::<16>()?.to_vec();
+        Self::with_salt(passphrase, salt, iterations, Some(password), backup_secret)
+    }
+
+    /// The same with a salt that is given, as all nodes of a cluster have the same; without a password while an HSM
+    /// is enabled.
+    pub(crate) fn with_salt(
+        passphrase: &Secret,
+        salt: Vec<u8>,
+        iterations: NonZeroU32,
+        password: Option<&Secret>,
+        backup_secret: &Secret,
+    ) -> Result<(Self, Vec<u8>), Sealed> {
         let (wrap, verify) = seal::stretch(passphrase.expose(), &salt, iterations);
         let verifier = seal::sha256(verify.as_slice()).to_vec();
-        let wrapped = Some(seal::seal(&wrap, BELONGS_TO, password.expose())?);
+        let wrapped = password
+            .map(|password| seal::seal(&wrap, BELONGS_TO, password.expose()))
+            .transpose()?;
         let secret = seal::seal(&wrap, SECRET_BELONGS_TO, backup_secret.expose())?;
         Ok((Self { salt, iterations, verifier, wrapped }, secret))
     }
@@ -70,6 +84,23 @@ impl RecoveryRecord {
         }
         let secret = seal::open(&wrap, SECRET_BELONGS_TO, wrapped);
         Ok(Secret::new(secret.map_err(|_| RecoveryError::Damaged)?.to_vec()))
+    }
+
+    /// What somebody who knows the passphrase, and salt and iterations, answers to a challenge.
+    pub(crate) fn proof(
+        passphrase: &Secret,
+        salt: &[u8],
+        iterations: NonZeroU32,
+        challenge: &[u8],
+    ) -> Vec<u8> {
+        let (_, verify) = seal::stretch(passphrase.expose(), salt, iterations);
+        seal::blind(&seal::sha256(verify.as_slice()).into(), challenge)
+    }
+
+    /// Whether it is the answer.
+    pub(crate) fn is_proof(&self, challenge: &[u8], proof: &[u8]) -> bool {
+        let Ok(verifier) = seal::to_key(&self.verifier) else { return false };
+        seal::same(&seal::blind(&verifier, challenge), proof)
     }
 
     /// Checks a passphrase, and opens what is still sealed under it.
@@ -102,6 +133,13 @@ mod tests {
         assert_eq!(record.unlock(&"wrong one".into()).err(), Some(RecoveryError::Wrong));
         let Ok(Unlocked::Password(opened)) = record.unlock(&"right one".into()) else { panic!() };
         assert_eq!(opened.expose(), password.expose());
+
+        let prove = |word: &str| {
+            RecoveryRecord::proof(&word.into(), &record.salt, record.iterations, b"challenge")
+        };
+        assert!(record.is_proof(b"challenge", &prove("right one")));
+        assert!(!record.is_proof(b"challenge", &prove("wrong one")));
+        assert!(!record.is_proof(b"another", &prove("right one")));
 
         let mut damaged = record.clone();
         damaged.wrapped.as_mut().unwrap()[20] ^= 1;

@@ -158,6 +158,9 @@ impl Release {
         lay_over(&mut table, toml::from_str(text)?);
         let mut release: Self = table.try_into()?;
         name.clone_into(&mut release.name);
+        if !release.cluster.value {
+            release.menu.retain(|id, _| !id.starts_with("cluster"));
+        }
         Ok(release)
     }
 
@@ -266,6 +269,11 @@ mod tests {
             assert_eq!(release.page("hsm").unwrap().name(), hsm, "{name}");
             assert_eq!(release.page("backup").unwrap().name(), backup, "{name}");
             assert_eq!(release.certified_client.value, client, "{name}");
+        }
+        for name in Release::names() {
+            let release = Release::named(name).unwrap();
+            assert_eq!(release.page("cluster").is_some(), name != "12.2.0.8", "{name}");
+            assert_eq!(release.cluster.value, name != "12.2.0.8", "{name}");
         }
         let certified: Vec<_> = Release::names()
             .into_iter()

@@ -12,6 +12,7 @@
 //! | `json` | the JSON API |
 //! | [`control`] | the command line's socket, both ends |
 //! | `kmip` | the door for endpoints |
+//! | `nodes` | the server's part in a cluster |
 //! | `timer` | the periodic check and the schedule of backups |
 //! | `tls` | the console's certificate |
 
@@ -38,6 +39,7 @@ pub mod control;
 mod desk;
 mod json;
 mod kmip;
+mod nodes;
 mod sessions;
 mod timer;
 mod tls;
@@ -61,6 +63,9 @@ pub struct ServeRequest {
     pub kmip_listen: Option<SocketAddr>,
     /// The PKCS#11 library of the console's dialogs, remembered; `None` keeps what is remembered.
     pub library: Option<PathBuf>,
+    /// Where other nodes of a cluster reach the server; `None` takes what was taken before, or a free port beside the
+    /// console's.
+    pub node_listen: Option<SocketAddr>,
     /// Names for the certificate, besides `localhost` and the address.
     pub host_names: Vec<String>,
     /// Opens the wallet at the start while no HSM is enabled; without it the wallet waits for the console.
@@ -114,7 +119,7 @@ pub fn serve(request: &ServeRequest, ready: impl FnOnce(&Running)) -> Result<(),
     let door = kmip_listener(request)?;
     let kmip_address = door.local_addr().map_err(failed)?;
     let kmip = format!("{}:{}", host(request, kmip_address), kmip_address.port());
-    let kept = vault.core.store.change(|change| change.kmip_server(&kmip));
+    let kept = vault.view.serves_kmip_at(&kmip);
     kept.map_err(|error| Error::store(Operation::Serve, &error))?;
     let running = Running {
         pid: std::process::id(),
@@ -125,7 +130,11 @@ pub fn serve(request: &ServeRequest, ready: impl FnOnce(&Running)) -> Result<(),
         state: started.state,
     };
     let told = serde_json::to_vec_pretty(&running).map_err(failed)?;
+    let nodes = nodes::Nodes::bind(&vault, &disk, request)?;
     let desk = Desk::new(vault, running.clone()).map_err(failed)?;
+    if let Some(nodes) = nodes {
+        nodes.start(&desk).map_err(failed)?;
+    }
     let control = control::Ear::bind(&disk).map_err(failed)?;
     let written = disk.replace(Place::Running, &told);
     written.map_err(|error| Error::disk(Operation::Serve, Cause::DiskFailed, &error))?;

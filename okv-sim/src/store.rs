@@ -41,6 +41,7 @@ const SCHEMA: &str = "
 
 mod accounts;
 mod backups;
+pub(crate) mod cluster;
 mod endpoints;
 mod journal;
 mod security_objects;
@@ -79,6 +80,10 @@ pub(crate) enum StoreError {
     /// A value that is missing or not what it should be.
     Corrupt(&'static str),
     Stopped(Stopped),
+    /// A node of a cluster that may not write now; why.
+    ReadOnly(String),
+    /// The change is durable here, and the read-write peer did not acknowledge it.
+    PeerSilent(String),
 }
 
 impl std::fmt::Display for StoreError {
@@ -89,6 +94,7 @@ impl std::fmt::Display for StoreError {
             Self::Disk(error) => error.fmt(f),
             Self::Corrupt(what) => write!(f, "{what} is missing or damaged"),
             Self::Stopped(Stopped(why)) => write!(f, "stopped: {why}"),
+            Self::ReadOnly(why) | Self::PeerSilent(why) => f.write_str(why),
         }
     }
 }
@@ -227,6 +233,7 @@ pub(crate) struct SealedObject {
 pub(crate) struct Store {
     connection: Arc<Mutex<Connection>>,
     watch: Watch,
+    attached: cluster::Attached,
 }
 
 /// One transaction's changes; nothing counts before it is committed.
@@ -242,7 +249,7 @@ impl Store {
     /// Opens the file, which is made if need be, and keeps other processes out until dropped.
     pub(crate) fn open(disk: &Disk, watch: Watch) -> Result<Self> {
         let connection = Arc::new(Mutex::new(Self::connect(disk)?));
-        Ok(Self { connection, watch })
+        Ok(Self { connection, watch, attached: cluster::Attached::default() })
     }
 
     fn connect(disk: &Disk) -> Result<Connection> {
@@ -255,18 +262,20 @@ impl Store {
         connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |_| Ok(()))?;
         // The first write takes the lock; with this mode it is kept.
         connection.execute_batch(&format!(
-            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} {} {} COMMIT;",
+            "BEGIN EXCLUSIVE; {SCHEMA} {} {} {} {} {} {} COMMIT;",
             journal::SCHEMA,
             accounts::SCHEMA,
             backups::SCHEMA,
             endpoints::SCHEMA,
-            security_objects::SCHEMA
+            security_objects::SCHEMA,
+            cluster::SCHEMA
         ))?;
         // Servers of before the console had no accounts.
         let known = connection.prepare("SELECT who FROM audit LIMIT 1").is_ok();
         if !known {
             connection.execute_batch("ALTER TABLE audit ADD COLUMN who TEXT")?;
         }
+        cluster::notice_changes(&connection)?;
         Ok(connection)
     }
 
@@ -274,13 +283,18 @@ impl Store {
     ///
     /// `work` must not ask the store itself: the connection is its own until the commit.
     pub(crate) fn change(&self, work: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
-        let mut connection = self.connection.lock();
-        let change = Change(connection.transaction()?);
-        work(&change)?;
-        self.watch.notify(&Event::Committing)?;
-        change.0.commit()?;
-        self.watch.notify(&Event::Committed)?;
-        Ok(())
+        let logged = {
+            let mut connection = self.connection.lock();
+            let change = Change(connection.transaction()?);
+            work(&change)?;
+            let logged = cluster::log(&change.0, &self.attached)?;
+            self.watch.notify(&Event::Committing)?;
+            change.0.commit()?;
+            self.watch.notify(&Event::Committed)?;
+            logged
+        };
+        // Others are waited for with the database free: they may have something for this one.
+        logged.map_or(Ok(()), cluster::Logged::shipped)
     }
 
     /// A whole and compact copy in the file, which is there and empty. What was deleted is not in it.
@@ -315,12 +329,13 @@ impl Store {
             return Err(StoreError::Corrupt("the restored database"));
         }
         connection.execute_batch(&format!(
-            "{SCHEMA} {} {} {} {} {}",
+            "{SCHEMA} {} {} {} {} {} {}",
             journal::SCHEMA,
             accounts::SCHEMA,
             backups::SCHEMA,
             endpoints::SCHEMA,
-            security_objects::SCHEMA
+            security_objects::SCHEMA,
+            cluster::SCHEMA
         ))?;
         let mode = if settings.is_some() { Mode::Enabled } else { Mode::NotEnabled };
         let change = Change(connection.transaction()?);
@@ -339,6 +354,7 @@ impl Store {
         change.details(None)?;
         change.finish_own_run(file)?;
         change.pause_all_jobs()?;
+        cluster::leave(&change)?;
         change.begin_restored()?;
         change.0.commit()?;
         Ok(())

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::seal::{self, Key, Sealed};
 use crate::secret::Secret;
+use crate::store::cluster::ObjectRow;
 use crate::store::{self, SealedObject, Store, StoreError};
 use crate::wallet::MasterKeys;
 
@@ -26,6 +27,8 @@ pub(crate) struct Tablespace {
     index: Key,
     /// As the store has it: tells two tablespaces apart.
     pub(crate) wrapped: Vec<u8>,
+    /// The master key it lies under, for another tablespace key that is to lie there.
+    master: (Vec<u8>, Key),
 }
 
 /// What a listing tells about an object.
@@ -74,8 +77,12 @@ impl Tablespace {
         let (id, wrapped) = store.tablespace(MANAGED_OBJECTS)?;
         let master = master.by_id(&id).ok_or(ObjectError::Damaged)?;
         let key = seal::open_key(master, &id, &wrapped)?;
+        Ok(Self::with_key(key, wrapped, (id, master.clone()))?)
+    }
+
+    fn with_key(key: Key, wrapped: Vec<u8>, master: (Vec<u8>, Key)) -> Result<Self, Sealed> {
         let index = seal::derive(key.as_slice(), b"", "index of object names")?;
-        Ok(Self { key, index, wrapped })
+        Ok(Self { key, index, wrapped, master })
     }
 
     /// Opens the tablespace from what a backup says about it.
@@ -84,9 +91,9 @@ impl Tablespace {
         id: &[u8],
         wrapped: &[u8],
     ) -> Result<Self, Sealed> {
-        let key = seal::open_key(master.by_id(id).ok_or(Sealed)?, id, wrapped)?;
-        let index = seal::derive(key.as_slice(), b"", "index of object names")?;
-        Ok(Self { key, index, wrapped: wrapped.to_vec() })
+        let master = master.by_id(id).ok_or(Sealed)?;
+        let key = seal::open_key(master, id, wrapped)?;
+        Self::with_key(key, wrapped.to_vec(), (id.to_vec(), master.clone()))
     }
 
     /// Seals a part of what an endpoint keeps here.
@@ -102,6 +109,32 @@ impl Tablespace {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Sealed> {
         seal::open(&self.key, format!("security object {id} {part}").as_bytes(), sealed)
+    }
+
+    /// The tablespace key itself, for a node that joins: it goes there over a connection only the two can read.
+    pub(crate) fn reveal(&self) -> Secret {
+        Secret::new(self.key.to_vec())
+    }
+
+    /// Another tablespace key under this server's own master key: the opened tablespace, the master key's id, and the
+    /// wrapped key.
+    pub(crate) fn adopt(&self, key: &Secret) -> Result<(Self, Vec<u8>, Vec<u8>), Sealed> {
+        let (key, (id, master)) = (seal::to_key(key.expose())?, &self.master);
+        let wrapped = seal::seal(master, id, key.as_slice())?;
+        Ok((Self::with_key(key, wrapped.clone(), self.master.clone())?, id.clone(), wrapped))
+    }
+
+    /// The object's row under a name with something behind it: two nodes of a cluster made one of the same name.
+    pub(crate) fn rename(&self, row: &ObjectRow, suffix: &str) -> Result<ObjectRow, Sealed> {
+        let mut name = seal::open(&self.key, &place(&row.id, b"name"), &row.name)?;
+        let value = seal::open(&self.key, &place(&row.id, b"value"), &row.value)?;
+        name.extend_from_slice(suffix.as_bytes());
+        let id = seal::blind(&self.index, &name);
+        Ok(ObjectRow {
+            name: seal::seal(&self.key, &place(&id, b"name"), &name)?,
+            value: seal::seal(&self.key, &place(&id, b"value"), &value)?,
+            id,
+        })
     }
 
     /// Seals a secret of the server itself, which `what` names.

@@ -377,6 +377,93 @@ table! {
     /// It was so already.
     MembershipUnchanged Assumed "There is nothing to change"
         "List what there is.";
+    /// No critical data is written here: Documented, the words are not.
+    ReadOnlyRestricted Assumed "This node may not be written to now"
+        "Write to a node in Read-Write mode, or bring this one's read-write peer back.";
+    /// The write is here and may be at the peer.
+    PeerSilent Assumed "The read-write peer did not acknowledge the change, so it may or may not count"
+        "The change is kept here and goes to the peer when it is back; look then whether it is there.";
+    /// The operation is one of a node.
+    NotInCluster Assumed "This server is no node of a cluster"
+        "Make it the first node, or convert it to a candidate and add it.";
+    /// It cannot become one a second time.
+    AlreadyInCluster Assumed "This server is part of a cluster already"
+        "Use another server; one that was deleted from a cluster must be reinstalled.";
+    /// No other node would hear of it.
+    NodeNotServing Assumed "The server does not run, and clusters are made by servers that do"
+        "Start it with okv-sim serve.";
+    /// Documented that an error at the conversion costs the server; the words are not.
+    ConversionFailed Documented "The conversion to a candidate failed, and this server must be reinstalled"
+        "Install it anew in an empty directory, and check passphrase, address and certificate before converting it.";
+    /// Documented: the joining node has the cluster's release.
+    ReleasesDiffer Assumed "The two servers are not of the same release"
+        "Upgrade the older one first.";
+    /// Documented: clocks must be synchronised.
+    ClocksDiffer Assumed "The clocks of the two servers differ too much"
+        "Have both take their time from the same source.";
+    /// Of the candidate, at the controller.
+    CertificateUnusable Assumed "The certificate cannot be used"
+        "Copy the whole certificate from the candidate's page and paste it in again.";
+    /// It was not added.
+    CandidateUnusable Assumed "The candidate did not do its part, so it was not added"
+        "Check its address, its certificate, and that it was given this controller's.";
+    /// Documented rule; the words are not.
+    CandidateWithoutHsm Assumed "The candidate's HSM is not enabled, and a node's of this cluster is"
+        "Initialize the HSM of the candidate before it is converted, then add it.";
+    /// Documented: unique and final.
+    NodeIdTaken Assumed "A node has or had this ID"
+        "Choose an ID that no node ever had.";
+    /// Unique and final.
+    NodeNameTaken Assumed "A node has or had this name"
+        "Choose another name.";
+    /// Documented: 16.
+    ClusterFull Assumed "The cluster has as many nodes as it may have"
+        "Delete a node first.";
+    /// A pair has two.
+    PeerTaken Assumed "This node has a read-write peer already"
+        "Add the candidate without making it a peer, or from a node that has none.";
+    /// Nodes are added by nodes that take part.
+    NodeNotActive Assumed "This node is not ACTIVE"
+        "Use a node that is.";
+    /// No such node.
+    NodeUnknown Assumed "There is no node of this name or ID"
+        "Look at the list of nodes.";
+    /// It is done from another one.
+    NodeIsThis Assumed "A node cannot do that to itself"
+        "Do it on another node.";
+    /// See [`crate::cluster::NodeStatus::after`].
+    NodeStatusWrong Assumed "That cannot be done to a node of this status"
+        "Look at the statuses of the nodes.";
+    /// Delete and enable need its answer.
+    NodeUnreachable Assumed "The node does not answer"
+        "Bring it back and try again, or force-delete it.";
+    /// Documented rule; the words are not.
+    DisabledTooLong Documented "The node was disabled longer than the Maximum Disable Node Duration"
+        "Force-delete it.";
+    /// Apply Bundle, before anything else.
+    BundleMissing Assumed "There is no bundle on this node"
+        "Bring the file hsmbundle here from the node it was made on.";
+    /// Documented that the owner is set by hand; the words are not.
+    BundleOwnerWrong Assumed "The bundle does not belong to this server's user alone"
+        "Set owner and permissions of the file.";
+    /// Cut short or changed.
+    BundleDamaged Assumed "The bundle is damaged"
+        "Bring it here once more, or create it anew.";
+    /// Of another one.
+    BundleOfOtherCluster Assumed "The bundle is of another cluster"
+        "Bring the bundle of this cluster here.";
+    /// Its node was initialized again since.
+    BundleOutdated Assumed "The bundle is older than the last initialization of an HSM in this cluster"
+        "Create a bundle on the node that is HSM-enabled, and bring that one here.";
+    /// Documented order; the words are not.
+    BundleNotApplied Assumed "The bundle of the HSM-enabled node was not applied on this node"
+        "Create the bundle there, bring it here and apply it first.";
+    /// Documented rule; the words are not.
+    BundleNotEverywhere Assumed "The bundle of this node was not applied on every other node"
+        "Apply it on the nodes that are named, then reverse-migrate.";
+    /// Documented: only to a standalone server.
+    RestoreOnNode Documented "A backup can be restored to a standalone server only"
+        "Restore it on a server that is part of no cluster.";
 }
 
 impl fmt::Display for Cause {

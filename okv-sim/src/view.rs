@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::cluster::replication::Replication;
 use crate::error::{Error, Rv};
-use crate::operation::{self, Operation, SecurityObject};
+use crate::operation::{self, ClusterView, Operation, SecurityObject};
 use crate::release::Release;
 use crate::secret::Secret;
 use crate::store::{
@@ -33,6 +34,9 @@ pub struct View {
     running: Arc<RwLock<Running>>,
     /// Held by what changes an endpoint's object.
     pub(crate) kmip_turn: Arc<Mutex<()>>,
+    /// Where endpoints reach this process, if they do: what the store says may come from a backup.
+    kmip_here: Arc<RwLock<Option<String>>>,
+    replication: Arc<RwLock<Option<Arc<Replication>>>>,
 }
 
 #[derive(Default)]
@@ -44,7 +48,13 @@ struct Running {
 
 impl View {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, running: Arc::default(), kmip_turn: Arc::default() }
+        Self {
+            store,
+            running: Arc::default(),
+            kmip_turn: Arc::default(),
+            kmip_here: Arc::default(),
+            replication: Arc::default(),
+        }
     }
 
     pub(crate) fn opened(&self) -> Option<Arc<Tablespace>> {
@@ -61,9 +71,24 @@ impl View {
         *self.running.write() = Running { opened: None, started: true };
     }
 
+    /// Who speaks with other nodes, while the server runs.
+    pub(crate) fn replication(&self) -> Option<Arc<Replication>> {
+        self.replication.read().clone()
+    }
+
+    pub(crate) fn set_replication(&self, replication: Arc<Replication>) {
+        *self.replication.write() = Some(replication);
+    }
+
     /// A start is being made; the wallet stays as it is.
     pub(crate) fn start(&self) {
         self.running.write().started = true;
+    }
+
+    /// Endpoints reach this process at this address. It is remembered for commands while no server runs.
+    pub(crate) fn serves_kmip_at(&self, address: &str) -> Result<(), StoreError> {
+        *self.kmip_here.write() = Some(address.to_owned());
+        self.store.change(|change| change.kmip_server(address))
     }
 
     pub(crate) fn is_started(&self) -> bool {
@@ -238,8 +263,26 @@ impl View {
     /// # Errors
     /// [`crate::Cause::StoreFailed`].
     pub fn kmip_server(&self) -> Result<String, Error> {
+        if let Some(here) = &*self.kmip_here.read() {
+            return Ok(here.clone());
+        }
         let known = self.store.kmip_server().map_err(|error| failed(&error))?;
         Ok(known.unwrap_or_else(|| format!("localhost:{KMIP_PORT}")))
+    }
+
+    /// Everything there is to see of the cluster.
+    ///
+    /// # Errors
+    /// [`crate::Cause::StoreFailed`].
+    pub fn cluster(&self) -> Result<ClusterView, Error> {
+        operation::look(self)
+    }
+
+    /// How long a node may be disabled, hours. Documented: 24 unless set otherwise.
+    pub(crate) fn maximum_disable_hours(&self) -> Result<u32, Error> {
+        let name = "maximum disable node duration, hours";
+        let hours = self.store.cluster_info(name).map_err(|error| failed(&error))?;
+        Ok(hours.and_then(|it| it.parse().ok()).unwrap_or(crate::cluster::DISABLE_HOURS))
     }
 
     /// Stores an object of a customer.

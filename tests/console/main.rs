@@ -15,6 +15,8 @@
 mod api;
 mod backups;
 mod browser;
+mod cluster;
+mod endpoints;
 mod guide;
 #[path = "../clients/server.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]

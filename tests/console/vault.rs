@@ -28,10 +28,22 @@ impl<'a> Vault<'a> {
     #[track_caller]
     pub(crate) fn start(instance: &'a Instance, data: &Path, release: &str) -> Self {
         let name = data.file_name().unwrap().to_string_lossy().into_owned();
+        Self::start_with_passphrase(instance, data, release, &format!("recovery of {name}"))
+    }
+
+    /// The same with a passphrase that others have too.
+    #[track_caller]
+    pub(crate) fn start_with_passphrase(
+        instance: &'a Instance,
+        data: &Path,
+        release: &str,
+        passphrase: &str,
+    ) -> Self {
+        let name = data.file_name().unwrap().to_string_lossy().into_owned();
         let mut vault = Self {
             instance,
             data: data.to_owned(),
-            passphrase: format!("recovery of {name}"),
+            passphrase: passphrase.to_owned(),
             password: format!("password of {name}"),
             url: String::new(),
             kmip: String::new(),

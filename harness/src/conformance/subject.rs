@@ -62,6 +62,31 @@ impl Subject {
         Self { profile: Some(profile.to_owned()), fips, ..Self::default() }
     }
 
+    /// The same, with the environment variable that has the Crypto Officer's password.
+    pub(crate) fn with_pin_env(mut self, variable: Option<String>) -> Self {
+        self.pin_env = variable;
+        self
+    }
+
+    /// Whether a private emulator's HA group is asked for.
+    pub(crate) fn is_group(&self) -> bool {
+        self.ha
+    }
+
+    /// The library, where it is somebody's.
+    pub(crate) fn module(&self) -> Option<&Path> {
+        self.module.as_deref()
+    }
+
+    /// A library, or `emulator[:PROFILE[:fips]]` for a private one.
+    pub(crate) fn named(named: &str, token_label: Option<String>) -> Self {
+        match named.strip_prefix("emulator") {
+            Some("") => Self::default(),
+            Some(rest) if rest.starts_with(':') => Self::emulator(rest.trim_start_matches(':')),
+            _ => Self::library(Path::new(named), token_label),
+        }
+    }
+
     /// A library, and one of its tokens.
     pub(crate) fn library(module: &Path, token_label: Option<String>) -> Self {
         Self { module: Some(module.to_owned()), token_label, ..Self::default() }

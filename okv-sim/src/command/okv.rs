@@ -32,6 +32,7 @@ fn shown(spec: &OptionSpec) -> String {
         Kind::Number => format!("--{name} N"),
         Kind::Text(_) => format!("--{name} TEXT"),
         Kind::Hex => format!("--{name} HEX"),
+        Kind::Pem => format!("--{name} CERTIFICATE"),
     }
 }
 

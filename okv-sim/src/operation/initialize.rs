@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{InitializeStep as At, Operation, object_failed};
 use crate::blob::{Blob, KeyNumber};
+use crate::cluster::{Epoch, NodeId};
 use crate::credential::{self, CredentialError};
 use crate::disk::Place;
 use crate::effect::{self, Effect, Moment};
@@ -76,6 +77,8 @@ struct Made {
     objects: Option<KeyNumber>,
     /// From step 10 on the commit may have been made; what to put back.
     committing: Option<RecoveryRecord>,
+    /// On a node of a cluster: the replication key that begins to count at step 10.
+    replication_key: Option<(Epoch, NodeId, Vec<u8>)>,
 }
 
 pub(crate) fn initialize(
@@ -88,8 +91,9 @@ pub(crate) fn initialize(
     }
     let release = vault.view.release()?;
     release.accepts(&request.hsm, Operation::Initialize)?;
+    let replication_key = super::key_for_hsm(vault)?;
     let mut run = Run::begin(Operation::Initialize, &vault.core.disk, &vault.core.watch);
-    let mut made = Made::default();
+    let mut made = Made { replication_key, ..Made::default() };
     let mut result = forward(vault, &mut run, request, &mut made);
     if let Err(error) = &mut result {
         take_back(&mut vault.core, &mut run, request, &mut made, error);
@@ -265,6 +269,12 @@ fn mark_enabled(
         change.refused(None)?;
         change.verdict(None)?;
         change.recovery(&without)?;
+        change.own_hsm(true)?;
+        if let Some((epoch, node, key)) = &made.replication_key {
+            change.epoch(*epoch, *node)?;
+            change.replication_key(*epoch, key)?;
+            change.node_epoch(*node, *epoch)?;
+        }
         change.counts(true)
     });
     committed.map_err(|error| run.store(&error))
@@ -311,6 +321,7 @@ fn put_passphrase_back(core: &mut Core, run: &mut Run, made: &Made) -> Result<()
         change.key_number(None)?;
         change.verdict(None)?;
         change.details(None)?;
+        change.own_hsm(false)?;
         change.counts(false)?;
         match &made.committing {
             Some(recovery) => change.recovery(recovery),

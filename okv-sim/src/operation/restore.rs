@@ -132,6 +132,10 @@ fn forward(vault: &mut Vault, run: &mut Run, request: &RestoreRequest) -> Result
     let operation = Operation::Restore;
     run.enter(At::CheckState)?;
     let mode = vault.mode(operation)?;
+    let standing = vault.core.store.standing().map_err(|error| run.store(&error))?;
+    if standing != crate::cluster::Standing::Standalone {
+        return Err(run.fail(Cause::RestoreOnNode));
+    }
 
     run.enter(At::Fetch)?;
     if read_name(&request.file).is_none() {

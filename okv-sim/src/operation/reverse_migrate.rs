@@ -39,6 +39,7 @@ pub(crate) fn reverse_migrate(
     if !vault.view.release()?.reverse_migrate.value {
         return Err(Error::new(operation, Cause::NotInThisRelease));
     }
+    super::may_reverse_migrate(vault)?;
     let mut run = Run::begin(operation, &vault.core.disk, &vault.core.watch);
     let result = forward(vault, &mut run, request);
     run.finish(result.as_ref().err());
@@ -98,6 +99,7 @@ fn forward(
         change.clear_alert()?;
         change.recovery(&recovery)?;
         change.backup_secret(&sealed, &wrapped)?;
+        change.own_hsm(false)?;
         change.counts(true)
     });
     committed.map_err(|error| run.store(&error))?;

@@ -38,6 +38,7 @@ fn try_upgrade(vault: &mut Vault, to: &str) -> Result<Release, Error> {
     });
     let changed = vault.core.store.change(|change| {
         change.release(&to.name)?;
+        change.own_version(&to.version)?;
         change.settings(settings.as_ref())
     });
     changed.map_err(|error| Error::store(operation, &error))?;

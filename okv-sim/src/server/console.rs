@@ -25,6 +25,7 @@ use crate::secret::Secret;
 use crate::texts::Cause;
 
 mod backups;
+mod cluster;
 mod endpoints;
 mod enroll;
 mod frame;
@@ -263,7 +264,7 @@ fn without_secrets(service: &Service, form: &HashMap<String, String>) -> HashMap
         spec.is_some_and(|spec| spec.kind != Kind::Secret)
     };
     form.iter()
-        .filter(|(name, value)| shown(name) && value.len() <= 1024)
+        .filter(|(name, value)| shown(name) && value.len() <= 8192)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
 }

@@ -67,6 +67,13 @@ pub(super) fn page(ask: &Ask<'_>, release: &Release) -> Made {
     if enabled && release.reverse_migrate.value {
         actions.push(link("reverse_migrate", "reverse-migrate"));
     }
+    if release.cluster.value && ask.desk.view.cluster()?.current().is_some() {
+        actions.push(if enabled {
+            link("create_bundle", "create-bundle")
+        } else {
+            link("apply_bundle", "apply-bundle")
+        });
+    }
     blocks.push(Block::Actions(actions));
     if release.traces.value && release.page("traces").is_some() {
         let text = "Every operation at the HSM leaves a trace: see Reports, HSM Traces.";

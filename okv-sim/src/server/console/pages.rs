@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use super::frame::{self, Shown};
 use super::view::Block;
-use super::{backups, endpoints, hsm, lists, system};
+use super::{backups, cluster, endpoints, hsm, lists, system};
 use crate::error::Error;
 use crate::operation::{Operation, Role};
 use crate::release::Release;
@@ -80,6 +80,14 @@ const ROWS: &[Row] = &[
     row("hsm", "initialize", hsm::initialize),
     row("hsm", "set-credential", hsm::set_credential),
     row("hsm", "reverse-migrate", hsm::reverse_migrate),
+    row("hsm", "create-bundle", cluster::create_bundle),
+    row("hsm", "apply-bundle", cluster::apply_bundle),
+    row("cluster", "", cluster::management),
+    row("cluster", "add", cluster::add),
+    row("cluster", "node", cluster::node),
+    row("cluster", "duration", cluster::duration),
+    row("cluster_monitoring", "", cluster::monitoring),
+    row("cluster_settings", "", cluster::settings),
     row("backup", "", backups::page),
     row("backup", "destinations", backups::destinations),
     row("backup", "destinations/create", backups::create_destination),
@@ -101,6 +109,9 @@ const ROLES: &[(&str, Role)] = &[
     ("status", Role::SystemAdministrator),
     ("hsm", Role::SystemAdministrator),
     ("backup", Role::SystemAdministrator),
+    ("cluster", Role::SystemAdministrator),
+    ("cluster_monitoring", Role::SystemAdministrator),
+    ("cluster_settings", Role::SystemAdministrator),
 ];
 
 /// Whether who is logged in may see the page.

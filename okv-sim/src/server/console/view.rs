@@ -146,6 +146,8 @@ pub(super) enum FieldKind {
     Select,
     Radio,
     Hidden,
+    /// Several lines, such as a certificate.
+    Area,
 }
 
 /// A field.
@@ -211,6 +213,7 @@ impl Field {
             FieldKind::Select => "select",
             FieldKind::Radio => "radio",
             FieldKind::Hidden => "hidden",
+            FieldKind::Area => "area",
         };
         own == kind
     }
