@@ -56,9 +56,7 @@ pub fn accept(report: &Report, known: &Expectations) -> String {
         }
     }
     let mut groups: BTreeMap<(Verdict, String), Vec<&str>> = BTreeMap::new();
-    let new = |record: &&Record| {
-        record.verdict != Verdict::Conforms && known.of(record).is_none()
-    };
+    let new = |record: &&Record| record.verdict != Verdict::Conforms && known.of(record).is_none();
     for record in report.checks.iter().filter(new) {
         groups.entry((record.verdict, record.why())).or_default().push(&record.id);
     }
