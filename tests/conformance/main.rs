@@ -8,7 +8,7 @@ mod others;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use luna_tests::artefacts;
+use luna_tests::{CRYPTO_OFFICER, Instance, artefacts};
 
 fn harness() -> Command {
     let mut command = Command::new(artefacts::program("luna-harness"));
@@ -28,12 +28,20 @@ fn held(output: &Output) {
     assert_eq!(output.status.code(), Some(0), "{text}\n{errors}");
 }
 
-/// The whole suite on a private emulator.
+/// The whole suite on a private emulator, against the files of these names.
+#[track_caller]
+fn emulator_of(names: &[&str], options: &[&str]) {
+    let mut command = harness();
+    command.arg("conformance").args(options);
+    for name in names {
+        command.arg("--expect").arg(expected(name));
+    }
+    held(&command.output().unwrap());
+}
+
 #[track_caller]
 fn emulator(name: &str, options: &[&str]) {
-    let mut command = harness();
-    command.arg("conformance").args(options).arg("--expect").arg(expected(name));
-    held(&command.output().unwrap());
+    emulator_of(&[name], options);
 }
 
 #[test]
@@ -56,6 +64,41 @@ fn firmware_7_8_4() {
 fn firmware_7_9_0() {
     emulator("luna-7.9.0", &["--profile", "luna-7.9.0"]);
     emulator("luna-7.9.0-fips", &["--profile", "luna-7.9.0", "--fips", "on"]);
+}
+
+/// The default profile again, through an appliance: to the harness a module of somebody's that it may do anything to.
+#[test]
+fn over_the_network() {
+    let instance = Instance::networked(&["--fips", "off"]);
+    let mut command = harness();
+    command.arg("conformance").arg("--module").arg(instance.module());
+    command.args(["--pin-env", "PIN", "--so-pin-env", "SO", "--profile", "luna-7.4.0"]);
+    for allowance in ["create", "token-objects", "roles", "destructive"] {
+        command.args(["--allow", allowance]);
+    }
+    command.env("PIN", CRYPTO_OFFICER).env("SO", "partition-so");
+    command.env("ChrystokiConfigurationPath", instance.directory());
+    for name in ["luna-7.4.0", "network"] {
+        command.arg("--expect").arg(expected(name));
+    }
+    held(&command.output().unwrap());
+}
+
+/// A PED takes the Partition SO's passwords away, and nothing else that a check asks.
+#[test]
+fn partitions_with_a_ped() {
+    for firmware in ["luna-7.4.0", "luna-7.8.4", "luna-7.9.0"] {
+        emulator_of(&[firmware, "ped"], &["--profile", &format!("{firmware}-ped")]);
+    }
+    let options = ["--profile", "luna-7.9.0-ped", "--fips", "on"];
+    emulator_of(&["luna-7.9.0-fips", "ped"], &options);
+}
+
+#[test]
+fn the_cloud() {
+    emulator_of(&["luna-7.8.4", "luna-cloud"], &["--profile", "luna-cloud"]);
+    let options = ["--profile", "luna-cloud", "--fips", "on"];
+    emulator_of(&["luna-7.8.4-fips", "luna-cloud", "luna-cloud-fips"], &options);
 }
 
 #[test]
