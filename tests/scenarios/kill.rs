@@ -434,7 +434,7 @@ fn kill_everywhere(place: &Place, hand: usize, service: &Service, at: Option<usi
         assert_eq!(ended.status.code(), Some(0), "{told}: {ended:?}");
         return event;
     }
-    unreachable!("a service comes to an end")
+    panic!("a service that never comes to an end")
 }
 
 /// Looks at what a death left.

@@ -124,7 +124,7 @@ fn check(vault: &mut Vault, number: usize, tally: &mut Tally) {
         AlertChange::Cleared => tally.cleared += 1,
         AlertChange::None | AlertChange::Standing => {}
     }
-    if number % 50 == 0 {
+    if number.is_multiple_of(50) {
         assert_eq!(vault.read_object("key").unwrap().expose(), OBJECT);
     }
 }
