@@ -121,8 +121,10 @@ pub(crate) fn create_endpoint(
 ) -> Result<(Endpoint, Secret), Error> {
     usable_name(Operation::Endpoint, name)?;
     let (token, sealed) = sealed_token(view, name)?;
+    let id = seal::random().map_err(|_| Error::new(Operation::Endpoint, Cause::CryptoFailed))?;
     let new = Endpoint {
-        id: 0,
+        // Positive, and not that of nobody.
+        id: i64::from_be_bytes(id) & i64::MAX | 1,
         name: name.to_owned(),
         kind: kind.to_owned(),
         platform: platform.to_owned(),

@@ -8,27 +8,30 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Result, Store, StoreError, now};
 
+/// Nodes of a cluster have the same rows, and may change them at once. So nothing here refers to another row in a way
+/// that the database would insist on: a row that points to one that is gone gives nobody anything.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS virtual_wallet (
         name TEXT PRIMARY KEY COLLATE NOCASE, description TEXT NOT NULL, created_at TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS endpoint (
-        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE COLLATE NOCASE, type TEXT NOT NULL,
+        name TEXT PRIMARY KEY COLLATE NOCASE, id INTEGER NOT NULL, type TEXT NOT NULL,
         platform TEXT NOT NULL, description TEXT NOT NULL, status TEXT NOT NULL, token BLOB,
-        certificate BLOB UNIQUE,
-        default_wallet TEXT COLLATE NOCASE REFERENCES virtual_wallet(name) ON DELETE SET NULL,
-        created_at TEXT NOT NULL, enrolled_at TEXT) STRICT;
+        certificate BLOB, default_wallet TEXT COLLATE NOCASE, created_at TEXT NOT NULL,
+        enrolled_at TEXT) STRICT;
+    CREATE INDEX IF NOT EXISTS endpoint_by_id ON endpoint (id);
+    CREATE INDEX IF NOT EXISTS endpoint_by_certificate ON endpoint (certificate);
     CREATE TABLE IF NOT EXISTS endpoint_group (
         name TEXT PRIMARY KEY COLLATE NOCASE, description TEXT NOT NULL, created_at TEXT NOT NULL) STRICT;
     CREATE TABLE IF NOT EXISTS endpoint_group_member (
-        endpoint_group TEXT NOT NULL COLLATE NOCASE REFERENCES endpoint_group(name) ON DELETE CASCADE,
-        endpoint INTEGER NOT NULL REFERENCES endpoint(id) ON DELETE CASCADE,
+        endpoint_group TEXT NOT NULL COLLATE NOCASE, endpoint INTEGER NOT NULL,
         PRIMARY KEY (endpoint_group, endpoint)) STRICT;
     CREATE TABLE IF NOT EXISTS wallet_access (
-        wallet TEXT NOT NULL COLLATE NOCASE REFERENCES virtual_wallet(name) ON DELETE CASCADE,
-        endpoint INTEGER REFERENCES endpoint(id) ON DELETE CASCADE,
-        endpoint_group TEXT COLLATE NOCASE REFERENCES endpoint_group(name) ON DELETE CASCADE,
-        access TEXT NOT NULL, CHECK ((endpoint IS NULL) <> (endpoint_group IS NULL))) STRICT;
+        wallet TEXT NOT NULL COLLATE NOCASE, endpoint INTEGER NOT NULL,
+        endpoint_group TEXT NOT NULL COLLATE NOCASE, access TEXT NOT NULL,
+        PRIMARY KEY (wallet, endpoint, endpoint_group)) STRICT;
     CREATE INDEX IF NOT EXISTS wallet_access_of_endpoint ON wallet_access (endpoint);
+    CREATE TABLE IF NOT EXISTS endpoint_authority (
+        one INTEGER PRIMARY KEY CHECK (one = 1), record TEXT NOT NULL) STRICT;
 ";
 
 /// How far an endpoint is.
@@ -62,7 +65,7 @@ impl EndpointStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
-    /// Never given twice.
+    /// Random, so that no two nodes of a cluster give the same.
     #[serde(skip)]
     pub id: i64,
     /// Letters of any case are the same.
@@ -198,6 +201,10 @@ pub(crate) struct AuthorityRecord {
     pub(crate) key: String,
 }
 
+/// In the columns of a grant: no endpoint, or no group.
+const NO_ENDPOINT: i64 = 0;
+const NO_GROUP: &str = "";
+
 const ENDPOINT: &str =
     "SELECT id, name, type, platform, description, status, default_wallet, created_at,
      enrolled_at FROM endpoint";
@@ -224,7 +231,11 @@ fn named(row: &Row<'_>) -> rusqlite::Result<Named> {
 
 impl Store {
     pub(crate) fn authority(&self) -> Result<Option<AuthorityRecord>> {
-        self.json("endpoint_authority")
+        let text = "SELECT record FROM endpoint_authority";
+        let row: Option<String> =
+            self.connection.lock().query_row(text, [], |row| row.get(0)).optional()?;
+        let record = row.map(|text| serde_json::from_str(&text)).transpose();
+        record.map_err(|_| StoreError::Corrupt("endpoint_authority"))
     }
 
     /// Where the KMIP server was last: `host:port`.
@@ -311,16 +322,18 @@ impl Store {
         )?;
         let rows = statement.query_map([], |row| {
             let endpoint: Option<String> = row.get(1)?;
-            let group: Option<String> = row.get(2)?;
+            let group: String = row.get(2)?;
             let access: String = row.get(3)?;
-            let holder = match (endpoint, group) {
-                (Some(name), _) => Holder::Endpoint(name),
-                (None, group) => Holder::EndpointGroup(group.unwrap_or_default()),
+            let holder = match endpoint {
+                Some(name) => Some(Holder::Endpoint(name)),
+                None if group == NO_GROUP => None,
+                None => Some(Holder::EndpointGroup(group)),
             };
             let access = Access::named(&access).unwrap_or_default();
-            Ok(Grant { wallet: row.get(0)?, holder, access })
+            let wallet = row.get(0)?;
+            Ok(holder.map(|holder| Grant { wallet, holder, access }))
         })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        Ok(rows.filter_map(rusqlite::Result::transpose).collect::<rusqlite::Result<_>>()?)
     }
 }
 
@@ -330,7 +343,7 @@ impl Change<'_> {
         let text = serde_json::to_string(record);
         let text = text.map_err(|_| StoreError::Corrupt("endpoint_authority"))?;
         self.0.execute(
-            "INSERT INTO config VALUES ('endpoint_authority', ?1) ON CONFLICT DO NOTHING",
+            "INSERT INTO endpoint_authority VALUES (1, ?1) ON CONFLICT DO NOTHING",
             [text],
         )?;
         Ok(())
@@ -343,9 +356,10 @@ impl Change<'_> {
     /// `false` when an endpoint of this name exists.
     pub(crate) fn add_endpoint(&self, endpoint: &Endpoint, token: &[u8]) -> Result<bool> {
         let rows = self.0.execute(
-            "INSERT INTO endpoint (name, type, platform, description, status, token, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+            "INSERT INTO endpoint (id, name, type, platform, description, status, token, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
             params![
+                endpoint.id,
                 endpoint.name,
                 endpoint.kind,
                 endpoint.platform,
@@ -394,6 +408,11 @@ impl Change<'_> {
 
     /// `false` when there was none.
     pub(crate) fn remove_endpoint(&self, name: &str) -> Result<bool> {
+        let text = "SELECT id FROM endpoint WHERE name = ?1";
+        let id: Option<i64> = self.0.query_row(text, [name], |row| row.get(0)).optional()?;
+        let Some(id) = id else { return Ok(false) };
+        self.0.execute("DELETE FROM endpoint_group_member WHERE endpoint = ?1", [id])?;
+        self.0.execute("DELETE FROM wallet_access WHERE endpoint = ?1", [id])?;
         Ok(self.0.execute("DELETE FROM endpoint WHERE name = ?1", [name])? == 1)
     }
 
@@ -416,6 +435,12 @@ impl Change<'_> {
 
     /// `false` when there was none.
     pub(crate) fn remove_virtual_wallet(&self, name: &str) -> Result<bool> {
+        self.0.execute("DELETE FROM wallet_member WHERE wallet = ?1", [name])?;
+        self.0.execute("DELETE FROM wallet_access WHERE wallet = ?1", [name])?;
+        self.0.execute(
+            "UPDATE endpoint SET default_wallet = NULL WHERE default_wallet = ?1",
+            [name],
+        )?;
         Ok(self.0.execute("DELETE FROM virtual_wallet WHERE name = ?1", [name])? == 1)
     }
 
@@ -430,6 +455,8 @@ impl Change<'_> {
 
     /// `false` when there was none.
     pub(crate) fn remove_endpoint_group(&self, name: &str) -> Result<bool> {
+        self.0.execute("DELETE FROM endpoint_group_member WHERE endpoint_group = ?1", [name])?;
+        self.0.execute("DELETE FROM wallet_access WHERE endpoint_group = ?1", [name])?;
         Ok(self.0.execute("DELETE FROM endpoint_group WHERE name = ?1", [name])? == 1)
     }
 
@@ -463,12 +490,12 @@ impl Change<'_> {
                 let text = "SELECT id FROM endpoint WHERE name = ?1";
                 let id: Option<i64> =
                     self.0.query_row(text, [name], |row| row.get(0)).optional()?;
-                (Some(id.ok_or(StoreError::Corrupt("endpoint"))?), None)
+                (id.ok_or(StoreError::Corrupt("endpoint"))?, NO_GROUP)
             }
-            Holder::EndpointGroup(name) => (None, Some(name)),
+            Holder::EndpointGroup(name) => (NO_ENDPOINT, name.as_str()),
         };
         let had = self.0.execute(
-            "DELETE FROM wallet_access WHERE wallet = ?1 AND endpoint IS ?2 AND endpoint_group IS ?3",
+            "DELETE FROM wallet_access WHERE wallet = ?1 AND endpoint = ?2 AND endpoint_group = ?3",
             params![wallet, endpoint, group],
         )?;
         if let Some(access) = access {

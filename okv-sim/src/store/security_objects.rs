@@ -9,13 +9,11 @@ use super::{Access, Change, Result, Store, now};
 
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS security_object (
-        id TEXT PRIMARY KEY, tablespace INTEGER NOT NULL REFERENCES tablespace(id),
-        owner INTEGER REFERENCES endpoint(id) ON DELETE SET NULL, attributes BLOB NOT NULL, value BLOB,
-        created_at TEXT NOT NULL) STRICT;
+        id TEXT PRIMARY KEY, tablespace INTEGER NOT NULL REFERENCES tablespace(id), owner INTEGER,
+        attributes BLOB NOT NULL, value BLOB, created_at TEXT NOT NULL) STRICT;
     CREATE INDEX IF NOT EXISTS security_object_of_owner ON security_object (owner);
     CREATE TABLE IF NOT EXISTS wallet_member (
-        wallet TEXT NOT NULL COLLATE NOCASE REFERENCES virtual_wallet(name) ON DELETE CASCADE,
-        object TEXT NOT NULL REFERENCES security_object(id) ON DELETE CASCADE,
+        wallet TEXT NOT NULL COLLATE NOCASE, object TEXT NOT NULL,
         PRIMARY KEY (wallet, object)) STRICT;
     CREATE INDEX IF NOT EXISTS wallet_member_by_object ON wallet_member (object);
 ";
@@ -31,7 +29,8 @@ const OBJECT: &str = "SELECT o.id, o.owner, o.attributes FROM security_object o"
 
 /// Wallets that an endpoint, the parameter `?1`, has some access to: directly, or as one of a group.
 const GRANTED: &str = "(w.endpoint = ?1 OR w.endpoint_group IN
-     (SELECT endpoint_group FROM endpoint_group_member WHERE endpoint = ?1))";
+     (SELECT endpoint_group FROM endpoint_group_member WHERE endpoint = ?1))
+     AND EXISTS (SELECT 1 FROM virtual_wallet v WHERE v.name = w.wallet)";
 
 fn object(row: &rusqlite::Row<'_>) -> rusqlite::Result<SealedSecurityObject> {
     Ok(SealedSecurityObject { id: row.get(0)?, owner: row.get(1)?, attributes: row.get(2)? })

@@ -263,3 +263,69 @@ fn a_row_that_is_gone_does_not_come_back_with_an_older_change() {
     one.store.forget_entries(&all).unwrap();
     assert!(one.store.entries_after(&Marks::new(), 1 << 20).unwrap().is_empty());
 }
+
+fn endpoint(id: i64, name: &str) -> crate::store::Endpoint {
+    crate::store::Endpoint {
+        id,
+        name: name.into(),
+        kind: "ORACLE_DB".into(),
+        platform: "LINUX64".into(),
+        description: String::new(),
+        status: crate::store::EndpointStatus::Registered,
+        default_wallet: None,
+        created_at: now(),
+        enrolled_at: None,
+    }
+}
+
+/// What endpoints keep, and who may reach it, is on every node; what two nodes change at once leaves no row that
+/// another node could not take.
+#[test]
+fn endpoints_and_their_objects_are_on_every_node() {
+    use crate::store::{Access, Holder, SealedSecurityObject};
+
+    let all: [TestNode; 2] = nodes();
+    let [one, two] = &all;
+    let holder = Holder::Endpoint("ep".into());
+    let change = one.store.change(|change| {
+        change.add_endpoint(&endpoint(7, "ep"), b"sealed token")?;
+        change.add_endpoint(&endpoint(8, "other"), b"sealed token")?;
+        change.enrol(7, b"sealed token", b"certificate")?;
+        change.add_virtual_wallet("w", "")?;
+        change.grant("w", &holder, Some(Access::FULL))?;
+        let attributes = b"sealed attributes".to_vec();
+        let object = SealedSecurityObject { id: "ID".into(), owner: Some(8), attributes };
+        change.add_security_object(MANAGED_OBJECTS, &object, Some(b"sealed value"))?;
+        change.put_into_wallet("w", "ID").map(drop)
+    });
+    change.unwrap();
+    one.ship(two);
+    let found = two.store.endpoint_of(b"certificate").unwrap().unwrap();
+    assert_eq!((found.id, found.name.as_str()), (7, "ep"));
+    assert_eq!(two.store.access_to_object(7, "ID").unwrap(), Access::FULL);
+    assert_eq!(two.store.security_object_value("ID").unwrap().unwrap(), b"sealed value");
+
+    // The wallet goes here while somebody gets access to it there; two endpoints of one name are made.
+    one.store.change(|change| change.remove_virtual_wallet("w").map(drop)).unwrap();
+    one.store.change(|change| change.add_endpoint(&endpoint(9, "new"), b"1").map(drop)).unwrap();
+    let other = Holder::Endpoint("other".into());
+    two.store.change(|change| change.grant("w", &other, Some(Access::FULL)).map(drop)).unwrap();
+    two.store.change(|change| change.add_endpoint(&endpoint(10, "new"), b"2").map(drop)).unwrap();
+    one.ship(two);
+    two.ship(one);
+    one.ship(two);
+    for node in &all {
+        assert_eq!(node.store.virtual_wallets().unwrap(), []);
+        for id in [7, 8] {
+            assert_eq!(node.store.access_to_object(id, "ID").unwrap(), Access::default());
+            assert_eq!(node.store.access_to_wallet(id, "w").unwrap(), Access::default());
+        }
+        assert_eq!(node.store.security_object("ID").unwrap().unwrap().owner, Some(8));
+    }
+    assert_eq!(one.store.endpoints().unwrap(), two.store.endpoints().unwrap());
+
+    // Read-only restricted: nothing of it can be written.
+    *two.pair.refuses.lock() = Some("its peer is gone");
+    let refused = two.store.change(|change| change.add_virtual_wallet("x", "").map(drop));
+    assert!(matches!(refused, Err(StoreError::ReadOnly(_))));
+}
