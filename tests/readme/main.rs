@@ -12,6 +12,7 @@
     reason = "a test"
 )]
 
+mod guide;
 mod house;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ const RUN_BY_THE_GATE: [&str; 3] =
     ["cargo build --release", "cargo run --release", "cargo test --workspace"];
 
 /// Programs of other people that the commands use.
-const CLIENTS: [&str; 9] = [
+const CLIENTS: [&str; 11] = [
     "curl",
     "pkcs11-tool",
     "python3",
@@ -34,6 +35,8 @@ const CLIENTS: [&str; 9] = [
     "modutil",
     "certutil",
     "keytool",
+    "tar",
+    "unzip",
 ];
 
 fn root() -> PathBuf {
@@ -120,7 +123,10 @@ fn the_session_runs_from_top_to_bottom() {
     let home = scratch.path().join("work");
     std::fs::create_dir(&home).unwrap();
     // Whatever fails on the way, the key vault's server ends.
-    let script = format!("trap 'okv-sim --data vault stop >/dev/null 2>&1 || true' EXIT\n{script}");
+    // So do appliances, which would keep our pipes open.
+    let script = format!(
+        "trap 'okv-sim --data vault stop >/dev/null 2>&1 || true; kill $(jobs -p) 2>/dev/null' EXIT\n{script}"
+    );
     let done = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
         .current_dir(&home)
