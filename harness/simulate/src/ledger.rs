@@ -123,6 +123,13 @@ impl Ledger {
         &self.records
     }
 
+    /// Objects that some member may lack.
+    #[must_use]
+    pub fn partial(&self) -> BTreeSet<usize> {
+        let records = self.records.iter().enumerate();
+        records.filter(|(_, record)| record.partial).map(|(number, _)| number).collect()
+    }
+
     /// The object of a label.
     #[must_use]
     pub fn by_label(&self, label: &str) -> Option<&Record> {

@@ -1,7 +1,7 @@
 //! One application: its calls, and what it makes of the answers.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,9 @@ struct Running {
     debts: Vec<Debt>,
     /// `activeBasic`, and all members may have been lost at a time.
     stranded: bool,
+    /// Objects that some member lacked when the last call began: one that comes back amid the call
+    /// brings them too late for it.
+    partial: BTreeSet<usize>,
 }
 
 /// A signature in parts.
@@ -171,6 +174,7 @@ impl Running {
             parts: None,
             debts: Vec::new(),
             stranded: false,
+            partial: BTreeSet::new(),
         })
     }
 
@@ -235,6 +239,7 @@ impl Running {
     /// One call, judged by what happened around it.
     fn call(&mut self, world: &World, request: &Request<'_>) -> Told<Reply> {
         self.look(world);
+        self.partial = world.ledger.lock().partial();
         let before = world.was_struck(self.number);
         self.lost_all(world);
         let answer = self.group.call(&self.session, request);
@@ -382,7 +387,8 @@ impl Running {
 
     /// Judges a refusal of a call that names an object.
     fn refused(&mut self, world: &World, number: usize, error: &Error, excused: bool) -> String {
-        let must = world.ledger.lock().get(number).is_some_and(|it| it.must_be_found());
+        let must = world.ledger.lock().get(number).is_some_and(|it| it.must_be_found())
+            && !self.partial.contains(&number);
         let missing = matches!(error.cause(), Cause::ObjectHandleInvalid | Cause::KeyHandleInvalid);
         // Unless logged in, a private object is not shown, or not found.
         let hidden = self.logged_in != Some(true) && missing;
