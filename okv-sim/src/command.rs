@@ -14,6 +14,7 @@ use okv_sim::{Cause, Error, InstallRequest, Operation, Role, Secret, State, Vaul
 use serde_json::{Value, json};
 
 mod call;
+mod cluster;
 mod detach;
 mod enroll;
 mod okv;
@@ -155,6 +156,23 @@ enum Verb {
         source: String,
         /// Name of the file there.
         file: String,
+        #[command(flatten)]
+        passphrase: Passphrase,
+    },
+    /// Make this running server a node of a cluster, add others, see and change them.
+    Cluster {
+        #[command(subcommand)]
+        verb: cluster::Cluster,
+    },
+    /// Make the bundle that every other node of the cluster must apply.
+    CreateBundle {
+        #[command(flatten)]
+        pin: Pin,
+        #[command(flatten)]
+        passphrase: Passphrase,
+    },
+    /// Apply the bundle that was brought to hsm/hsmbundle in the data directory.
+    ApplyBundle {
         #[command(flatten)]
         passphrase: Passphrase,
     },
@@ -416,6 +434,18 @@ fn run(arguments: &Arguments) -> Result<Option<Value>> {
             let opening =
                 if source == "LOCAL" { Opening::Never } else { Opening::With(passphrase) };
             Asked::new(["backup", "restore", "start"], options).answer(data, &opening)?
+        }
+        Verb::Cluster { verb } => verb.asked()?.answer(data, &Opening::Never)?,
+        Verb::CreateBundle { pin, passphrase } => {
+            let options = vec![
+                ("hsmCredential", pin.ask(Operation::CreateBundle)?),
+                ("recoveryPassphrase", passphrase.ask()?),
+            ];
+            Asked::new(["hsm", "bundle", "create"], options).answer(data, &Opening::Never)?
+        }
+        Verb::ApplyBundle { passphrase } => {
+            let options = vec![("recoveryPassphrase", passphrase.ask()?)];
+            Asked::new(["hsm", "bundle", "apply"], options).answer(data, &Opening::Never)?
         }
         Verb::Enroll { directory, token_env, passphrase } => {
             let token = secrets::ask(token_env.as_deref(), "Enrollment token: ")?;

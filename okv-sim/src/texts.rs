@@ -406,7 +406,7 @@ table! {
         "Copy the whole certificate from the candidate's page and paste it in again.";
     /// It was not added.
     CandidateUnusable Assumed "The candidate did not do its part, so it was not added"
-        "Check its address, its certificate, and that it was given this controller's.";
+        "Check its address, its certificate, and that it was given this controller's. One that took its seed is PAIRING and must be reinstalled.";
     /// Documented rule; the words are not.
     CandidateWithoutHsm Assumed "The candidate's HSM is not enabled, and a node's of this cluster is"
         "Initialize the HSM of the candidate before it is converted, then add it.";

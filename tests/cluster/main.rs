@@ -11,6 +11,7 @@
 
 mod bundle;
 mod candidates;
+mod endpoints;
 mod from_one_node;
 mod kills;
 mod node;

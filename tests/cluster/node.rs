@@ -222,6 +222,13 @@ impl<'a> Node<'a> {
         self.run(&words).status.success()
     }
 
+    /// What the owner of an endpoint does with its token.
+    pub(crate) fn enrolls(&self, token: &str, directory: &Path) -> Output {
+        let mut command = self.command();
+        command.arg("enroll").arg(directory).args(["--token-env", "TOKEN"]).env("TOKEN", token);
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
     /// All objects' names, in order. Their values are their names.
     #[track_caller]
     pub(crate) fn names(&self) -> Vec<String> {

@@ -6,6 +6,7 @@
 //! | `certificates` | who is let in, and who sees which partition |
 //! | `strangers` | bytes that no client sends, and clients that are too slow or too many |
 //! | `lives` | processes that end, on either side, and what is left of their sessions |
+//! | `guide` | the guide's HA section, with a key vault on the group |
 //! | `groups` | HA groups of three appliances under load, with one that fails |
 //! | `cables` | networks cut both ways and one way, where namespaces can be made |
 
@@ -21,6 +22,7 @@ mod cables;
 mod certificates;
 mod field;
 mod groups;
+mod guide;
 mod lives;
 mod peer;
 mod strangers;

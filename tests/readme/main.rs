@@ -124,8 +124,11 @@ fn the_session_runs_from_top_to_bottom() {
     std::fs::create_dir(&home).unwrap();
     // Whatever fails on the way, the key vault's server ends.
     // So do appliances, which would keep our pipes open.
+    let stop = "for data in vault one two; do okv-sim --data $data stop >/dev/null 2>&1 || true; done; \
+                kill $(jobs -p) 2>/dev/null || true";
     let script = format!(
-        "trap 'okv-sim --data vault stop >/dev/null 2>&1 || true; kill $(jobs -p) 2>/dev/null' EXIT\n{script}"
+        "trap '{stop}' EXIT
+{script}"
     );
     let done = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])

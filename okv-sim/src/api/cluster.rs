@@ -62,6 +62,12 @@ pub(super) const SERVICES: &[Service] = &[
         &[],
         certificate,
     )),
+    own(service(
+        ("cluster", "address", "get"),
+        "where other nodes reach this server",
+        &[],
+        address,
+    )),
     own(service(("cluster", "settings", "get"), "Cluster Settings State", &[], settings)),
     own(service(
         ("cluster", "settings", "set"),
@@ -234,6 +240,14 @@ fn certificate(call: &Call<'_>) -> Result<Answer, Error> {
     };
     let value = json!({ "certificate": certificate, "ipAddress": cluster.address });
     Answer::new(&value, certificate.trim_end())
+}
+
+fn address(call: &Call<'_>) -> Result<Answer, Error> {
+    let cluster = cluster(call)?;
+    let Some(address) = &cluster.address else {
+        return Err(Error::new(Operation::Status, Cause::NodeNotServing));
+    };
+    Answer::new(&json!({ "ipAddress": address }), address)
 }
 
 fn settings(call: &Call<'_>) -> Result<Answer, Error> {

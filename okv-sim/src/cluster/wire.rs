@@ -93,6 +93,8 @@ pub(crate) struct Seeding {
     pub(crate) tablespace: Secret,
     /// The secret of backups, sealed in the tablespace and wrapped under the passphrase.
     pub(crate) backup_secret: Option<(Base64, Base64)>,
+    /// The certificate authority of endpoints, as it is kept.
+    pub(crate) authority: Option<String>,
     /// Replication keys, sealed in the tablespace.
     pub(crate) keys: Vec<(Epoch, Base64)>,
 }

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Result, Store, StoreError, now};
@@ -45,6 +45,7 @@ pub(super) const SCHEMA: &str = "
         PRIMARY KEY (name, key)) STRICT;
     CREATE INDEX IF NOT EXISTS cluster_row_clock ON cluster_row (clock);
     CREATE INDEX IF NOT EXISTS cluster_log_clock ON cluster_log (clock);
+    CREATE INDEX IF NOT EXISTS cluster_log_waiting ON cluster_log (applied) WHERE applied = 0;
 ";
 
 /// Every table of the cluster, for leaving it.
@@ -254,6 +255,11 @@ impl Store {
         self.value("node_address")
     }
 
+    /// The certificate authority of endpoints as it is kept: its key is sealed in the tablespace.
+    pub(crate) fn kept_authority(&self) -> Result<Option<String>> {
+        self.value("endpoint_authority")
+    }
+
     /// What this server is to a cluster.
     pub(crate) fn standing(&self) -> Result<Standing> {
         standing(&self.connection.lock())
@@ -330,7 +336,8 @@ impl Store {
 
     /// Entries that wait for a replication key this node does not have.
     pub(crate) fn entries_waiting(&self) -> Result<i64> {
-        let text = "SELECT count(*) FROM cluster_log WHERE applied = 0";
+        let text = "SELECT count(*) FROM cluster_log WHERE applied = 0
+            AND epoch NOT IN (SELECT epoch FROM cluster_key)";
         Ok(self.connection.lock().query_row(text, [], |row| row.get(0))?)
     }
 
@@ -376,23 +383,15 @@ impl Store {
         }
         let pair = self.pair()?;
         self.unlogged(|transaction| {
+            let mut new = false;
             for entry in entries {
                 if entry.seq != mark(transaction, entry.origin)? + 1 {
                     continue;
                 }
-                let opened = match key(transaction, entry.epoch)? {
-                    Some(key) => Some(
-                        pair.open(&key, &entry.place(), &entry.body)
-                            .map_err(|_| StoreError::Corrupt("an entry of another node"))?,
-                    ),
-                    None => None,
-                };
-                write_entry(transaction, entry, opened.is_some())?;
-                if let Some(body) = opened {
-                    apply(transaction, pair.as_ref(), entry, &body)?;
-                }
+                write_entry(transaction, entry, false)?;
+                new = true;
             }
-            Ok(())
+            if new { settle(transaction, pair.as_ref()).map(drop) } else { Ok(()) }
         })
     }
 
@@ -402,18 +401,7 @@ impl Store {
         let mut applied = 0;
         self.unlogged(|transaction| {
             write_key(transaction, epoch, sealed)?;
-            let waiting = waiting(transaction, Some(epoch))?;
-            for entry in waiting {
-                let body = pair
-                    .open(sealed, &entry.place(), &entry.body)
-                    .map_err(|_| StoreError::Corrupt("an entry of another node"))?;
-                apply(transaction, pair.as_ref(), &entry, &body)?;
-                transaction.execute(
-                    "UPDATE cluster_log SET applied = 1 WHERE origin = ?1 AND seq = ?2",
-                    params![entry.origin, entry.seq],
-                )?;
-                applied += 1;
-            }
+            applied = settle(transaction, pair.as_ref())?;
             Ok(())
         })?;
         Ok(applied)
@@ -449,7 +437,7 @@ impl Store {
         let transaction = connection.transaction()?;
         let mut all = Vec::new();
         for table in REPLICATED {
-            all.extend(rows(&transaction, table.name)?);
+            all.extend(rows(&transaction, table)?);
         }
         let versions = {
             let mut statement =
@@ -463,7 +451,7 @@ impl Store {
             let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             found.collect::<rusqlite::Result<_>>()?
         };
-        let waiting = waiting(&transaction, None)?;
+        let waiting = waiting(&transaction, false)?;
         Ok(Seed { rows: all, versions, marks, waiting })
     }
 
@@ -503,12 +491,13 @@ impl Store {
     }
 }
 
-fn waiting(transaction: &Transaction<'_>, epoch: Option<Epoch>) -> Result<Vec<Entry>> {
-    let mut statement = transaction.prepare(
-        "SELECT origin, seq, clock, epoch, at, body FROM cluster_log
-         WHERE applied = 0 AND (?1 IS NULL OR epoch = ?1) ORDER BY clock, origin",
+/// Entries that are not in the tables yet: all, or those this node has the key of.
+fn waiting(transaction: &Transaction<'_>, can_be_opened: bool) -> Result<Vec<Entry>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT origin, seq, clock, epoch, at, body FROM cluster_log WHERE applied = 0
+         AND (NOT ?1 OR epoch IN (SELECT epoch FROM cluster_key)) ORDER BY clock, origin, seq",
     )?;
-    let found = statement.query_map([epoch.map(|it| it.0)], |row| {
+    let found = statement.query_map([can_be_opened], |row| {
         Ok(Entry {
             origin: row.get(0)?,
             seq: row.get(1)?,
@@ -519,6 +508,42 @@ fn waiting(transaction: &Transaction<'_>, epoch: Option<Epoch>) -> Result<Vec<En
         })
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Brings entries that can be opened into the tables; how many. A row that refers to one which another node has yet to
+/// ship, or which is gone, waits for it.
+fn settle(transaction: &Transaction<'_>, pair: &dyn Pair) -> Result<i64> {
+    let mut settled = 0;
+    loop {
+        let mut went_on = false;
+        for entry in waiting(transaction, true)? {
+            let key = key(transaction, entry.epoch)?.ok_or(StoreError::Corrupt("a key"))?;
+            let body = pair
+                .open(&key, &entry.place(), &entry.body)
+                .map_err(|_| StoreError::Corrupt("an entry of another node"))?;
+            transaction.execute_batch("SAVEPOINT entry")?;
+            match apply(transaction, pair, &entry, &body) {
+                Ok(()) => {
+                    transaction.execute_batch("RELEASE entry")?;
+                    transaction
+                        .prepare_cached(
+                            "UPDATE cluster_log SET applied = 1 WHERE origin = ?1 AND seq = ?2",
+                        )?
+                        .execute(params![entry.origin, entry.seq])?;
+                    (settled, went_on) = (settled + 1, true);
+                }
+                Err(StoreError::Sqlite(error))
+                    if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
+                {
+                    transaction.execute_batch("ROLLBACK TO entry; RELEASE entry")?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if !went_on {
+            return Ok(settled);
+        }
+    }
 }
 
 fn write_key(connection: &Connection, epoch: Epoch, sealed: &[u8]) -> Result<()> {

@@ -343,8 +343,9 @@ impl Change<'_> {
     /// `false` when an endpoint of this name exists.
     pub(crate) fn add_endpoint(&self, endpoint: &Endpoint, token: &[u8]) -> Result<bool> {
         let rows = self.0.execute(
-            "INSERT INTO endpoint (name, type, platform, description, status, token, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+            // Drawn, since two nodes of a cluster may each add one at once.
+            "INSERT INTO endpoint (id, name, type, platform, description, status, token, created_at)
+             VALUES (abs(random() >> 11), ?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
             params![
                 endpoint.name,
                 endpoint.kind,

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::candidate::clocks;
 use super::{Here, Operation, check_passphrase, store_failed, usable_name};
+use crate::authority::Authority;
 use crate::cluster::link::{Link, SEED};
 use crate::cluster::listener::time_s;
 use crate::cluster::replication::Replication;
@@ -192,7 +193,12 @@ fn seeding(vault: &Vault, here: &Here, node: &Node) -> Result<Seeding, Error> {
     let tablespace = super::super::open(&vault.view, operation)?;
     let keys = store.replication_keys().map_err(&failed)?;
     let secret = store.backup_secret().map_err(&failed)?;
+    // Made now if it was not needed yet: later each node would make its own.
+    Authority::open(store, &tablespace)
+        .map_err(|error| crate::operation::endpoint::authority_failed(operation, &error))?;
+    let authority = store.kept_authority().map_err(&failed)?;
     Ok(Seeding {
+        authority,
         member: Membership { node_id: node.id, node_name: node.name.clone(), ..here.me.clone() },
         seed: store.seed().map_err(failed)?,
         tablespace: tablespace.reveal(),
@@ -216,6 +222,7 @@ pub(crate) fn plant(
     let newest = seeding.keys.last().map(|(epoch, _)| *epoch);
     let planted = vault.core.store.plant(&seeding.seed, |change| {
         change.forget_backups()?;
+        change.keep_authority(seeding.authority.as_deref())?;
         change.tablespace(MANAGED_OBJECTS, &master, &wrapped)?;
         if let Some((sealed, wrapped)) = &seeding.backup_secret {
             change.backup_secret(&sealed.0, &wrapped.0)?;

@@ -155,6 +155,7 @@ fn manage(ask: &Ask<'_>, release: &Release, cluster: &ClusterView) -> Made {
     blocks.push(Block::Table(Table {
         caption: "Cluster Details".into(),
         columns: vec![
+            "Select Node",
             "Node ID",
             "Node Name",
             "IP Address",
@@ -165,7 +166,6 @@ fn manage(ask: &Ask<'_>, release: &Release, cluster: &ClusterView) -> Made {
             "Join Date",
             "Disable Date",
             "Node Version",
-            "Select Node",
         ],
         rows,
         empty: String::new(),
@@ -197,6 +197,7 @@ fn node_row(node: &NodeView, here: &str) -> Vec<Cell> {
     };
     let page = format!("{here}/node?node={}", node.node_id);
     vec![
+        Cell::actions(actions),
         node.node_id.to_string().into(),
         Cell::link(node.node_name.clone(), page),
         node.ip_address.as_str().into(),
@@ -207,7 +208,6 @@ fn node_row(node: &NodeView, here: &str) -> Vec<Cell> {
         date(&node.join_date).into(),
         node.disable_date.as_deref().map_or_else(|| "-".to_owned(), date).into(),
         node.node_version.as_str().into(),
-        Cell::actions(actions),
     ]
 }
 

@@ -67,6 +67,11 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// The cluster's certificate authority takes the place of this server's own.
+    pub(crate) fn keep_authority(&self, kept: Option<&str>) -> Result<()> {
+        self.set("endpoint_authority", kept)
+    }
+
     /// The newest replication key a node has.
     pub(crate) fn node_epoch(&self, id: NodeId, epoch: Epoch) -> Result<()> {
         self.0.execute(

@@ -15,7 +15,9 @@ use crate::cluster::NodeId;
 enum Conflict {
     /// The later change stands.
     Later,
-    /// Both stay: the one of the higher node gets another name.
+    /// Both stay: the one of the higher node gets another name, under which it is sealed anew.
+    Reseal,
+    /// The same for a table whose rows have another key, and a column `name` that is unique.
     Rename,
 }
 
@@ -25,15 +27,32 @@ pub(super) struct Replicated {
     /// Data of customers or of who may reach it: written in read-write mode only, and acknowledged by the peer.
     pub(super) critical: bool,
     conflict: Conflict,
+    /// What tells its rows apart, if it is not the primary key.
+    key: &'static [&'static str],
 }
 
+const fn table(name: &'static str, critical: bool, conflict: Conflict) -> Replicated {
+    Replicated { name, critical, conflict, key: &[] }
+}
+
+/// Those that others refer to come first.
 pub(super) const REPLICATED: &[Replicated] = &[
-    Replicated { name: "managed_object", critical: true, conflict: Conflict::Rename },
-    Replicated { name: "account", critical: true, conflict: Conflict::Later },
-    Replicated { name: "cluster_info", critical: false, conflict: Conflict::Later },
-    Replicated { name: "cluster_node", critical: false, conflict: Conflict::Later },
-    Replicated { name: "cluster_setting", critical: false, conflict: Conflict::Later },
-    Replicated { name: "cluster_epoch", critical: false, conflict: Conflict::Later },
+    table("managed_object", true, Conflict::Reseal),
+    table("account", true, Conflict::Later),
+    table("virtual_wallet", true, Conflict::Later),
+    table("endpoint_group", true, Conflict::Later),
+    table("endpoint", true, Conflict::Rename),
+    table("endpoint_group_member", true, Conflict::Later),
+    Replicated {
+        key: &["wallet", "endpoint", "endpoint_group"],
+        ..table("wallet_access", true, Conflict::Later)
+    },
+    table("security_object", true, Conflict::Later),
+    table("wallet_member", true, Conflict::Later),
+    table("cluster_info", false, Conflict::Later),
+    table("cluster_node", false, Conflict::Later),
+    table("cluster_setting", false, Conflict::Later),
+    table("cluster_epoch", false, Conflict::Later),
 ];
 
 fn replicated(name: &str) -> Result<&'static Replicated> {
@@ -88,15 +107,19 @@ fn decoded(value: Option<&String>) -> Result<Sql> {
     })
 }
 
-/// Columns of a table, and those of its primary key in their order.
-fn columns(connection: &Connection, table: &str) -> Result<(Vec<String>, Vec<String>)> {
+/// Columns of a table, and those of its key in their order.
+fn columns(connection: &Connection, table: &Replicated) -> Result<(Vec<String>, Vec<String>)> {
     let mut statement = connection.prepare("SELECT name, pk FROM pragma_table_info(?1)")?;
-    let rows = statement.query_map([table], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+    let rows = statement.query_map([table.name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
     let all: Vec<(String, i64)> = rows.collect::<rusqlite::Result<_>>()?;
     let mut key: Vec<_> = all.iter().filter(|(_, pk)| *pk > 0).cloned().collect();
     key.sort_by_key(|(_, pk)| *pk);
     let names = |list: Vec<(String, i64)>| list.into_iter().map(|(name, _)| name).collect();
-    Ok((names(all), names(key)))
+    let key = match table.key {
+        [] => names(key),
+        own => own.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    Ok((names(all), key))
 }
 
 /// Makes the triggers that notice changes. They live as long as the connection.
@@ -108,7 +131,7 @@ pub(in crate::store) fn notice_changes(connection: &Connection) -> Result<()> {
     );
     for table in REPLICATED {
         let name = table.name;
-        let (all, key) = columns(connection, name)?;
+        let (all, key) = columns(connection, table)?;
         let keys = |of: &str| {
             let parts: Vec<_> = key.iter().map(|it| encoded(&format!("{of}.{it}"))).collect();
             format!("json_array({})", parts.join(", "))
@@ -143,7 +166,7 @@ pub(super) fn forget_noticed(transaction: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What was changed in this transaction: the last of each row.
+/// What was changed in this transaction, in its order.
 pub(super) fn noticed(transaction: &Transaction<'_>) -> Result<Vec<RowChange>> {
     let mut statement = transaction
         .prepare_cached("SELECT name, kind, key, content FROM temp.noticed ORDER BY id")?;
@@ -161,15 +184,7 @@ pub(super) fn noticed(transaction: &Transaction<'_>) -> Result<Vec<RowChange>> {
         };
         let key: Vec<Option<String>> = serde_json::from_str(&key).map_err(damaged)?;
         let row = serde_json::from_str(&content).map_err(damaged)?;
-        let before = changes.iter().position(|it| it.table == table && it.key == key);
-        let mut change = RowChange { table, kind, key, row };
-        if let Some(before) = before {
-            let before = changes.remove(before);
-            if change.kind == Kind::Put {
-                change.kind = before.kind;
-            }
-        }
-        changes.push(change);
+        changes.push(RowChange { table, kind, key, row });
     }
     Ok(changes)
 }
@@ -200,17 +215,21 @@ pub(super) fn write_version(
 
 /// Puts one row there, whatever was there.
 pub(super) fn put(transaction: &Transaction<'_>, change: &RowChange) -> Result<()> {
-    let name = replicated(&change.table)?.name;
-    let (all, key) = columns(transaction, name)?;
+    let table = replicated(&change.table)?;
+    let name = table.name;
+    let (all, key) = columns(transaction, table)?;
     if key.len() != change.key.len() {
         return Err(StoreError::Corrupt("a key of another node"));
     }
-    if change.kind == Kind::Gone {
-        let parts: Vec<_> = key.iter().map(|it| format!("{it} = ?")).collect();
+    let has_own_key = !table.key.is_empty();
+    if change.kind == Kind::Gone || has_own_key {
+        let parts: Vec<_> = key.iter().map(|it| format!("{it} IS ?")).collect();
         let values: Vec<_> =
             change.key.iter().map(|it| decoded(it.as_ref())).collect::<Result<_>>()?;
         let text = format!("DELETE FROM {name} WHERE {}", parts.join(" AND "));
         transaction.prepare_cached(&text)?.execute(params_from_iter(values))?;
+    }
+    if change.kind == Kind::Gone {
         return Ok(());
     }
     if change.row.keys().any(|column| !all.contains(column)) {
@@ -219,12 +238,11 @@ pub(super) fn put(transaction: &Transaction<'_>, change: &RowChange) -> Result<(
     let list: Vec<_> = change.row.keys().map(String::as_str).collect();
     let marks = vec!["?"; list.len()].join(", ");
     let sets: Vec<_> = list.iter().map(|it| format!("{it} = excluded.{it}")).collect();
-    let text = format!(
-        "INSERT INTO {name} ({}) VALUES ({marks}) ON CONFLICT ({}) DO UPDATE SET {}",
-        list.join(", "),
-        key.join(", "),
-        sets.join(", ")
-    );
+    let mut text = format!("INSERT INTO {name} ({}) VALUES ({marks})", list.join(", "));
+    if !has_own_key {
+        let (key, sets) = (key.join(", "), sets.join(", "));
+        text.push_str(&format!(" ON CONFLICT ({key}) DO UPDATE SET {sets}"));
+    }
     let values: Vec<_> =
         change.row.values().map(|it| decoded(it.as_ref())).collect::<Result<_>>()?;
     transaction.prepare_cached(&text)?.execute(params_from_iter(values))?;
@@ -233,7 +251,7 @@ pub(super) fn put(transaction: &Transaction<'_>, change: &RowChange) -> Result<(
 
 fn row_of(
     transaction: &Transaction<'_>,
-    table: &str,
+    table: &Replicated,
     key: &[Option<String>],
 ) -> Result<Option<RowChange>> {
     let found = rows(transaction, table)?;
@@ -241,12 +259,13 @@ fn row_of(
 }
 
 /// All rows of a table.
-pub(super) fn rows(connection: &Connection, table: &str) -> Result<Vec<RowChange>> {
+pub(super) fn rows(connection: &Connection, table: &Replicated) -> Result<Vec<RowChange>> {
     let (all, key) = columns(connection, table)?;
+    let name = table.name;
     let list = |columns: &[String]| columns.iter().map(|it| encoded(it)).collect::<Vec<_>>();
     let pairs: Vec<_> = all.iter().map(|it| format!("'{it}', {}", encoded(it))).collect();
     let text = format!(
-        "SELECT json_array({}), json_object({}) FROM {table} ORDER BY rowid",
+        "SELECT json_array({}), json_object({}) FROM {name} ORDER BY rowid",
         list(&key).join(", "),
         pairs.join(", ")
     );
@@ -257,7 +276,7 @@ pub(super) fn rows(connection: &Connection, table: &str) -> Result<Vec<RowChange
     let damaged = |_| StoreError::Corrupt("a row");
     let of = |(key, row): (String, String)| {
         Ok(RowChange {
-            table: table.to_owned(),
+            table: name.to_owned(),
             kind: Kind::New,
             key: serde_json::from_str(&key).map_err(damaged)?,
             row: serde_json::from_str(&row).map_err(damaged)?,
@@ -275,9 +294,14 @@ fn object_of(change: &RowChange) -> Result<ObjectRow> {
     Ok(ObjectRow { id: blob("id")?, name: blob("name")?, value: blob("value")? })
 }
 
-fn renamed(pair: &dyn Pair, change: &RowChange, origin: NodeId) -> Result<RowChange> {
+/// What stands behind a name that a lower node gave too. From memory of the real product (Assumed).
+fn suffix(origin: NodeId) -> String {
+    format!("_OKV{origin:02}")
+}
+
+fn resealed(pair: &dyn Pair, change: &RowChange, origin: NodeId) -> Result<RowChange> {
     let object = pair
-        .rename(&object_of(change)?, &format!("_OKV{origin:02}"))
+        .rename(&object_of(change)?, &suffix(origin))
         .map_err(|_| StoreError::Corrupt("an object of another node"))?;
     let blob = |bytes: &[u8]| Some(format!("x{}", data_encoding::HEXUPPER.encode(bytes)));
     let mut change = change.clone();
@@ -288,6 +312,38 @@ fn renamed(pair: &dyn Pair, change: &RowChange, origin: NodeId) -> Result<RowCha
     Ok(change)
 }
 
+/// Another row of the same name, and who made or last changed it; nobody known is a node before all others.
+fn namesake(
+    transaction: &Transaction<'_>,
+    table: &Replicated,
+    change: &RowChange,
+) -> Result<Option<(RowChange, (i64, NodeId))>> {
+    let Some(name) = change.row.get("name") else { return Ok(None) };
+    // Compared as the table does it.
+    let text = format!("SELECT name FROM {} WHERE name = ?1", table.name);
+    let found: Option<String> = transaction
+        .prepare_cached(&text)?
+        .query_row([decoded(name.as_ref())?], |row| row.get(0))
+        .optional()?;
+    let Some(found) = found.map(|name| Some(format!("t{name}"))) else { return Ok(None) };
+    let all = rows(transaction, table)?;
+    let other = all.into_iter().find(|it| it.row.get("name") == Some(&found));
+    let Some(mut other) = other.filter(|it| it.key != change.key) else { return Ok(None) };
+    other.kind = Kind::Put;
+    let at = version(transaction, &other)?.unwrap_or_default();
+    Ok(Some((other, at)))
+}
+
+fn renamed(change: &RowChange, origin: NodeId) -> RowChange {
+    let mut change = change.clone();
+    if let Some(Some(name)) = change.row.get_mut("name") {
+        name.push_str(&suffix(origin));
+    }
+    change
+}
+
+/// Brings one row of another node into this one's table. Of what two nodes did at once, what comes out does not depend on
+/// which came first here.
 pub(super) fn apply_row(
     transaction: &Transaction<'_>,
     pair: &dyn Pair,
@@ -296,25 +352,37 @@ pub(super) fn apply_row(
 ) -> Result<()> {
     let table = replicated(&change.table)?;
     let there = version(transaction, change)?;
-    let rename = table.conflict == Conflict::Rename && change.kind == Kind::New;
+    let made_twice = table.conflict == Conflict::Reseal && change.kind == Kind::New;
     if let Some((clock, origin)) = there
-        && rename
+        && made_twice
         && origin != at.1
-        && let Some(here) = row_of(transaction, table.name, &change.key)?
+        && let Some(here) = row_of(transaction, table, &change.key)?
     {
-        // Both nodes made it: the lower node's keeps the name, whichever came first here.
+        // The lower node's keeps the name.
         let (keeps, keeps_at, loses, loses_at) = if at.1 < origin {
             (change, at, &here, (clock, origin))
         } else {
             (&here, (clock, origin), change, at)
         };
-        let other = renamed(pair, loses, loses_at.1)?;
+        let other = resealed(pair, loses, loses_at.1)?;
         put(transaction, keeps)?;
         write_version(transaction, keeps, keeps_at.0, keeps_at.1)?;
         return apply_row(transaction, pair, &other, loses_at);
     }
-    if there.is_some_and(|there| there >= at) {
+    // The same version is another change of the same transaction.
+    if there.is_some_and(|there| there > at) {
         return Ok(());
+    }
+    if table.conflict == Conflict::Rename
+        && change.kind != Kind::Gone
+        && let Some((other, other_at)) = namesake(transaction, table, change)?
+    {
+        if at.1 < other_at.1 {
+            put(transaction, &renamed(&other, other_at.1))?;
+        } else {
+            put(transaction, &renamed(change, at.1))?;
+            return write_version(transaction, change, at.0, at.1);
+        }
     }
     put(transaction, change)?;
     write_version(transaction, change, at.0, at.1)

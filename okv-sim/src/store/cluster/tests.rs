@@ -173,6 +173,60 @@ fn objects_made_under_one_name_at_once_both_stay_and_all_nodes_agree() {
 }
 
 #[test]
+fn endpoints_of_one_name_both_stay_too() {
+    use crate::store::{Endpoint, EndpointStatus};
+
+    let add = |node: &TestNode, name: &str| {
+        let endpoint = Endpoint {
+            id: 0,
+            name: name.into(),
+            kind: "OTHER".into(),
+            platform: "LINUX64".into(),
+            description: format!(
+                "of node {}",
+                node.store.standing().unwrap().member().unwrap().node_id
+            ),
+            status: EndpointStatus::Registered,
+            default_wallet: None,
+            created_at: "now".into(),
+            enrolled_at: None,
+        };
+        node.store.change(|change| change.add_endpoint(&endpoint, b"token").map(drop)).unwrap();
+    };
+    let seen = |node: &TestNode| {
+        let mut seen: Vec<_> = node
+            .store
+            .endpoints()
+            .unwrap()
+            .into_iter()
+            .map(|it| (it.name.to_lowercase(), it.description))
+            .collect();
+        seen.sort();
+        seen
+    };
+    for order in [[0, 1], [1, 0]] {
+        let all: [TestNode; 3] = nodes();
+        let [one, two, three] = &all;
+        add(one, "Same");
+        add(two, "same");
+        add(two, "other");
+        for at in order {
+            all[at].ship(three);
+        }
+        one.ship(two);
+        two.ship(one);
+        let expected = [
+            ("other".to_owned(), "of node 2".to_owned()),
+            ("same".to_owned(), "of node 1".to_owned()),
+            ("same_okv02".to_owned(), "of node 2".to_owned()),
+        ];
+        for node in &all {
+            assert_eq!(seen(node), expected, "{order:?}");
+        }
+    }
+}
+
+#[test]
 fn of_two_changes_of_one_row_the_later_stands_everywhere() {
     let [one, two] = nodes();
     one.store.change(|change| change.cluster_info("hours", "1")).unwrap();
@@ -209,6 +263,24 @@ fn what_waits_for_a_key_is_durable_and_comes_with_it() {
         assert_eq!(node.take("late").unwrap(), b"value");
         assert_eq!(node.store.entries_waiting().unwrap(), 0);
     }
+}
+
+#[test]
+fn a_row_waits_for_the_one_it_refers_to() {
+    let [one, two] = nodes();
+    let (master, wrapped) = two.store.tablespace(MANAGED_OBJECTS).unwrap();
+    two.store.connection.lock().execute("DELETE FROM tablespace", []).unwrap();
+    one.put("early", b"value");
+    one.store.change(|change| change.cluster_info("after it", "yes")).unwrap();
+    one.ship(&two);
+    // Durable, and no other entry waits for it.
+    assert_eq!((two.store.marks().unwrap(), two.names().len()), (Marks::from([(1, 2)]), 0));
+    assert_eq!(two.store.cluster_info("after it").unwrap().as_deref(), Some("yes"));
+    assert_eq!(two.store.entries_waiting().unwrap(), 0, "no bundle is wanted");
+    two.store.change(|change| change.tablespace(MANAGED_OBJECTS, &master, &wrapped)).unwrap();
+    one.put("late", b"value");
+    one.ship(&two);
+    assert_eq!(two.names(), ["early", "late"]);
 }
 
 #[test]
