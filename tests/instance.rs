@@ -57,17 +57,6 @@ impl Instance {
     /// `luna-emulator up` with these options.
     #[track_caller]
     pub fn up(options: &[&str]) -> Self {
-        Self::placed(options, is_networked())
-    }
-
-    /// The same, each HSM behind an appliance of its own.
-    #[track_caller]
-    pub fn networked(options: &[&str]) -> Self {
-        Self::placed(options, true)
-    }
-
-    #[track_caller]
-    fn placed(options: &[&str], networked: bool) -> Self {
         let scratch = scratch();
         let directory = scratch.path().join("client");
         let report = up(&directory, options);
@@ -78,7 +67,7 @@ impl Instance {
             appliances: Mutex::default(),
             _scratch: scratch,
         };
-        if networked {
+        if is_networked() {
             instance.serve();
         }
         instance

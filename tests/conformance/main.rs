@@ -8,7 +8,7 @@ mod others;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use luna_tests::{CRYPTO_OFFICER, Instance, artefacts};
+use luna_tests::artefacts;
 
 fn harness() -> Command {
     let mut command = Command::new(artefacts::program("luna-harness"));
@@ -64,24 +64,6 @@ fn firmware_7_8_4() {
 fn firmware_7_9_0() {
     emulator("luna-7.9.0", &["--profile", "luna-7.9.0"]);
     emulator("luna-7.9.0-fips", &["--profile", "luna-7.9.0", "--fips", "on"]);
-}
-
-/// The default profile again, through an appliance: to the harness a module of somebody's that it may do anything to.
-#[test]
-fn over_the_network() {
-    let instance = Instance::networked(&["--fips", "off"]);
-    let mut command = harness();
-    command.arg("conformance").arg("--module").arg(instance.module());
-    command.args(["--pin-env", "PIN", "--so-pin-env", "SO", "--profile", "luna-7.4.0"]);
-    for allowance in ["create", "token-objects", "roles", "destructive"] {
-        command.args(["--allow", allowance]);
-    }
-    command.env("PIN", CRYPTO_OFFICER).env("SO", "partition-so");
-    command.env("ChrystokiConfigurationPath", instance.directory());
-    for name in ["luna-7.4.0", "network"] {
-        command.arg("--expect").arg(expected(name));
-    }
-    held(&command.output().unwrap());
 }
 
 /// A PED takes the Partition SO's passwords away, and nothing else that a check asks.
