@@ -12,18 +12,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use chrystoki_conf::Conf;
-use emulator::hsm::store::{Durability, NewObject, ObjectRecord, Query, SqliteStore, Store};
+use emulator::env::{ControlPage, Word};
+use emulator::hsm::store::{
+    CONTROL_FILE, Durability, NewObject, ObjectRecord, Query, SqliteStore, Store,
+};
 use emulator::hsm::{Appliance, Blueprint, PartitionBlueprint, Roles};
 use emulator::profile::{self, Profile};
 use emulator::wire;
 use luna_client::ck::*;
 use luna_client::{
-    Access, Attribute, Context, InitArgs, Mechanism, Module, ObjectHandle, Pin, Session, UserType,
+    Access, Attribute, Context, InitArgs, Mechanism, Module, ObjectHandle, Pin, Session, SlotId,
+    UserType,
 };
 use tempfile::TempDir;
 
 use crate::calls::Calls;
-use crate::network::Networked;
+use crate::network::{Networked, Pair};
 use crate::{softhsm, sure};
 
 /// Password of the Crypto Officer of every instance.
@@ -58,6 +62,7 @@ pub struct Fleet {
     vast: OnceCell<Instance>,
     group: OnceCell<Instance>,
     networked: OnceCell<Networked>,
+    pair: OnceCell<Pair>,
 }
 
 impl Fleet {
@@ -85,6 +90,11 @@ impl Fleet {
     pub fn networked(&self) -> &Instance {
         let make = || sure("an appliance", Networked::make());
         &self.networked.get_or_init(make).instance
+    }
+
+    /// An HA group of two appliances.
+    pub fn pair(&self) -> &Pair {
+        self.pair.get_or_init(|| sure("a group of appliances", Pair::make()))
     }
 
     /// An HA group of two members, which are to be seen as slots too.
@@ -134,6 +144,7 @@ impl Instance {
         let token = if members > 1 {
             conf.set("VirtualToken", "VirtualToken00Label", GROUP)?;
             conf.set("VirtualToken", "VirtualToken00Members", &serials.join(","))?;
+            conf.set("HAConfiguration", "reconnAtt", "-1")?;
             GROUP
         } else {
             TOKEN
@@ -149,11 +160,11 @@ impl Instance {
     ///
     /// # Errors
     /// When the module cannot be loaded or furnished.
-    pub(crate) fn of_client(directory: TempDir) -> Result<Self> {
+    pub(crate) fn of_client(directory: TempDir, token: &str) -> Result<Self> {
         let module = directory.path().join(LIBRARY);
         std::fs::copy(built_module()?, &module).context(LIBRARY)?;
         let loaded = Module::load(&module)?;
-        let context = furnished(&loaded, directory.path(), TOKEN, 0, &[])?;
+        let context = furnished(&loaded, directory.path(), token, 0, &[])?;
         let (calls, path) = (Calls::of(loaded), directory.path().to_owned());
         Ok(Self { context, calls, module, directory: path, _kept: Some(directory) })
     }
@@ -169,6 +180,29 @@ impl Instance {
         let (calls, module, directory) =
             (Calls::of(loaded), library.to_owned(), directory.to_owned());
         Ok(Self { context, calls, module, directory, _kept: None })
+    }
+
+    /// Cuts a member's HSM off, or lets it back, as `luna-emulator member` does.
+    ///
+    /// # Errors
+    /// When it has no control page.
+    pub fn reach(&self, member: u32, is_there: bool) -> Result<()> {
+        let page = ControlPage::open(&self.directory.join(hsm(member)).join(CONTROL_FILE))?;
+        page.publish(Word::Link, u64::from(!is_there))?;
+        if !is_there {
+            // After the link: whoever sees the count moved finds the link cut too.
+            page.bump(Word::Restarts)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all members of the group are up.
+    pub fn wait_for_members(&self) {
+        let slot = SlotId(self.slot(GROUP));
+        let all = || sure("CA_GetHAState", self.context.ha_state(slot)).members;
+        while all().iter().any(|member| member.status.0 != CKR_OK) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// Closes every session on a token, which logs out.

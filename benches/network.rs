@@ -1,7 +1,8 @@
 //! An appliance in this process, a client of it, and a bare round trip by TLS to compare with.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,12 +16,11 @@ use luna_appliance::certificate::{self, ClientFiles};
 use luna_appliance::desk::{Order, server_certificate};
 use luna_appliance::limits::Limits;
 use luna_appliance::{Options, Server, order};
+use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 
-use crate::instance::{Instance, blueprint};
-
-const SERIAL: &str = "1000000000007";
+use crate::instance::{GROUP, Instance, TOKEN, blueprint};
 
 /// A module that reaches its partition over the loopback interface.
 pub struct Networked {
@@ -28,37 +28,121 @@ pub struct Networked {
     _server: Server,
 }
 
+/// A module that reaches a group of two appliances, which can be stopped.
+pub struct Pair {
+    instance: Instance,
+    served: Mutex<Vec<Served>>,
+}
+
+/// An appliance of a pair.
+struct Served {
+    hsm: PathBuf,
+    address: SocketAddr,
+    server: Option<Server>,
+}
+
+/// An HSM with one partition, served where it is told; the client `bench` may use it.
+fn appliance(directory: &Path, number: u32) -> Result<(PathBuf, String, Server)> {
+    let serial = format!("100000000000{number}");
+    let hsm = directory.join(format!("hsm{number}"));
+    let profile = Arc::new(Profile::built_in(profile::DEFAULT)?);
+    Appliance::manufacture(&hsm, &blueprint(&profile, &format!("10000{number}"), &serial)?)?;
+    let server = start(&hsm, "127.0.0.1:0".parse()?)?;
+    let files = ClientFiles::of(directory, CLIENT);
+    if !files.certificate.exists() {
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        certificate::make(CLIENT, &[], 10, now_s)?.save(&files.certificate, &files.key)?;
+    }
+    let text = std::fs::read_to_string(&files.certificate)?;
+    order(&hsm, &Order::RegisterClient(CLIENT.into(), text))?;
+    order(&hsm, &Order::Assign(CLIENT.into(), serial.parse()?))?;
+    Ok((hsm, serial, server))
+}
+
+const CLIENT: &str = "bench";
+
+fn start(hsm: &Path, listen: SocketAddr) -> Result<Server> {
+    Server::start(&Options {
+        directory: hsm,
+        listen,
+        hosts: &["localhost".to_owned()],
+        durability: Durability::Process,
+        limits: Limits::default(),
+    })
+}
+
+/// The configuration of a client of these appliances.
+fn configuration(directory: &Path, served: &[(&Path, SocketAddr)]) -> Result<Conf> {
+    let files = ClientFiles::of(directory, CLIENT);
+    let mut conf = Conf::empty(directory.join(chrystoki_conf::FILE_NAME));
+    let mut known = String::new();
+    for (number, (hsm, address)) in served.iter().enumerate() {
+        known += &std::fs::read_to_string(server_certificate(hsm))?;
+        let ip = address.ip().to_string();
+        conf.set("LunaSA Client", &format!("ServerName{number:02}"), &ip)?;
+        let port = address.port().to_string();
+        conf.set("LunaSA Client", &format!("ServerPort{number:02}"), &port)?;
+    }
+    let servers = directory.join("servers.pem");
+    std::fs::write(&servers, known)?;
+    for (key, path) in [
+        ("ClientCertFile", &files.certificate),
+        ("ClientPrivKeyFile", &files.key),
+        ("ServerCAFile", &servers),
+    ] {
+        conf.set("LunaSA Client", key, &path.display().to_string())?;
+    }
+    Ok(conf)
+}
+
 impl Networked {
     pub(crate) fn make() -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let hsm = directory.path().join("hsm");
-        let profile = Arc::new(Profile::built_in(profile::DEFAULT)?);
-        Appliance::manufacture(&hsm, &blueprint(&profile, "100007", SERIAL)?)?;
-        let server = Server::start(&Options {
-            directory: &hsm,
-            listen: "127.0.0.1:0".parse()?,
-            hosts: &["localhost".to_owned()],
-            durability: Durability::Process,
-            limits: Limits::default(),
-        })?;
-        let files = ClientFiles::of(directory.path(), "bench");
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        let made = certificate::make("bench", &[], 10, now_s)?;
-        made.save(&files.certificate, &files.key)?;
-        order(&hsm, &Order::RegisterClient("bench".into(), made.certificate.clone()))?;
-        order(&hsm, &Order::Assign("bench".into(), SERIAL.parse()?))?;
-        let mut conf = Conf::empty(directory.path().join(chrystoki_conf::FILE_NAME));
-        for (key, value) in [
-            ("ServerName00", server.address().ip().to_string()),
-            ("ServerPort00", server.address().port().to_string()),
-            ("ClientCertFile", files.certificate.display().to_string()),
-            ("ClientPrivKeyFile", files.key.display().to_string()),
-            ("ServerCAFile", server_certificate(&hsm).display().to_string()),
-        ] {
-            conf.set("LunaSA Client", key, &value)?;
-        }
+        let (hsm, _, server) = appliance(directory.path(), 7)?;
+        let conf = configuration(directory.path(), &[(&hsm, server.address())])?;
         std::fs::write(conf.file(), conf.to_text())?;
-        Ok(Self { instance: Instance::of_client(directory)?, _server: server })
+        Ok(Self { instance: Instance::of_client(directory, TOKEN)?, _server: server })
+    }
+}
+
+impl Pair {
+    pub(crate) fn make() -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let (mut served, mut serials) = (Vec::new(), Vec::new());
+        for number in 1..=2 {
+            let (hsm, serial, server) = appliance(directory.path(), number)?;
+            served.push(Served { hsm, address: server.address(), server: Some(server) });
+            serials.push(serial);
+        }
+        let places: Vec<_> = served.iter().map(|it| (it.hsm.as_path(), it.address)).collect();
+        let mut conf = configuration(directory.path(), &places)?;
+        conf.set("VirtualToken", "VirtualToken00Label", GROUP)?;
+        conf.set("VirtualToken", "VirtualToken00Members", &serials.join(","))?;
+        conf.set("HAConfiguration", "reconnAtt", "-1")?;
+        conf.set("Emulator", "RecoverAtOnce", "1")?;
+        std::fs::write(conf.file(), conf.to_text())?;
+        Ok(Self { instance: Instance::of_client(directory, GROUP)?, served: served.into() })
+    }
+
+    /// The module that uses them.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Stops an appliance, which closes its connections, or serves it again.
+    ///
+    /// # Errors
+    /// When there is none of that number; when it cannot be served.
+    pub fn serve(&self, number: u32, is_served: bool) -> Result<()> {
+        let mut all = self.served.lock();
+        let served = all.get_mut(number as usize).context("an appliance of the pair")?;
+        match served.server.take() {
+            Some(server) if is_served => served.server = Some(server),
+            Some(server) => server.stop(),
+            None if is_served => served.server = Some(start(&served.hsm, served.address)?),
+            None => {}
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 mod aes;
 mod application;
 mod ec;
+mod failover;
 mod ha;
 mod hash;
 mod network;
@@ -64,6 +65,7 @@ fn measure() {
         application::cases,
         ha::cases,
         network::cases,
+        failover::cases,
     ] {
         family(&mut criterion, &fleet);
     }

@@ -105,12 +105,15 @@ impl Library {
             if log.is_on() { &log } else { &complain }.line(&what);
             config.partitions.clear();
             config.network = None;
+            config.cloud = None;
             config.groups.clear();
         }
         // The identity of an application that names none derives from its process (Documented).
         let application = ApplicationId::of_process(process::pid());
         let mut host = Host::open(&config)?;
-        host.join(network::connect(&config, application, &clock)?);
+        // Whether the cloud's slots come before or after those of appliances is not told (Assumed).
+        let cloud = network::cloud::connect(&config, application, &clock)?;
+        host.join(network::connect(&config, application, &clock)?.and(cloud));
         for complaint in &host.complaints {
             // Something is wrong with a file: worth a line even where nobody asked for a log.
             if log.is_on() { &log } else { &complain }.line(complaint);
@@ -254,6 +257,7 @@ impl Library {
         if user == CKU_CONTEXT_SPECIFIC {
             return client.login_for_operation(session, password(pin));
         }
+        client.may_log_in(session, self.profile.versions.client)?;
         client.login(session, role(user)?, password(pin))
     }
 

@@ -168,6 +168,11 @@ impl Profile {
         file::parse(origin, text)
     }
 
+    /// Whether the HSM is a Luna Cloud HSM.
+    pub fn is_cloud(&self) -> bool {
+        self.versions.cryptovisor != [0, 0, 0]
+    }
+
     /// The profile that an HSM keeps: a built-in one by its name, another by its text.
     ///
     /// # Errors

@@ -2,9 +2,10 @@
 //!
 //! What is asked stands in `luna-conformance`; here is where, of which token and with which allowances.
 
+mod model;
 mod mutants;
 mod probe;
-mod subject;
+pub(crate) mod subject;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +19,7 @@ use luna_conformance::expect::{Expectations, accept};
 use luna_conformance::report::{self, Record, Report, Verdict};
 use luna_conformance::run::{self, Provider as _, worker};
 
+use self::model::Model;
 use self::mutants::Mutants;
 use self::probe::{Diff, Probe};
 use self::subject::{Owner, Subject};
@@ -35,6 +37,8 @@ pub enum Verb {
     Compare(Compare),
     /// Break one rule of the emulator at a time, and tell how many of the breaches a check notices.
     Mutants(Mutants),
+    /// Make calls by chance, hold every answer against a model of PKCS#11, and cut what fails down to a few calls in C.
+    Model(Box<Model>),
     /// Ask a partition what can be asked without harm, and write it as a profile that the emulator loads.
     Probe(Probe),
     /// Tell each difference of two libraries, or of a library and a profile, and what an application would notice.
@@ -42,6 +46,9 @@ pub enum Verb {
     /// Loads a library for `probe` and `diff`; not for people.
     #[command(name = probe::OBSERVER, hide = true)]
     Observer,
+    /// Has the module for `model`; not for people.
+    #[command(name = model::seat::SEAT, hide = true)]
+    ModelSeat,
     /// The worker of a run; not for people.
     #[command(name = run::WORKER, hide = true)]
     Worker,
@@ -89,7 +96,7 @@ pub struct Conformance {
 
 /// What may be done, as on the command line.
 #[derive(Clone, Copy, ValueEnum)]
-enum Allowance {
+pub(crate) enum Allowance {
     /// Make session objects.
     Create,
     /// Make objects on the token, labelled, and remove them.
@@ -141,6 +148,8 @@ impl Verb {
             Self::Clean(arguments) => arguments.run(),
             Self::Compare(arguments) => arguments.run(),
             Self::Mutants(arguments) => arguments.run(),
+            Self::Model(arguments) => arguments.run(),
+            Self::ModelSeat => model::seat::work().map(|()| true),
             Self::Probe(arguments) => arguments.run(),
             Self::Diff(arguments) => arguments.run(),
             Self::Observer => probe::observer().map(|()| true),
@@ -149,10 +158,10 @@ impl Verb {
     }
 }
 
-static STOP: AtomicBool = AtomicBool::new(false);
+pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
 
 /// The first interrupt ends the run after the checks under way, which then tidy up; the second ends it at once.
-fn stop_on_interrupt() {
+pub(crate) fn stop_on_interrupt() {
     // A second handler is refused; the first one does what is wanted.
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {
@@ -205,7 +214,7 @@ impl Conformance {
             expectations.hold(&mut report);
         }
         if let Some(path) = &self.accept {
-            if path.exists() {
+            if path.exists() && !self.expect.contains(path) {
                 expectations.expected.extend(Expectations::read(path)?.expected);
             }
             std::fs::write(path, accept(&report, &expectations))

@@ -7,20 +7,62 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::step::On;
+
 /// Names the client's configuration directory to module and tools.
 pub const CONFIGURATION: &str = "ChrystokiConfigurationPath";
 
 /// What to make.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
+    /// As what.
+    pub on: On,
     /// Label of the HA group.
     pub group: &'a str,
     /// Label of each member's partition.
     pub partition: &'a str,
-    /// How many members.
+    /// How many members a group has.
     pub members: usize,
-    /// The Crypto Officer's password, the same on all members.
+    /// Labels of further partitions, each on an HSM of its own; they are listed before the others.
+    pub further: &'a [String],
+    /// Whether a group is listed alone (HAOnly).
+    pub ha_only: bool,
+    /// The Crypto Officer's password, the same on all of them.
     pub password: &'a str,
+}
+
+/// The built-in profile of a Cloud HSM service.
+const CLOUD: &str = "luna-cloud";
+
+impl Plan<'_> {
+    /// Options of `luna-emulator up`.
+    fn options(&self) -> Vec<String> {
+        let mut options: Vec<String> = vec!["--fips".into(), "on".into()];
+        let mut option = |words: &[&str]| options.extend(words.iter().map(|it| (*it).to_owned()));
+        for label in self.further {
+            option(&["--partition", label]);
+        }
+        match self.on {
+            On::One => option(&["--partition", self.partition]),
+            On::Cloud => option(&["--profile", CLOUD, "--partition", self.partition]),
+            On::Group => {
+                let labels = vec![self.partition; self.members].join(",");
+                option(&["--ha", &format!("{}={labels}", self.group)]);
+                if self.ha_only {
+                    option(&["--ha-only"]);
+                }
+            }
+        }
+        options
+    }
+
+    /// The token's label.
+    pub const fn label(&self) -> &str {
+        match self.on {
+            On::Group => self.group,
+            On::One | On::Cloud => self.partition,
+        }
+    }
 }
 
 /// A client directory with its HSMs.
@@ -32,7 +74,7 @@ pub struct Instance {
     pub directory: PathBuf,
     /// The module.
     pub module: PathBuf,
-    /// Serial numbers of the members, the primary first.
+    /// Serial numbers of the members, the primary first; of the one partition where there is no group.
     pub members: Vec<String>,
 }
 
@@ -42,6 +84,13 @@ struct Up {
     configuration: PathBuf,
     module: PathBuf,
     groups: Vec<Group>,
+    partitions: Vec<Partition>,
+}
+
+#[derive(Deserialize)]
+struct Partition {
+    label: String,
+    serial: String,
 }
 
 #[derive(Deserialize)]
@@ -60,24 +109,30 @@ pub enum Change {
 }
 
 impl Instance {
-    /// Makes an HA group in FIPS mode that an application sees alone (HAOnly).
+    /// Makes what is planned, in FIPS mode.
     ///
     /// # Errors
     /// What `luna-emulator` complained of.
     pub fn up(program: &Path, module: &Path, directory: &Path, plan: Plan<'_>) -> Result<Self> {
-        let labels = vec![plan.partition; plan.members].join(",");
         let mut command = Command::new(program);
-        command.arg("up").arg(directory).arg("--json").args(["--fips", "on", "--ha-only"]);
-        command.arg("--ha").arg(format!("{}={labels}", plan.group));
+        command.arg("up").arg(directory).arg("--json").args(plan.options());
         command.arg("--module").arg(module);
         // On a command line every user of the machine could read it.
         command.env("LUNA_CO_PASSWORD", plan.password);
         let up: Up = serde_json::from_str(&answer(&mut command)?)
             .context("luna-emulator up printed what is not understood")?;
-        let group = up.groups.into_iter().find(|group| group.label == plan.group);
-        let members = group.map(|group| group.members).unwrap_or_default();
-        if members.len() != plan.members {
-            bail!("luna-emulator made {} members, not {}", members.len(), plan.members);
+        let (members, wanted): (Vec<String>, _) = match plan.on {
+            On::Group => {
+                let group = up.groups.into_iter().find(|group| group.label == plan.group);
+                (group.map(|group| group.members).unwrap_or_default(), plan.members)
+            }
+            On::One | On::Cloud => {
+                let ours = up.partitions.into_iter().filter(|it| it.label == plan.partition);
+                (ours.map(|it| it.serial).collect(), 1)
+            }
+        };
+        if members.len() != wanted {
+            bail!("luna-emulator made {} members, not {wanted}", members.len());
         }
         Ok(Self {
             program: program.to_owned(),
@@ -117,8 +172,16 @@ impl Instance {
             Change::Down => "down",
             Change::Up => "up",
         };
+        self.tell(&["member", verb, member])
+    }
+
+    /// `luna-emulator` with these words, on this instance.
+    ///
+    /// # Errors
+    /// What `luna-emulator` complained of.
+    pub fn tell(&self, words: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.program);
-        command.args(["member", verb, member, "--json"]).env(CONFIGURATION, &self.directory);
+        command.args(words).arg("--json").env(CONFIGURATION, &self.directory);
         answer(&mut command).map(drop)
     }
 }
@@ -137,8 +200,25 @@ fn answer(command: &mut Command) -> Result<String> {
 mod tests {
     use super::*;
 
-    const PLAN: Plan<'_> =
-        Plan { group: "LUNAHA", partition: "OKV", members: 2, password: "not on the line" };
+    const PLAN: Plan<'_> = Plan {
+        on: On::Group,
+        group: "LUNAHA",
+        partition: "OKV",
+        members: 2,
+        further: &[],
+        ha_only: true,
+        password: "not on the line",
+    };
+
+    #[test]
+    fn a_plan_becomes_options_without_the_password() {
+        let other = ["OTHER".to_owned()];
+        let options = Plan { further: &other, ha_only: false, ..PLAN }.options().join(" ");
+        assert_eq!(options, "--fips on --partition OTHER --ha LUNAHA=OKV,OKV");
+        let cloud = Plan { on: On::Cloud, ..PLAN };
+        assert_eq!(cloud.options().join(" "), "--fips on --profile luna-cloud --partition OKV");
+        assert_eq!((cloud.label(), PLAN.label()), ("OKV", "LUNAHA"));
+    }
 
     #[test]
     fn a_tool_that_fails_is_quoted() {

@@ -1,24 +1,26 @@
 //! Puts the same questions to the emulator and to a real Luna library.
 //!
 //! This crate loads modules and starts programs; it calls nothing of the emulator but what any application can
-//! call, save in [`simulate`]. What it does today beside that is one walk, [`okv`]: Oracle Key Vault's integration with an HA group, from the
-//! administrator's first look to both members dead and one of them back, on the emulator or on a library of
-//! yours.
+//! call, save in [`simulate`]. [`okv`] walks scenarios of Oracle Key Vault's integration, on the emulator or on a library of
+//! yours: first of all the walk with an HA group, from the administrator's first look to both members dead and back.
 //!
 //! # Rooms
 //!
 //! | room | what it is for |
 //! |---|---|
-//! | [`okv`] | the walk: what is set up, the plan of steps, what each does |
+//! | [`okv`] | scenarios: what is set up, what steps can do and expect |
 //! | [`step`] | a plan of steps as data, and the one loop that works it off |
 //! | [`transcript`] | what was expected, seen and how long it took; the verdict |
 //! | [`worker`] | steps run in a process of their own, which a module may take down or hang |
 //! | [`locate`] | the tools beside this program, built by cargo where they are not yet |
 //! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
 //! | [`lunacm`] | conversations with the administrator's tool |
+//! | [`bench`] | how long calls take, by `luna-bench`: the verb, and groups whose members go |
+//! | [`ci`] | pieces for build servers |
 //! | [`conformance`] | checks, by `luna-conformance`: the verbs, and a private emulator for them |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |
 //! | [`record`] | an application run with the spy before its module; traces played on another |
+//! | [`watch`] | signing without pause while members of a group die and come back |
 //! | [`search`] | secrets in the files a run leaves |
 //! | [`render`], [`report`] | the transcript for people, and for machines |
 //!
@@ -28,6 +30,8 @@
 //! the program that was started never loads one: it sets things up, starts itself again as the worker with the
 //! right environment, writes down what the worker says, and tidies up whatever becomes of it.
 
+pub mod bench;
+pub mod ci;
 pub mod conformance;
 pub mod instance;
 pub mod locate;
@@ -40,4 +44,5 @@ pub mod search;
 pub mod simulate;
 pub mod step;
 pub mod transcript;
+pub mod watch;
 pub mod worker;

@@ -3,6 +3,7 @@
 //! Arguments become a typed request, then run. Without a verb the Key Vault walk is taken. Exit codes: 0 every
 //! step held, 1 one did not, 2 misuse or broken set-up.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +13,8 @@ use clap::{Args, Parser, Subcommand};
 use luna_harness::locate::Cargo;
 use luna_harness::okv::{self, Guest, Request};
 use luna_harness::render::{self, Console, Silence};
-use luna_harness::{conformance, record, report, simulate};
+use luna_harness::step::On;
+use luna_harness::{bench, ci, conformance, record, report, simulate, watch};
 use luna_trace::replay::Pins;
 use zeroize::Zeroizing;
 
@@ -29,23 +31,46 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Walk Oracle Key Vault's integration guide with an HA group, members killed and brought back.
+    /// Walk scenarios of Oracle Key Vault: the integration guide with an HA group, members killed and brought back;
+    /// or others that come with this program, or a file of yours.
     Okv(Box<Okv>),
     /// Put the emulator's code for HA groups through fault schedules, each of a seed: members that die, hang, lose
     /// an answer and come back, processes that are killed amid calls. One that fails is cut down and printed.
     Simulate(Simulate),
+    /// Sign without pause, and tell what an application sees while members of an HA group die and come back.
+    Watch(Watch),
     /// Run an application with a spy before its PKCS#11 module: a trace of its calls, with no secret in it.
     Record(Record),
     /// Play a trace on a module, and show the first call that it answers otherwise.
     Replay(Replay),
     #[command(flatten)]
     Conformance(conformance::Verb),
+    /// Measure how long the calls of a module take, alone or by turns with another. On a private emulator without
+    /// --module; on yours with session objects only, unless allowed.
+    Bench(Box<bench::Bench>),
+    /// Print a ready piece for a build server that runs emulator and harness, or the Dockerfile of its image.
+    Ci(ci::Ci),
+    #[command(name = luna_bench::worker::WORKER, hide = true)]
+    BenchWorker,
+    #[command(name = luna_bench::counted::COUNTED, hide = true)]
+    BenchCounted,
     #[command(name = okv::WORKER, hide = true)]
     OkvWorker,
+    #[command(name = okv::STRANGER, hide = true)]
+    OkvStranger { data: PathBuf },
 }
 
 #[derive(Args, Default)]
 struct Okv {
+    /// What to walk: a scenario, a file of them by its name or path, or all; repeatable. `walk` without it.
+    #[arg(long, value_name = "NAME|FILE")]
+    scenario: Vec<String>,
+    /// Show the scenarios that come with this program.
+    #[arg(long, conflicts_with = "scenario")]
+    list: bool,
+    /// What the private emulator is made as.
+    #[arg(long, value_enum, default_value_t, conflicts_with = "module")]
+    on: Made,
     /// Walk on this library instead of a private emulator; what it makes on the token is removed in the end.
     #[arg(long, value_name = "FILE", requires_all = ["token_label", "pin_env"])]
     module: Option<PathBuf>,
@@ -67,6 +92,18 @@ struct Okv {
     /// Also write report.json, junit.xml and index.html here.
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+}
+
+/// [`On`] for the command line.
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum Made {
+    /// One partition of a network HSM.
+    One,
+    /// An HA group of two members.
+    #[default]
+    Group,
+    /// One Cloud HSM service.
+    Cloud,
 }
 
 #[derive(Args)]
@@ -105,6 +142,28 @@ struct Replay {
 }
 
 #[derive(Args)]
+struct Watch {
+    /// The module; it finds its configuration as ever.
+    #[arg(long, value_name = "FILE", env = "LUNA_MODULE")]
+    module: PathBuf,
+    /// Label of the HA group, or of a token.
+    #[arg(long, value_name = "LABEL")]
+    token_label: String,
+    /// Environment variable with the Crypto Officer's password.
+    #[arg(long, value_name = "VAR")]
+    pin_env: String,
+    /// Threads that sign.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: u8,
+    /// For how many seconds.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    seconds: u64,
+    /// Print the result as JSON, in the end.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct Simulate {
     /// How many schedules.
     #[arg(long, value_name = "N", default_value_t = 1000)]
@@ -128,9 +187,18 @@ fn main() -> ExitCode {
         None => walk(Okv::default()),
         Some(Verb::Okv(arguments)) => walk(*arguments),
         Some(Verb::Simulate(arguments)) => simulate(&arguments),
+        Some(Verb::Watch(arguments)) => watch(arguments),
         Some(Verb::Record(arguments)) => return recorded(arguments),
         Some(Verb::Replay(arguments)) => replay(&arguments),
         Some(Verb::Conformance(verb)) => verb.run(),
+        Some(Verb::Ci(arguments)) => arguments.run(),
+        Some(Verb::Bench(arguments)) => arguments.run(),
+        Some(Verb::BenchCounted) => luna_bench::counted::count().map(|()| true),
+        Some(Verb::BenchWorker) => luna_bench::worker::work().map(|()| true),
+        Some(Verb::OkvStranger { data }) => okv::stranger(&data).map(|told| {
+            render::show(&(told + "\n"));
+            true
+        }),
         Some(Verb::OkvWorker) => okv::worker().map(|()| true),
     };
     match outcome {
@@ -182,6 +250,33 @@ fn replay(arguments: &Replay) -> Result<bool> {
     Ok(outcomes.iter().all(|(_, outcome)| outcome.divergence.is_none()))
 }
 
+fn watch(arguments: Watch) -> Result<bool> {
+    let Watch { module, token_label, pin_env, threads, seconds, json } = arguments;
+    let pin = match std::env::var(&pin_env) {
+        Ok(pin) => luna_client::Pin::from(pin),
+        Err(error) => bail!("${pin_env}: {error}"),
+    };
+    let request = watch::Request {
+        module,
+        token_label,
+        pin,
+        threads: threads.into(),
+        time: std::time::Duration::from_secs(seconds),
+    };
+    let tell = |line: &str| {
+        if !json {
+            render::show(&format!("{line}\n"));
+        }
+    };
+    let summary = watch::run(&request, &tell)?;
+    if json {
+        render::show(&(serde_json::to_string_pretty(&summary)? + "\n"));
+    } else {
+        render::show(&watch::told(&summary));
+    }
+    Ok(summary.failed == 0)
+}
+
 fn simulate(arguments: &Simulate) -> Result<bool> {
     let Simulate { seeds, first, steps, schedule, json } = arguments;
     let summary = match schedule {
@@ -201,7 +296,25 @@ fn simulate(arguments: &Simulate) -> Result<bool> {
 }
 
 fn walk(arguments: Okv) -> Result<bool> {
-    let Okv { module, token_label, pin_env, directory, keep, json, report } = arguments;
+    let Okv { module, token_label, pin_env, directory, keep, json, report, .. } = arguments;
+    if arguments.list {
+        render::show(&okv::scenario::listing()?);
+        return Ok(true);
+    }
+    let mut scenarios = Vec::new();
+    for word in &arguments.scenario {
+        scenarios.extend(okv::scenario::find(word)?);
+    }
+    let mut names = HashSet::new();
+    scenarios.retain(|(origin, _)| names.insert(origin.name.clone()));
+    if arguments.scenario.is_empty() {
+        scenarios = okv::scenario::find(okv::scenario::DEFAULT)?;
+    }
+    let on = match arguments.on {
+        Made::One => On::One,
+        Made::Group => On::Group,
+        Made::Cloud => On::Cloud,
+    };
     let guest = match (module, token_label, pin_env) {
         (Some(module), Some(token_label), Some(pin_variable)) => {
             let pin = match std::env::var(&pin_variable) {
@@ -216,18 +329,21 @@ fn walk(arguments: Okv) -> Result<bool> {
     let cargo = std::env::var_os("CARGO").zip(std::env::var_os("CARGO_MANIFEST_DIR"));
     let cargo =
         cargo.map(|(program, directory)| Cargo { program, manifest_directory: directory.into() });
-    let request = Request { guest, directory, keep, program, cargo };
+    let request = Request { guest, on, scenarios, directory, keep, program, cargo };
     let done =
-        if json { okv::run(&request, &mut Silence) } else { okv::run(&request, &mut Console) }?;
+        if json { okv::run(request, &mut Silence) } else { okv::run(request, &mut Console) }?;
     let transcript = done.transcript;
     let mut held = transcript.held;
     if let Some(directory) = report {
         report::write(&directory, &transcript)?;
-        let leaked = done.search.through(&[directory])?.hits;
-        for hit in &leaked {
-            anstream::eprintln!("luna-harness: {} stands in {}", hit.secret, hit.file.display());
+        for search in &done.searches {
+            let leaked = search.through(std::slice::from_ref(&directory))?.hits;
+            for hit in &leaked {
+                let file = hit.file.display();
+                anstream::eprintln!("luna-harness: {} stands in {file}", hit.secret);
+            }
+            held &= leaked.is_empty();
         }
-        held &= leaked.is_empty();
     }
     if json {
         render::show(&report::json(&transcript)?);

@@ -19,6 +19,8 @@ pub trait Face {
     fn begins(&mut self, transcript: &Transcript, keep: bool);
     /// The library is loaded and the token found.
     fn meets(&mut self, transcript: &Transcript);
+    /// A scenario begins.
+    fn scenario(&mut self, name: &str, title: &str);
     /// A step has ended.
     fn step(&mut self, record: &Record, number: usize);
 }
@@ -37,6 +39,7 @@ impl Face for Silence {
     }
     fn begins(&mut self, _: &Transcript, _: bool) {}
     fn meets(&mut self, _: &Transcript) {}
+    fn scenario(&mut self, _: &str, _: &str) {}
     fn step(&mut self, _: &Record, _: usize) {}
 }
 
@@ -51,6 +54,10 @@ impl Face for Console {
 
     fn meets(&mut self, transcript: &Transcript) {
         show(&meeting(transcript));
+    }
+
+    fn scenario(&mut self, name: &str, title: &str) {
+        show(&format!("\n{BOLD}{name}{BOLD:#}  {title}\n"));
     }
 
     fn step(&mut self, record: &Record, number: usize) {

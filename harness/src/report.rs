@@ -75,7 +75,7 @@ fn case(step: &Record, verb: &str) -> TestCase {
         }
     };
     let mut case = TestCase::new(step.id.clone(), status);
-    case.set_classname(format!("luna-harness.{verb}")).set_time(step.duration());
+    case.set_classname(format!("luna-harness.{verb}.{}", step.scenario)).set_time(step.duration());
     let mut out = step.seen.facts.join("\n");
     for exhibit in &step.seen.exhibits {
         out.push('\n');

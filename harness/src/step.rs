@@ -13,23 +13,54 @@ use serde::{Deserialize, Serialize};
 use crate::transcript::{Mark, Record, Seen, Verdict, milliseconds};
 
 /// What a step needs of what is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Needs {
-    /// Any module.
-    Nothing,
     /// The HA group a run on the emulator makes.
     OwnGroup,
+    /// One HSM, which is no group.
+    SingleHsm,
+    /// A Cloud HSM service that a run on the emulator makes.
+    OwnCloud,
+    /// An HSM whose keys, passwords and files may be changed behind the vault's back.
+    OwnHsm,
     /// Members that may be killed.
     MembersToKill,
     /// A library that is used by others too, and is to be left as it was found.
     Guest,
 }
 
+/// What a private emulator is made as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum On {
+    /// One partition of a network HSM.
+    One,
+    /// An HA group of two members.
+    Group,
+    /// One Cloud HSM service.
+    Cloud,
+}
+
+impl On {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::One, Self::Group, Self::Cloud];
+
+    /// As in `group`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::Group => "group",
+            Self::Cloud => "cloud",
+        }
+    }
+}
+
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// A private emulator, made for this run.
-    Emulator,
+    Emulator(On),
     /// A library somebody owns.
     Library,
 }
@@ -38,13 +69,22 @@ impl Needs {
     /// Why a step with these needs does not apply, or `None` when it does.
     pub const fn lacking(self, target: Target) -> Option<&'static str> {
         match (self, target) {
-            (Self::OwnGroup, Target::Library) => {
+            (Self::OwnGroup, Target::Library | Target::Emulator(On::One | On::Cloud)) => {
                 Some("it looks at the HA group a run on the emulator makes")
             }
+            (Self::SingleHsm, Target::Emulator(On::Group)) => {
+                Some("it looks at an HSM that is no HA group")
+            }
+            (Self::OwnCloud, Target::Library | Target::Emulator(On::One | On::Group)) => {
+                Some("it looks at the Cloud HSM service a run on the emulator makes")
+            }
+            (Self::OwnHsm, Target::Library) => Some(
+                "it changes the HSM or its client behind the vault's back, which is not done to a library of yours",
+            ),
             (Self::MembersToKill, Target::Library) => {
                 Some("it kills members of the group, which is not done to a library of yours")
             }
-            (Self::Guest, Target::Emulator) => {
+            (Self::Guest, Target::Emulator(_)) => {
                 Some("the emulator was made for this run and is removed whole")
             }
             _ => None,
@@ -53,44 +93,47 @@ impl Needs {
 }
 
 /// Where an expectation stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// How far it can be trusted.
     pub mark: Mark,
     /// The document and its place.
-    pub text: &'static str,
+    pub text: String,
 }
 
+/// Does a step. What was seen is kept when it fails, too.
+pub type Run<W> = Box<dyn Fn(&mut W, &mut Seen) -> anyhow::Result<()> + Send + Sync>;
+
 /// One step of a walk over a world `W`.
-#[derive(Debug)]
 pub struct Step<W> {
     /// Fixed name.
-    pub id: &'static str,
+    pub id: String,
     /// What it is about.
-    pub title: &'static str,
+    pub title: String,
     /// Where the expectation stands.
     pub source: Source,
     /// What is expected.
-    pub expected: &'static str,
-    /// What it needs of what is looked at.
-    pub needs: Needs,
+    pub expected: String,
+    /// What it needs of what is looked at; nothing for what any module is taken through.
+    pub needs: Vec<Needs>,
     /// Steps it stands on. One that was skipped is no hindrance; one that failed is.
-    pub after: &'static [&'static str],
+    pub after: Vec<String>,
     /// Done also when the walk is stopped or was broken off.
     pub always: bool,
-    /// Does it. What was seen is kept when it fails, too.
-    pub run: fn(&mut W, &mut Seen) -> anyhow::Result<()>,
+    /// Does it.
+    pub run: Run<W>,
 }
 
 impl<W> Step<W> {
     /// The record of this step with a verdict and nothing seen.
     pub fn record(&self, verdict: Verdict, reason: Option<String>) -> Record {
         Record {
-            id: self.id.into(),
-            title: self.title.into(),
+            scenario: String::new(),
+            id: self.id.clone(),
+            title: self.title.clone(),
             mark: self.source.mark,
-            source: self.source.text.into(),
-            expected: self.expected.into(),
+            source: self.source.text.clone(),
+            expected: self.expected.clone(),
             verdict,
             reason,
             seen: Seen::default(),
@@ -129,11 +172,11 @@ impl Course {
 
     /// The record of a step that is not to be run, or `None` when it is.
     pub fn obstacle<W>(&self, step: &Step<W>, target: Target) -> Option<Record> {
-        if let Some(reason) = step.needs.lacking(target) {
+        if let Some(reason) = step.needs.iter().find_map(|needs| needs.lacking(target)) {
             return Some(step.record(Verdict::Skipped, Some(reason.into())));
         }
         let broken = step.after.iter().find(|id| {
-            matches!(self.0.get(**id), None | Some(Verdict::Failed | Verdict::NotReached))
+            matches!(self.0.get(*id), None | Some(Verdict::Failed | Verdict::NotReached))
         })?;
         Some(step.record(Verdict::NotReached, Some(format!("it stands on step `{broken}`"))))
     }
@@ -151,14 +194,14 @@ pub fn work<W>(
     mut ended: impl FnMut(&Record),
 ) {
     for step in plan {
-        if course.has(step.id) {
+        if course.has(&step.id) {
             continue;
         }
         let record = course.obstacle(step, target).unwrap_or_else(|| {
             if stop.load(Ordering::Relaxed) && !step.always {
                 return step.record(Verdict::NotReached, Some("the run was interrupted".into()));
             }
-            began(step.id);
+            began(&step.id);
             step.perform(world)
         });
         course.note(&record);
@@ -172,37 +215,43 @@ mod tests {
 
     use super::*;
 
-    const SOURCE: Source = Source { mark: Mark::Assumed, text: "here" };
-
     fn step(
-        id: &'static str,
-        needs: Needs,
-        after: &'static [&'static str],
+        id: &str,
+        needs: &[Needs],
+        after: &[&str],
         run: fn(&mut Vec<&'static str>, &mut Seen) -> anyhow::Result<()>,
     ) -> Step<Vec<&'static str>> {
-        let always = id == "alone";
-        Step { id, title: id, source: SOURCE, expected: "", needs, after, always, run }
+        Step {
+            id: id.into(),
+            title: id.into(),
+            source: Source { mark: Mark::Assumed, text: "here".into() },
+            expected: String::new(),
+            needs: needs.to_vec(),
+            after: after.iter().map(|id| (*id).to_owned()).collect(),
+            always: id == "alone",
+            run: Box::new(run),
+        }
     }
 
     fn plan() -> Vec<Step<Vec<&'static str>>> {
         vec![
-            step("one", Needs::Nothing, &[], |ran, seen| {
+            step("one", &[], &[], |ran, seen| {
                 ran.push("one");
                 seen.fact("a fact");
                 Ok(())
             }),
-            step("kill", Needs::MembersToKill, &["one"], |ran, _| {
+            step("kill", &[Needs::MembersToKill], &["one"], |ran, _| {
                 ran.push("kill");
                 Ok(())
             }),
-            step("fails", Needs::Nothing, &["kill"], |ran, seen| {
+            step("fails", &[], &["kill"], |ran, seen| {
                 ran.push("fails");
                 seen.fact("seen before it failed");
                 bail!("as planned")
             }),
-            step("stands on it", Needs::Nothing, &["fails"], |_, _| Ok(())),
-            step("and on that", Needs::Nothing, &["one", "stands on it"], |_, _| Ok(())),
-            step("alone", Needs::Nothing, &[], |ran, _| {
+            step("stands on it", &[], &["fails"], |_, _| Ok(())),
+            step("and on that", &[], &["one", "stands on it"], |_, _| Ok(())),
+            step("alone", &[], &[], |ran, _| {
                 ran.push("alone");
                 Ok(())
             }),
@@ -236,7 +285,7 @@ mod tests {
     #[test]
     fn what_stands_on_a_failed_step_is_not_reached_and_the_rest_is() {
         use Verdict::{Failed, Held, NotReached};
-        let (verdicts, ran, records) = verdicts(Target::Emulator);
+        let (verdicts, ran, records) = verdicts(Target::Emulator(On::Group));
         assert_eq!(verdicts, [Held, Held, Failed, NotReached, NotReached, Held]);
         assert_eq!(ran, ["one", "kill", "fails", "alone"]);
         assert_eq!(records[2].reason.as_deref(), Some("as planned"));
@@ -254,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_walk_that_is_stopped_still_does_what_is_always_done() {
-        let (verdicts, ran, records) = worked(Target::Emulator, Course::default(), true);
+        let (verdicts, ran, records) = worked(Target::Emulator(On::Group), Course::default(), true);
         assert_eq!(verdicts[..5], [Verdict::NotReached; 5]);
         assert_eq!((verdicts[5], ran), (Verdict::Held, vec!["alone"]));
         assert_eq!(records[0].reason.as_deref(), Some("the run was interrupted"));
@@ -266,14 +315,14 @@ mod tests {
         for step in &plan()[..5] {
             course.note(&step.record(Verdict::NotReached, None));
         }
-        let (verdicts, ran, _) = worked(Target::Emulator, course, false);
+        let (verdicts, ran, _) = worked(Target::Emulator(On::Group), course, false);
         assert_eq!((verdicts, ran), (vec![Verdict::Held], vec!["alone"]));
     }
 
     #[test]
     fn a_step_that_stands_on_one_that_never_ended_is_not_reached() {
         let plan = plan();
-        let obstacle = Course::default().obstacle(&plan[2], Target::Emulator).unwrap();
+        let obstacle = Course::default().obstacle(&plan[2], Target::Emulator(On::Group)).unwrap();
         assert_eq!(obstacle.verdict, Verdict::NotReached);
     }
 }

@@ -92,6 +92,9 @@ impl Seen {
 /// One step as it went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
+    /// The scenario it belongs to.
+    #[serde(default)]
+    pub scenario: String,
     /// Fixed name, as in `initialize`.
     pub id: String,
     /// What the step is about.
@@ -124,6 +127,9 @@ impl Record {
 pub struct Subject {
     /// `emulator` or `library`.
     pub kind: String,
+    /// What an emulator was made as: `one`, `group` or `cloud`.
+    #[serde(default)]
+    pub on: String,
     /// The module's path.
     pub module: String,
     /// The scratch directory.
@@ -193,6 +199,12 @@ impl Transcript {
         }
     }
 
+    /// Whether it is the first of its scenario.
+    pub fn begins_scenario(&self, step: &Record) -> bool {
+        let first = self.steps.iter().find(|it| it.scenario == step.scenario);
+        first.is_some_and(|first| first.id == step.id)
+    }
+
     /// Counts and decides. A run in which nothing held proves nothing and does not hold.
     pub fn conclude(&mut self, took: Duration) {
         let count = |verdict| self.steps.iter().filter(|step| step.verdict == verdict).count();
@@ -224,6 +236,7 @@ pub fn milliseconds(duration: Duration) -> f64 {
 #[cfg(test)]
 pub(crate) fn record(id: &str, verdict: Verdict) -> Record {
     Record {
+        scenario: "walk".into(),
         id: id.into(),
         title: format!("The step {id}"),
         mark: Mark::Documented,

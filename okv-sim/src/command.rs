@@ -241,6 +241,13 @@ pub(crate) fn main() -> ExitCode {
     if let Verb::Okv { words } = &arguments.verb {
         arguments.json |= okv::is_json(words);
     }
+    if let Err(error) = detach::with_variables(okv_sim::environment::variables(&arguments.data)) {
+        let message = format!("started anew with the variables of okv_hsm_env: {error}");
+        return print(
+            &arguments,
+            &json!({ "result": "Failure", "message": message, "error": null }),
+        );
+    }
     match run(&arguments) {
         Ok(Some(answer)) => print(&arguments, &answer),
         Ok(None) => ExitCode::SUCCESS,

@@ -61,6 +61,8 @@ pub enum Place {
     Control,
     /// What the running server tells about itself.
     Running,
+    /// Environment variables for the library. Path Observed, below the real product's `/usr/local/okv`.
+    Environment,
     /// Certificate of the node, by which other nodes know it.
     NodeCertificate,
     /// Its key.
@@ -94,6 +96,7 @@ impl Place {
             Self::KmipIdentity => "kmip/identity.pem",
             Self::Control => "run/control",
             Self::Running => "run/server.json",
+            Self::Environment => "hsm/generic/okv_hsm_env",
             Self::NodeCertificate => "cluster/certificate.pem",
             Self::NodeKey => "cluster/key.pem",
             Self::Bundle => "hsm/hsmbundle",

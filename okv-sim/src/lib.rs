@@ -36,6 +36,7 @@
 //! | [`operation`] | one file an operation, each existing once, with its steps |
 //! | `verification` | the thirteen steps that Verify, check, boot and Set Credential share |
 //! | `token` | what is asked of a token; the real one stands on `luna-client` |
+//! | [`environment`] | variables for the library, from a file of the machine's administrator |
 //! | `effect` | what a return code means for the vault |
 //! | [`texts`] | every text, with how it is known |
 //! | [`View`] | what can be asked while an operation is at the HSM |
@@ -71,6 +72,7 @@ pub mod cluster;
 mod credential;
 mod disk;
 mod effect;
+pub mod environment;
 mod error;
 mod kmip;
 pub mod operation;

@@ -119,7 +119,7 @@ pub fn serve(request: &ServeRequest, ready: impl FnOnce(&Running)) -> Result<(),
     let door = kmip_listener(request)?;
     let kmip_address = door.local_addr().map_err(failed)?;
     let kmip = format!("{}:{}", host(request, kmip_address), kmip_address.port());
-    let kept = vault.core.store.change(|change| change.kmip_server(&kmip));
+    let kept = vault.view.serves_kmip_at(&kmip);
     kept.map_err(|error| Error::store(Operation::Serve, &error))?;
     let running = Running {
         pid: std::process::id(),

@@ -8,6 +8,7 @@ use crate::blob::{Blob, BlobError, KeyNumber};
 use crate::credential::{self, CredentialError};
 use crate::disk::{Disk, Place};
 use crate::effect::{self, Effect, Moment};
+use crate::environment;
 use crate::error::Error;
 use crate::operation::{SetCredentialRequest, VerificationStep as At};
 use crate::release::Release;
@@ -245,6 +246,7 @@ pub(crate) fn load(
     run: &mut Run,
     settings: &HsmSettings,
 ) -> Result<Box<dyn Token>, Error> {
+    environment::note(&core.disk, run);
     let release = core.release().map_err(|error| run.store(&error))?;
     let labels = Labels {
         root_key: release.root_key_label.value,

@@ -34,6 +34,8 @@ pub struct View {
     running: Arc<RwLock<Running>>,
     /// Held by what changes an endpoint's object.
     pub(crate) kmip_turn: Arc<Mutex<()>>,
+    /// Where endpoints reach this process, if they do: what the store says may come from a backup.
+    kmip_here: Arc<RwLock<Option<String>>>,
     replication: Arc<RwLock<Option<Arc<Replication>>>>,
 }
 
@@ -50,6 +52,7 @@ impl View {
             store,
             running: Arc::default(),
             kmip_turn: Arc::default(),
+            kmip_here: Arc::default(),
             replication: Arc::default(),
         }
     }
@@ -80,6 +83,12 @@ impl View {
     /// A start is being made; the wallet stays as it is.
     pub(crate) fn start(&self) {
         self.running.write().started = true;
+    }
+
+    /// Endpoints reach this process at this address. It is remembered for commands while no server runs.
+    pub(crate) fn serves_kmip_at(&self, address: &str) -> Result<(), StoreError> {
+        *self.kmip_here.write() = Some(address.to_owned());
+        self.store.change(|change| change.kmip_server(address))
     }
 
     pub(crate) fn is_started(&self) -> bool {
@@ -254,6 +263,9 @@ impl View {
     /// # Errors
     /// [`crate::Cause::StoreFailed`].
     pub fn kmip_server(&self) -> Result<String, Error> {
+        if let Some(here) = &*self.kmip_here.read() {
+            return Ok(here.clone());
+        }
         let known = self.store.kmip_server().map_err(|error| failed(&error))?;
         Ok(known.unwrap_or_else(|| format!("localhost:{KMIP_PORT}")))
     }

@@ -14,6 +14,7 @@
 
 mod client;
 mod ctypes_client;
+mod examples;
 mod gnutls;
 mod java;
 mod nss;
@@ -24,6 +25,6 @@ mod python;
 mod server;
 mod ssh;
 
-use luna_tests::{CRYPTO_OFFICER, Instance, scratch};
+use luna_tests::{CRYPTO_OFFICER, HANG, Instance, scratch};
 
 use self::client::{command, found, installed, output, run, said, text};

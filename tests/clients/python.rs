@@ -9,7 +9,7 @@ use luna_tests::artefacts;
 use crate::{CRYPTO_OFFICER, Instance, command, found, run, said, text};
 
 /// The interpreter that knows both.
-fn interpreter() -> Option<PathBuf> {
+pub(crate) fn interpreter() -> Option<PathBuf> {
     let target = artefacts::directory().parent().expect("a profile lies in a directory").to_owned();
     found("target/clients-venv", std::iter::once(target.join("clients-venv/bin/python")))
 }

@@ -37,7 +37,7 @@ const NEW: Release = Release {
 };
 
 #[track_caller]
-fn log_in(browser: &Browser, vault: &Vault<'_>, password: &str) {
+pub(crate) fn log_in(browser: &Browser, vault: &Vault<'_>, password: &str) {
     browser.go(&vault.url);
     browser.fill("User Name", ADMINISTRATOR);
     browser.fill("Password", password);

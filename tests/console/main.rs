@@ -16,6 +16,7 @@ mod api;
 mod backups;
 mod browser;
 mod cluster;
+mod endpoints;
 mod guide;
 #[path = "../clients/server.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]

@@ -13,6 +13,7 @@
 
 mod liar;
 mod planted;
+mod verb;
 
 use luna_ck::{CKU_CRYPTO_USER, CKU_SO, CKU_USER};
 use luna_client::{Context, Module};
@@ -39,14 +40,12 @@ impl Subject {
         let instance = Instance::up(options);
         let context = instance.context();
         let pin = |user, pin: &str| (user, pin.as_bytes().to_vec());
-        let token = Token {
-            slot: first_slot(&context).0,
-            credentials: vec![
-                pin(CKU_USER, CRYPTO_OFFICER),
-                pin(CKU_CRYPTO_USER, "crypto-user"),
-                pin(CKU_SO, "partition-so"),
-            ],
-        };
+        let credentials = vec![
+            pin(CKU_USER, CRYPTO_OFFICER),
+            pin(CKU_CRYPTO_USER, "crypto-user"),
+            pin(CKU_SO, "partition-so"),
+        ];
+        let token = Token::new(first_slot(&context).0, credentials);
         Self { token, module: context.module(), _context: context, _instance: instance }
     }
 }

@@ -136,7 +136,7 @@ fn another_release_is_told_so() {
     newer[10] = 9;
     peer.write_all(&newer).unwrap();
     let answer = String::from_utf8_lossy(&next_frame(&mut peer).unwrap()).into_owned();
-    assert!(answer.contains("version 1 of the protocol, the client version 9"), "{answer}");
+    assert!(answer.contains("version 2 of the protocol, the client version 9"), "{answer}");
 }
 
 #[test]

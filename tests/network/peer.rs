@@ -84,10 +84,10 @@ pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
 
 /// A hello of the version the appliance speaks, of a process of its own.
 pub(crate) fn hello(process: u8) -> Vec<u8> {
-    let mut body = b"LUNAEM\x01\x00".to_vec();
-    // Instance, epoch, no join, application: two numbers, and that nobody named it.
+    let mut body = b"LUNAEM\x02\x00".to_vec();
+    // Instance, epoch, no join, application: two numbers, and that nobody named it; no credentials.
     body.extend_from_slice(&[process; 16]);
-    body.extend_from_slice(&[0, 0, 0, 1, 0]);
+    body.extend_from_slice(&[0, 0, 0, 1, 0, 0]);
     frame(&body)
 }
 
@@ -105,6 +105,6 @@ pub(crate) fn welcomed(address: SocketAddr, own: &Certificate, server: &Path, pr
     let mut peer = call(address, own, server).unwrap();
     peer.write_all(&hello(process)).unwrap();
     let welcome = next_frame(&mut peer).unwrap();
-    assert!(welcome.starts_with(b"LUNAEM\x01\x00\x01"), "{welcome:02x?}");
+    assert!(welcome.starts_with(b"LUNAEM\x02\x00\x01"), "{welcome:02x?}");
     peer
 }

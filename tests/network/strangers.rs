@@ -104,7 +104,7 @@ fn first_frames_that_are_no_hello() {
     let address = field.appliances[0].address();
     let server = field.appliances[0].directory().join("appliance/server.pem");
     let own = Certificate::of_client(&field.client);
-    for body in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"LUNAEM", b"LUNAEM\x01\x00\xff\xff"] {
+    for body in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"LUNAEM", b"LUNAEM\x02\x00\xff\xff"] {
         let mut peer = call(address, &own, &server).unwrap();
         peer.write_all(&frame(body)).unwrap();
         assert_ended(&mut peer);

@@ -12,6 +12,7 @@
     reason = "a test"
 )]
 
+mod guide;
 mod house;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ const RUN_BY_THE_GATE: [&str; 3] =
     ["cargo build --release", "cargo run --release", "cargo test --workspace"];
 
 /// Programs of other people that the commands use.
-const CLIENTS: [&str; 9] = [
+const CLIENTS: [&str; 11] = [
     "curl",
     "pkcs11-tool",
     "python3",
@@ -34,6 +35,8 @@ const CLIENTS: [&str; 9] = [
     "modutil",
     "certutil",
     "keytool",
+    "tar",
+    "unzip",
 ];
 
 fn root() -> PathBuf {
@@ -120,9 +123,13 @@ fn the_session_runs_from_top_to_bottom() {
     let home = scratch.path().join("work");
     std::fs::create_dir(&home).unwrap();
     // Whatever fails on the way, the key vault's server ends.
+    // So do appliances, which would keep our pipes open.
     let stop =
         "for data in vault one two; do okv-sim --data $data stop >/dev/null 2>&1 || true; done";
-    let script = format!("trap '{stop}' EXIT\n{script}");
+    let script = format!(
+        "trap '{stop}; kill $(jobs -p) 2>/dev/null' EXIT
+{script}"
+    );
     let done = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
         .current_dir(&home)

@@ -40,6 +40,9 @@ enum Verb {
         #[arg(long, default_value_t = 100)]
         lines: usize,
     },
+    /// Make what a client of a Luna Cloud HSM service downloads: `setup-NAME.zip`, with credentials of its own. The
+    /// appliance is one of profile `luna-cloud`.
+    Bundle(crate::bundle::Bundle),
     /// Make a client directory complete for this appliance in one step: certificates, registration,
     /// assignment, configuration.
     Deploy(Deploy),
@@ -170,6 +173,9 @@ impl Administer {
             }
             Verb::Log { lines } => Order::Log(*lines),
             Verb::Deploy(deploy) => return self.deploy(deploy, as_json),
+            Verb::Bundle(bundle) => {
+                return bundle.run(&self.directory, |order| self.order(order), as_json);
+            }
         };
         show(&self.order(&order)?, as_json);
         Ok(())
@@ -279,7 +285,8 @@ fn show(outcome: &Outcome, as_json: bool) {
         }
         Outcome::Clients(rows) => anstream::println!("{}", client_table(rows)),
         Outcome::Lines(lines) => lines.iter().for_each(|line| anstream::println!("{line}")),
-        Outcome::Done => {}
+        // Secrets are for the bundle alone.
+        Outcome::Issued(_) | Outcome::Done => {}
     }
 }
 
@@ -296,7 +303,7 @@ fn in_json(outcome: &Outcome) -> Value {
         Outcome::Partition(row) => json!(row),
         Outcome::Clients(rows) => json!({ "clients": rows }),
         Outcome::Lines(lines) => json!({ "log": lines }),
-        Outcome::Done => json!({}),
+        Outcome::Issued(_) | Outcome::Done => json!({}),
     }
 }
 

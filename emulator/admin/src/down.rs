@@ -29,6 +29,7 @@ impl Down {
             self.directory.join("bin"),
             self.directory.join("cert"),
             self.directory.join("data"),
+            self.directory.join("plugins"),
             self.directory.join(chrystoki_conf::FILE_NAME),
         ] {
             if path.is_dir() {

@@ -4,6 +4,7 @@
 //! 2 misuse or broken set-up. To add a verb: a variant of [`Verb`] and a file that carries it out.
 
 mod appliance;
+mod bundle;
 mod client_cert;
 mod down;
 mod fault;

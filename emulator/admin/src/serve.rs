@@ -33,9 +33,9 @@ pub(crate) struct Serve {
     /// Firmware version of an HSM that is made.
     #[arg(long, default_value = profile::DEFAULT)]
     profile: String,
-    /// FIPS mode of an HSM that is made.
-    #[arg(long, value_name = "on|off", default_value = "off")]
-    fips: Switch,
+    /// FIPS mode of an HSM that is made; without it, as the profile has it.
+    #[arg(long, value_name = "on|off")]
+    fips: Option<Switch>,
     /// Writes reach the disk itself before a call is answered.
     #[arg(long)]
     durable: bool,
@@ -110,7 +110,11 @@ impl Serve {
             profile,
             authentication: None,
             hsm_so: None,
-            policies: if self.fips == Switch::On { vec![(12, 0)] } else { Vec::new() },
+            policies: self
+                .fips
+                .map(|fips| (12, u64::from(fips == Switch::Off)))
+                .into_iter()
+                .collect(),
             created: seconds_now(),
             partitions: Vec::new(),
         };

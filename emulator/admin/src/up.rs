@@ -71,6 +71,9 @@ pub(crate) struct Up {
     /// HSMs whose roles log in by PED keys; the passwords become challenges.
     #[arg(long)]
     ped: bool,
+    /// Install the client without any HSM, for one that reaches appliances or a Luna Cloud HSM.
+    #[arg(long, conflicts_with_all = ["partition", "ha"])]
+    client_only: bool,
     /// Leave the partitions uninitialised, for `partition init`.
     #[arg(long)]
     empty: bool,
@@ -163,7 +166,7 @@ impl Up {
             let label = instance.look_at(&entry).map(|(label, _)| label).unwrap_or_default();
             present.push(Present { serial: entry.serial, label });
         }
-        let alone = instance.config()?.network.is_none();
+        let alone = !self.client_only && instance.config()?.network.is_none();
         for label in self.missing(&present, alone) {
             let serial = self.manufacture(&mut instance, &profile, &label)?;
             present.push(Present { serial, label });
@@ -366,6 +369,7 @@ impl Up {
         for part in ["cert/client", "cert/server", "data/partition_policy_templates"] {
             std::fs::create_dir_all(directory.join(part))?;
         }
+        crate::bundle::install_plugin(&directory)?;
         for tool in TOOLS {
             if let Some(found) = beside_this_program(tool) {
                 copy(&found, &directory.join("bin").join(tool))?;
@@ -431,13 +435,13 @@ fn is_serial(member: &str) -> bool {
     member.len() == 13 && member.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-const LIBRARY: &str = "libCryptoki2_64.so";
+pub(crate) const LIBRARY: &str = "libCryptoki2_64.so";
 
 /// Programs of the client's `bin`, copied where they lie beside this one.
 const TOOLS: [&str; 5] = ["lunacm", "vtl", "cmu", "configurator", "luna-emulator"];
 
 /// A file of the build: beside this program, or among cargo's dependencies.
-fn beside_this_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn beside_this_program(name: &str) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?.canonicalize().ok()?;
     let directory = program.parent()?;
     // An installed program finds the library in the lib beside its bin.

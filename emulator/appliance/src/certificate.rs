@@ -7,7 +7,10 @@ use emulator::env::disk;
 use emulator::network::tls;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
@@ -17,8 +20,13 @@ pub type Fingerprint = [u8; 32];
 
 /// The fingerprint of a certificate.
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+    digest_of(certificate)
+}
+
+/// SHA-256 of something.
+pub(crate) fn digest_of(bytes: &[u8]) -> Fingerprint {
     let mut fingerprint = [0; 32];
-    for (place, byte) in fingerprint.iter_mut().zip(digest(&SHA256, certificate).as_ref()) {
+    for (place, byte) in fingerprint.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
         *place = *byte;
     }
     fingerprint
@@ -44,6 +52,12 @@ pub struct Made {
 pub fn make(name: &str, hosts: &[String], days: u32, now_s: u64) -> Result<Made> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(hosts.to_vec())?;
+    describe(&mut params, name, days, now_s)?;
+    let certificate = params.self_signed(&key)?;
+    Ok(Made { certificate: certificate.pem(), key: Zeroizing::new(key.serialize_pem()) })
+}
+
+fn describe(params: &mut CertificateParams, name: &str, days: u32, now_s: u64) -> Result<()> {
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     let today = TimeZone::UTC.to_datetime(Timestamp::from_second(i64::try_from(now_s)?)?).date();
@@ -52,8 +66,52 @@ pub fn make(name: &str, hosts: &[String], days: u32, now_s: u64) -> Result<Made>
     params.not_before = date_time_ymd(year, month, day);
     let (year, month, day) = parts(today.checked_add(i64::from(days).days())?)?;
     params.not_after = date_time_ymd(year, month, day);
-    let certificate = params.self_signed(&key)?;
+    Ok(())
+}
+
+/// As the authority over partitions is called.
+const AUTHORITY: &str = "Partition CA of a luna-emulator cloud";
+
+fn authority(days: u32, now_s: u64) -> Result<CertificateParams> {
+    let mut params = CertificateParams::default();
+    describe(&mut params, AUTHORITY, days, now_s)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    Ok(params)
+}
+
+/// Makes the certificate of an authority over partitions, from yesterday on and for so many days.
+///
+/// # Errors
+/// When the crypto library fails.
+pub fn make_authority(days: u32, now_s: u64) -> Result<Made> {
+    let key = KeyPair::generate()?;
+    let certificate = authority(days, now_s)?.self_signed(&key)?;
     Ok(Made { certificate: certificate.pem(), key: Zeroizing::new(key.serialize_pem()) })
+}
+
+/// An authority over partitions, which signs their certificates.
+pub struct Authority(KeyPair);
+
+impl Authority {
+    /// That of a key (PEM).
+    ///
+    /// # Errors
+    /// When it is no key.
+    pub fn with_key(key: &str) -> Result<Self> {
+        Ok(Self(KeyPair::from_pem(key)?))
+    }
+
+    /// A certificate for a name (PEM). Its key is thrown away: nothing is signed with it.
+    ///
+    /// # Errors
+    /// When the crypto library fails.
+    pub fn sign(&self, name: &str, days: u32, now_s: u64) -> Result<String> {
+        let mut params = CertificateParams::default();
+        describe(&mut params, name, days, now_s)?;
+        let own = authority(days, now_s)?;
+        let issuer = Issuer::from_params(&own, &self.0);
+        Ok(params.signed_by(&KeyPair::generate()?, &issuer)?.pem())
+    }
 }
 
 fn parts(date: Date) -> Result<(i32, u8, u8)> {

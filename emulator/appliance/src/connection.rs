@@ -128,9 +128,8 @@ impl Hall {
         if !presence.reachable {
             return Err(Refusal { busy: false, reason: "the HSM is cut off, on purpose".into() });
         }
-        let client = self
-            .who(channel)
-            .ok_or_else(|| Refusal { busy: false, reason: "the client was revoked".into() })?;
+        let refused = |reason: &str| Refusal { busy: false, reason: reason.into() };
+        let client = self.who(channel, hello).map_err(refused)?;
         let mut partitions: Vec<u64> = client.partitions.keys().copied().collect();
         partitions.sort_unstable();
         let (association, older) =
@@ -147,21 +146,36 @@ impl Hall {
         let welcome = Welcome {
             hsm: self.desk.hsm.serial().to_owned(),
             profile: self.desk.hsm.profile().recorded().to_owned(),
+            certificates: match self.desk.is_cloud() {
+                true => partitions.iter().map(|it| self.desk.certificate_of(*it)).collect(),
+                false => Vec::new(),
+            },
             partitions,
         };
         Ok((association, welcome.to_frame()))
     }
 
-    fn who(&self, channel: &Channel) -> Option<Known> {
-        let certificate = channel.tls().peer_certificates()?.first()?;
-        let fingerprint = fingerprint(certificate);
+    /// The client, by its certificate or, in the cloud, by its credentials.
+    fn who(&self, channel: &Channel, hello: &Hello) -> Result<Known, &'static str> {
         let register = self.desk.register.read();
-        let client = register.by_fingerprint(&fingerprint)?;
+        let client = match (&hello.credential, self.desk.is_cloud()) {
+            (Some(credential), true) => register
+                .by_credential(credential)
+                .ok_or("no client has this AuthTokenClientId with this AuthTokenClientSecret")?,
+            (None, true) => return Err("it is a Luna Cloud HSM: its clients have credentials"),
+            (Some(_), false) => return Err("it is no Luna Cloud HSM"),
+            (None, false) => channel
+                .tls()
+                .peer_certificates()
+                .and_then(<[_]>::first)
+                .and_then(|certificate| register.by_fingerprint(&fingerprint(certificate)))
+                .ok_or("the client was revoked")?,
+        };
         let there = self.desk.partitions.read();
         let seen = client.partitions.iter();
-        Some(Known {
+        Ok(Known {
             name: client.name.clone(),
-            fingerprint,
+            fingerprint: *client.fingerprint(),
             partitions: seen
                 .filter_map(|serial| Some((*serial, Arc::clone(there.get(serial)?))))
                 .collect(),

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{Fingerprint, in_digits};
 use crate::journal::Journal;
 use crate::register::Register;
+use crate::service::Issued;
 
 /// The directory of what is an appliance's and no HSM's, below the HSM's own.
 pub const DIRECTORY: &str = "appliance";
@@ -47,6 +48,8 @@ pub enum Order {
     Assign(String, u64),
     /// Hides a partition from a client, and ends its connections.
     Unassign(String, u64),
+    /// Gives a client of that name credentials for the service of a partition, in place of older ones.
+    IssueCredentials(String, u64),
     /// The last so many lines of the journal.
     Log(usize),
 }
@@ -127,6 +130,8 @@ pub enum Outcome {
     Partition(PartitionRow),
     /// Clients.
     Clients(Vec<ClientRow>),
+    /// What the client of a cloud service is given.
+    Issued(Box<Issued>),
     /// Lines.
     Lines(Vec<String>),
     /// Nothing to show.
@@ -195,6 +200,7 @@ pub fn server_certificate(hsm: &Path) -> PathBuf {
 
 /// An HSM and who may use it. At most one process has the desk of an appliance.
 pub(crate) struct Desk {
+    pub(crate) directory: PathBuf,
     pub(crate) hsm: Appliance,
     pub(crate) partitions: RwLock<FxHashMap<u64, Arc<Partition>>>,
     pub(crate) register: Arc<RwLock<Register>>,
@@ -236,7 +242,7 @@ impl Desk {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let hsm = Appliance::open(directory, durability, |name| {
-            Profile::built_in(name).map(Arc::new).map_err(|error| {
+            Profile::of_record(name).map(Arc::new).map_err(|error| {
                 emulator::error::Error::new(emulator::error::Cause::DeviceError, error.to_string())
             })
         })?;
@@ -246,6 +252,7 @@ impl Desk {
         }
         let page = ControlPage::open(&directory.join(CONTROL_FILE))?;
         Ok(Self {
+            directory: directory.to_owned(),
             hsm,
             gate: Gate::new(directory, Arc::new(page)),
             partitions: RwLock::new(partitions),
@@ -296,6 +303,10 @@ impl Desk {
                 self.hsm.resize_partition(&serial.to_string(), *bytes)?;
                 self.row(*serial).map(Outcome::Partition)
             }
+            Order::IssueCredentials(name, serial) => self.issue(name, *serial, hall),
+            Order::RegisterClient(name, _) if self.is_cloud() => {
+                bail!("client {name} of a cloud HSM wants credentials: `appliance … bundle`")
+            }
             Order::RegisterClient(name, certificate) => {
                 let now = UnixTime::since_unix_epoch(Duration::from_secs(self.now_s()));
                 self.register.write().add(name, certificate, now)?;
@@ -321,7 +332,7 @@ impl Desk {
         }
     }
 
-    fn known(&self, serial: u64) -> Result<Arc<Partition>> {
+    pub(crate) fn known(&self, serial: u64) -> Result<Arc<Partition>> {
         let partitions = self.partitions.read();
         partitions.get(&serial).cloned().with_context(|| {
             let mut there: Vec<_> = partitions.keys().map(u64::to_string).collect();
@@ -428,6 +439,9 @@ fn described(order: &Order) -> Option<String> {
         Order::DeletePartition(serial) => format!("delete partition {serial}"),
         Order::ResizePartition(serial, bytes) => format!("resize partition {serial} to {bytes}"),
         Order::RegisterClient(name, _) => format!("register client {name}"),
+        Order::IssueCredentials(name, serial) => {
+            format!("issue credentials of client {name} for partition {serial}")
+        }
         Order::RevokeClient(name) => format!("revoke client {name}"),
         Order::Assign(name, serial) => format!("assign partition {serial} to client {name}"),
         Order::Unassign(name, serial) => format!("unassign partition {serial} from client {name}"),

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | something an administrator can ask | an [`desk::Order`], carried out in `desk` |
 //! | a bound on what clients can take | [`limits::Limits`] |
+//! | something about clients of a cloud service | `service` |
 //! | something clients and appliance say | `emulator::network::protocol` |
 
 pub mod association;
@@ -27,6 +28,7 @@ pub mod journal;
 pub mod limits;
 pub mod register;
 mod server;
+pub mod service;
 mod trust;
 mod window;
 

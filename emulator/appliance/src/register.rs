@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use emulator::env::disk;
+use emulator::network::protocol::Credential;
 use emulator::network::tls;
 use rustls::pki_types::{CertificateDer, UnixTime, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Fingerprint, fingerprint};
+use crate::service::Kept;
 
 const MOST_BYTES: usize = 64 << 20;
 
@@ -18,8 +20,12 @@ const MOST_BYTES: usize = 64 << 20;
 pub struct Client {
     /// As the administrator calls it.
     pub name: String,
-    /// Its certificate (PEM).
+    /// Its certificate (PEM); empty where it has credentials.
+    #[serde(default)]
     pub certificate: String,
+    /// Its credentials, where it is the client of a cloud service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Kept>,
     /// Serial numbers of the partitions that it sees.
     pub partitions: BTreeSet<u64>,
     #[serde(skip)]
@@ -27,7 +33,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// The fingerprint of its certificate.
+    /// The fingerprint of its certificate, or what stands for it.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
@@ -57,7 +63,10 @@ impl Register {
             Err(error) => return Err(error.into()),
         };
         for client in &mut content.clients {
-            client.fingerprint = fingerprint(&parse(&client.certificate)?);
+            client.fingerprint = match &client.credentials {
+                Some(kept) => kept.fingerprint(),
+                None => fingerprint(&parse(&client.certificate)?),
+            };
         }
         Ok(Self { path: path.to_owned(), content })
     }
@@ -88,9 +97,7 @@ impl Register {
     /// # Errors
     /// When name or certificate are there already, or the certificate cannot be used.
     pub fn add(&mut self, name: &str, certificate: &str, now: UnixTime) -> Result<()> {
-        if name.is_empty() || name.len() > 64 || !name.chars().all(|it| it.is_ascii_graphic()) {
-            bail!("a client's name has 1 to 64 letters, digits and signs");
-        }
+        check_name(name)?;
         if self.content.clients.iter().any(|client| client.name == name) {
             bail!("a client is called {name} already; revoke it first");
         }
@@ -104,10 +111,44 @@ impl Register {
         let client = Client {
             name: name.to_owned(),
             certificate: certificate.to_owned(),
+            credentials: None,
             partitions: BTreeSet::new(),
             fingerprint,
         };
         self.change(|content| content.clients.push(client))
+    }
+
+    /// The client of these credentials.
+    pub fn by_credential(&self, wanted: &Credential) -> Option<&Client> {
+        let kept = |client: &&Client| client.credentials.as_ref().is_some_and(|it| it.is(wanted));
+        self.content.clients.iter().find(kept)
+    }
+
+    /// Gives a client credentials, in place of those it has; what stood for these.
+    ///
+    /// # Errors
+    /// When the name cannot be one; when the file cannot be written, and then nothing changes.
+    pub fn issue(&mut self, name: &str, kept: Kept) -> Result<Option<Fingerprint>> {
+        check_name(name)?;
+        let older = self.content.clients.iter().find(|client| client.name == name);
+        let older = older.map(|client| client.fingerprint);
+        self.change(|content| {
+            let fingerprint = kept.fingerprint();
+            match content.clients.iter_mut().find(|client| client.name == name) {
+                Some(client) => {
+                    client.credentials = Some(kept);
+                    client.fingerprint = fingerprint;
+                }
+                None => content.clients.push(Client {
+                    name: name.to_owned(),
+                    certificate: String::new(),
+                    credentials: Some(kept),
+                    partitions: BTreeSet::new(),
+                    fingerprint,
+                }),
+            }
+        })?;
+        Ok(older)
     }
 
     /// Forgets a client.
@@ -158,6 +199,13 @@ impl Register {
         self.content = content;
         Ok(())
     }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > 64 || !name.chars().all(|it| it.is_ascii_graphic()) {
+        bail!("a client's name has 1 to 64 letters, digits and signs");
+    }
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<CertificateDer<'static>> {

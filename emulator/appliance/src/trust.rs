@@ -33,15 +33,34 @@ pub(crate) fn server(
     let key = tls::private_key(key).map_err(anyhow::Error::msg)?;
     let provider = tls::provider();
     let verifier = Registered { register, algorithms: provider.signature_verification_algorithms };
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_single_cert(chain, key)
         .with_context(|| certificate.display().to_string())?;
-    // Whoever is back shows its certificate again: it may have been revoked meanwhile.
+    Ok(without_memory(config))
+}
+
+/// TLS for a cloud's server, whose clients say who they are.
+///
+/// # Errors
+/// As [`server`].
+pub(crate) fn server_of_all(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
+    let chain = tls::certificates(certificate).map_err(anyhow::Error::msg)?;
+    let key = tls::private_key(key).map_err(anyhow::Error::msg)?;
+    let config = ServerConfig::builder_with_provider(tls::provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .with_context(|| certificate.display().to_string())?;
+    Ok(without_memory(config))
+}
+
+/// Whoever is back shows again who it is: it may have been revoked meanwhile.
+fn without_memory(mut config: ServerConfig) -> Arc<ServerConfig> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 struct Registered {

@@ -83,7 +83,8 @@ fn connect(server: &Server, tls: &Arc<rustls::ClientConfig>, process: u8) -> Cha
     let mut channel = Channel::new(Arc::new(socket), connection);
     while !channel.shake_hands().unwrap() {}
     let application = ApplicationId::of_process(process.into());
-    let hello = Hello { instance: [process; 16], epoch: 0, join: false, application };
+    let hello =
+        Hello { instance: [process; 16], epoch: 0, join: false, application, credential: None };
     channel.send(&mut hello.to_frame()).unwrap();
     frame(&mut channel);
     assert_eq!(Welcome::read(channel.frame()).unwrap().partitions, [1_000_000_000_001]);

@@ -4,7 +4,7 @@ mod changing;
 mod making;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -81,18 +81,24 @@ pub(super) struct Objects {
     token: RwLock<FxHashMap<u64, Arc<Held>>>,
     session: RwLock<FxHashMap<u64, Arc<Held>>>,
     next_session: AtomicU64,
+    /// How often token objects were forgotten. What was read before one was is not kept after it: it may be what
+    /// another thread has just changed or destroyed.
+    forgotten: AtomicU64,
 }
 
 impl Objects {
     pub(super) fn forget(&self, handles: &[u64]) {
         let mut token = self.token.write();
+        self.forgotten.fetch_add(1, Ordering::Release);
         for handle in handles {
             token.remove(handle);
         }
     }
 
     pub(super) fn forget_token_objects(&self) {
-        self.token.write().clear();
+        let mut token = self.token.write();
+        self.forgotten.fetch_add(1, Ordering::Release);
+        token.clear();
     }
 
     pub(super) fn clear_session_objects(&self) {
@@ -104,8 +110,12 @@ impl Objects {
         self.session.write().retain(|_, held| held.owner.is_none_or(|(_, own)| own != session));
     }
 
-    fn keep(&self, held: &Arc<Held>) {
+    /// Keeps what was read when so many had been forgotten.
+    fn keep(&self, held: &Arc<Held>, forgotten: u64) {
         let mut token = self.token.write();
+        if self.forgotten.load(Ordering::Acquire) != forgotten {
+            return;
+        }
         if token.len() >= MOST_CACHED {
             token.clear();
         }
@@ -252,6 +262,7 @@ impl Partition {
         if !in_store {
             return Err(gone());
         }
+        let forgotten = self.objects.forgotten.load(Ordering::Acquire);
         let record = self.store.load_object(handle.0)?.ok_or_else(gone)?;
         if record.partition != self.serial {
             return Err(gone());
@@ -267,7 +278,7 @@ impl Partition {
         let class = records::class_of(&attributes)?;
         let name = (handle, record.ouid);
         let held = Arc::new(Held::new(name, None, record.generation, class, attributes));
-        self.objects.keep(&held);
+        self.objects.keep(&held, forgotten);
         Ok(held)
     }
 
@@ -305,15 +316,38 @@ impl Partition {
         application: &Application,
         wanted: &Template,
     ) -> Result<Vec<Arc<Held>>> {
+        loop {
+            let private = application.sees_private();
+            let found = self.search_as(application, wanted, private)?;
+            // Another thread may have logged in or out meanwhile: what was found is half of the one, half of the other.
+            if application.sees_private() == private {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// What is found by who sees private objects, or by who does not.
+    fn search_as(
+        &self,
+        application: &Application,
+        wanted: &Template,
+        private: bool,
+    ) -> Result<Vec<Arc<Held>>> {
         let token = wanted.flag(CKA_TOKEN);
-        let private = application.sees_private();
         let mut found = Vec::new();
         if token != Some(false) {
             for handle in self.store.find(&self.serial, &query(wanted, private))? {
-                // One that another process destroyed meanwhile is none to be found.
+                // One that another process destroyed meanwhile, or a logout hid, is none to be found.
                 match self.seen_by(application, ObjectHandle(handle)) {
                     Ok(held) if matches(&held.object, wanted) => found.push(held),
-                    Err(error) if error.cause() != Cause::ObjectHandleInvalid => return Err(error),
+                    Err(error)
+                        if !matches!(
+                            error.cause(),
+                            Cause::ObjectHandleInvalid | Cause::UserNotLoggedIn
+                        ) =>
+                    {
+                        return Err(error);
+                    }
                     _ => {}
                 }
             }

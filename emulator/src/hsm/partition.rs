@@ -436,6 +436,7 @@ impl Partition {
             pin_len: role::pin_len(&state),
             memory: (total, total.saturating_sub(usage.bytes)),
             firmware: firmware.into(),
+            cryptovisor: self.profile.versions.cryptovisor.map(u64::from).into(),
             objects: usage.objects,
             policies: state.policy_states(&self.profile),
             mechanisms: state

@@ -185,14 +185,8 @@ impl Partition {
     pub(super) fn login(&self, session: &Session, role: Role, pin: &Pin) -> Result<()> {
         let state = self.current()?;
         let role = state.own_role(role)?;
-        match session.application.role() {
-            Some(same) if same == role => {
-                return Err(Error::new(Cause::UserAlreadyLoggedIn, role.name()));
-            }
-            Some(other) => {
-                return Err(Error::new(Cause::UserAnotherAlreadyLoggedIn, other.name()));
-            }
-            None => {}
+        if let Some(other) = session.application.role() {
+            return Err(logged_in(role, other));
         }
         if role.is_security_officer() && self.sessions.has_read_only(session.application.id) {
             return Err(Error::new(
@@ -209,9 +203,13 @@ impl Partition {
             return Err(locked(Role::CryptoOfficer));
         }
         let (key, record) = self.authenticate(&state, role, pin)?;
-        let login = Login { role, key, must_change: record.must_change };
-        self.share(session.application.id, Some(&login))?;
-        session.application.set_login(Some(Arc::new(login)));
+        let login = Arc::new(Login { role, key, must_change: record.must_change });
+        // Two threads may have come so far at once; one of them logs in.
+        if let Some(other) = session.application.take_login(Arc::clone(&login)) {
+            return Err(logged_in(role, other));
+        }
+        self.share(session.application.id, Some(&login))
+            .inspect_err(|_| session.application.set_login(None))?;
         self.touch();
         Ok(())
     }
@@ -365,4 +363,11 @@ pub(super) fn check_pin(state: &State, pin: &Pin) -> Result<()> {
 /// Shortest and longest PIN in bytes; policy 25 holds 255 minus the shortest.
 pub(super) fn pin_len(state: &State) -> (u64, u64) {
     (255_u64.saturating_sub(state.policy(POLICY_MIN_PIN)), state.policy(POLICY_MAX_PIN))
+}
+
+/// What a login says where `other` is logged in.
+fn logged_in(role: Role, other: Role) -> Error {
+    let same = other == role;
+    let cause = if same { Cause::UserAlreadyLoggedIn } else { Cause::UserAnotherAlreadyLoggedIn };
+    Error::new(cause, other.name())
 }

@@ -65,6 +65,17 @@ impl Application {
         *place = login;
     }
 
+    /// The same, unless somebody has logged in meanwhile: who, then.
+    pub(super) fn take_login(&self, login: Arc<Login>) -> Option<Role> {
+        let mut place = self.login.write();
+        if let Some(other) = place.as_ref() {
+            return Some(other.role);
+        }
+        self.role.store(login.role.code(), Ordering::Release);
+        *place = Some(login);
+        None
+    }
+
     /// Who may see private objects: every role but the Partition SO and the Auditor.
     pub(super) fn sees_private(&self) -> bool {
         self.role().is_some_and(|role| !matches!(role, Role::PartitionSo | Role::Auditor))
@@ -89,7 +100,7 @@ pub(super) struct Session {
     pub(super) extras: Mutex<Extras>,
     /// It made session objects, which go with it.
     pub(super) made_objects: AtomicBool,
-    closed: AtomicBool,
+    pub(super) closed: AtomicBool,
 }
 
 impl Session {

@@ -60,7 +60,7 @@ impl Library {
     pub fn token_info(&self, slot: SlotId) -> Result<TokenInfo> {
         let client = self.running()?;
         let it = client.describe(slot)?;
-        let [major, minor, _] = self.profile.versions.firmware;
+        let version = |part: u64| u8::try_from(part).unwrap_or(u8::MAX);
         let model = if client.is_group(slot)? {
             self.profile.strings.group_model.clone()
         } else {
@@ -83,7 +83,7 @@ impl Library {
             total_private_memory: it.memory.0,
             free_private_memory: it.memory.1,
             hardware_version: (0, 0),
-            firmware_version: (major, minor),
+            firmware_version: (version(it.firmware.0), version(it.firmware.1)),
         })
     }
 
@@ -144,12 +144,11 @@ impl Library {
     /// `SlotIdInvalid`, `TokenNotPresent`; the profile's `function_absent` where the HSM is none of the
     /// cloud (Assumed).
     pub fn cryptovisor_version(&self, slot: SlotId) -> Result<(CK_ULONG, CK_ULONG, CK_ULONG)> {
-        self.describe(slot)?;
-        match self.profile.versions.cryptovisor {
-            [0, 0, 0] => {
+        match self.describe(slot)?.cryptovisor {
+            (0, 0, 0) => {
                 Err(self.profile.codes.function_absent.error("the HSM is no Luna Cloud HSM"))
             }
-            version => Ok(version.map(CK_ULONG::from).into()),
+            version => Ok(version),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The client: everything an application asks, put to the tokens behind its slots.
 
 mod applications;
+mod hybrid;
 mod journeys;
 mod keys;
 mod places;

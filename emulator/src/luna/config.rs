@@ -2,6 +2,7 @@
 //!
 //! Source: chrystoki-conf.md and ha.md section 3 of the fact pack (Documented but where said).
 
+mod cloud;
 mod log;
 mod presentation;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use chrystoki_conf::Conf;
 
+pub use self::cloud::{CloudEntry, ServiceEntry};
 pub use self::log::{CallLogEntry, HaLog, LogFormat, LoggingMask};
 pub use self::presentation::{Presentation, ProtectedPath};
 use crate::network::protocol::PORT;
@@ -21,6 +23,8 @@ pub struct ClientConfig {
     pub partitions: Vec<PartitionEntry>,
     /// Appliances on the network; none without any.
     pub network: Option<NetworkEntry>,
+    /// Luna Cloud HSM services; none without any.
+    pub cloud: Option<CloudEntry>,
     /// HA groups, in the order of their numbers.
     pub groups: Vec<GroupEntry>,
     /// Only HA groups are listed.
@@ -176,6 +180,7 @@ impl ClientConfig {
         Ok(Self {
             partitions: partitions(conf)?,
             network: network(conf)?,
+            cloud: CloudEntry::of(conf)?,
             groups: groups(conf)?,
             ha_only: conf.flag(HA, "HAOnly")?.unwrap_or(false),
             // A network client never sees an admin partition unless it says so (recalled).

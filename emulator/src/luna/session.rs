@@ -13,7 +13,7 @@ use crate::error::{Cause, Error, Result};
 use crate::luna::ha::{Group, GroupSession};
 use crate::luna::slots::{self, Slot, Token, alone};
 use crate::mechanisms::Mechanism;
-use crate::wire::{ApplicationId, Pin, Reply, Request, Seat};
+use crate::wire::{ApplicationId, Fault, Pin, Reply, Request, Seat};
 
 /// A session of the application.
 pub(super) struct AppSession {
@@ -193,6 +193,8 @@ impl AppSessions {
                 match link.call(&Request::OpenSession { application, read_write }) {
                     Ok(Reply::Session(own)) => Peer::Partition(own, link.seat(own)),
                     Ok(_) => return Err(Error::new(Cause::GeneralError, "a session was wanted")),
+                    // What the partition itself says stands.
+                    Err(Fault::Refused(error)) => return Err(error),
                     Err(fault) => {
                         return Err(alone(fault).recast(Cause::DeviceError, Cause::TokenNotPresent));
                     }

@@ -48,7 +48,8 @@ pub fn lay_out(
     let mut tokens = Vec::new();
     if !config.ha_only {
         for link in partitions {
-            if !shown.show_empty_slots && !link.presence().reachable {
+            let keeps = shown.show_empty_slots || link.keeps_its_slot();
+            if !keeps && !link.presence().reachable {
                 continue;
             }
             match wanted(link.serial()) {

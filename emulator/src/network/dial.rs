@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
+use zeroize::Zeroizing;
 
 use crate::env::Clock;
 use crate::network::channel::{Arrival, Channel};
@@ -49,7 +50,7 @@ pub(super) struct Called {
 pub(super) struct Dial {
     name: ServerName<'static>,
     left: std::vec::IntoIter<SocketAddr>,
-    hello: Vec<u8>,
+    hello: Zeroizing<Vec<u8>>,
     phase: Phase,
 }
 

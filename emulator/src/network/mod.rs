@@ -13,8 +13,10 @@
 //! | something both sides say | `protocol`, with a new version |
 //! | a rule of when a connection is lost or found | `remote` |
 //! | what is known without asking again | `link` |
+//! | what a client of the cloud is told or refused | `cloud` |
 
 pub mod channel;
+pub mod cloud;
 mod dial;
 mod link;
 pub mod protocol;

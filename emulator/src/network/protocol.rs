@@ -9,11 +9,11 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::network::channel::HEADER_BYTES;
-use crate::wire::{ApplicationId, Reply, Request};
+use crate::wire::{ApplicationId, Pin, Reply, Request};
 
 /// The version this code speaks. Any change of [`Request`], [`Reply`] or the messages below is
 /// another.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The TCP port of the vendor's NTLS (Documented).
 pub const PORT: u16 = 1792;
@@ -24,7 +24,7 @@ const REFUSED: u8 = 0;
 const WELCOME: u8 = 1;
 
 /// The first thing a client says on each connection.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Hello {
     /// The client process, by a random number; its connections belong together.
     pub instance: [u8; 16],
@@ -34,6 +34,17 @@ pub struct Hello {
     pub join: bool,
     /// The application of sessions that belong to this process alone.
     pub application: ApplicationId,
+    /// Of a cloud service's client, who has no certificate.
+    pub credential: Option<Credential>,
+}
+
+/// What a client of a cloud service is known by.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Credential {
+    /// `AuthTokenClientId`.
+    pub id: String,
+    /// `AuthTokenClientSecret`.
+    pub secret: Pin,
 }
 
 /// The answer to it.
@@ -45,6 +56,8 @@ pub struct Welcome {
     pub profile: String,
     /// Serial numbers of the partitions that are assigned to the client.
     pub partitions: Vec<u64>,
+    /// Of cloud services, the certificates of these partitions (DER) in the same order; else none.
+    pub certificates: Vec<Vec<u8>>,
 }
 
 /// Why an appliance does not want a connection.
@@ -144,8 +157,8 @@ fn opened(frame: &[u8]) -> Result<&[u8], Misunderstood> {
 
 impl Hello {
     /// As a frame.
-    pub fn to_frame(&self) -> Vec<u8> {
-        first(None, self)
+    pub fn to_frame(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(first(None, self))
     }
 
     /// From a frame.
@@ -246,10 +259,15 @@ mod tests {
             epoch: 3,
             join: true,
             application: ApplicationId { major: 1, minor: 2, named: true },
+            credential: Some(Credential { id: "one".into(), secret: Pin::new(b"two") }),
         };
-        assert_eq!(Hello::read(body(&hello.to_frame())), Ok(hello));
-        let welcome =
-            Welcome { hsm: "123456".into(), profile: "luna-7.8.4".into(), partitions: vec![1, 2] };
+        assert!(Hello::read(body(&hello.to_frame())).is_ok_and(|read| read == hello));
+        let welcome = Welcome {
+            hsm: "123456".into(),
+            profile: "luna-7.8.4".into(),
+            partitions: vec![1, 2],
+            certificates: vec![vec![3], vec![]],
+        };
         assert_eq!(Welcome::read(body(&welcome.to_frame())), Ok(welcome));
         let refusal = Refusal { busy: true, reason: "full".into() };
         let read = Welcome::read(body(&refusal.to_frame()));
@@ -258,9 +276,10 @@ mod tests {
 
     #[test]
     fn strangers_and_other_versions_are_told_apart() {
-        assert_eq!(Hello::read(b"GET / HTTP/1.1"), Err(Misunderstood::Stranger));
-        assert_eq!(Hello::read(b""), Err(Misunderstood::Stranger));
-        assert_eq!(Hello::read(b"LUNAEM\x09\x00whatever"), Err(Misunderstood::Version(9)));
-        assert_eq!(Hello::read(b"LUNAEM\x01\x00\x01"), Err(Misunderstood::Damaged));
+        let why = |frame: &[u8]| Hello::read(frame).err();
+        assert_eq!(why(b"GET / HTTP/1.1"), Some(Misunderstood::Stranger));
+        assert_eq!(why(b""), Some(Misunderstood::Stranger));
+        assert_eq!(why(b"LUNAEM\x09\x00whatever"), Some(Misunderstood::Version(9)));
+        assert_eq!(why(b"LUNAEM\x02\x00\x01"), Some(Misunderstood::Damaged));
     }
 }

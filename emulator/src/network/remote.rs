@@ -25,12 +25,12 @@ use crate::ck::SessionHandle;
 use crate::crypto::random;
 use crate::env::Clock;
 use crate::error::{Cause, Error};
-use crate::luna::config::{ClientConfig, NetworkEntry};
+use crate::luna::config::ClientConfig;
 use crate::mechanisms::broken;
 use crate::network::channel::{Arrival, Channel, HEADER_BYTES, MAX_FRAME_BYTES};
 use crate::network::dial::{Called, Dial, Failure, Number};
 use crate::network::link::NetworkLink;
-use crate::network::protocol::{Asking, Hello, Message, Welcome};
+use crate::network::protocol::{Asking, Credential, Hello, Message, Welcome};
 use crate::network::tls;
 use crate::wire::{ApplicationId, Fault, Link, Presence, Reply, Request};
 
@@ -52,6 +52,10 @@ pub(super) struct Remote {
     number: Number,
     instance: [u8; 16],
     application: ApplicationId,
+    /// What the client of a cloud service shows instead of a certificate.
+    credential: Option<Credential>,
+    /// The most connections.
+    most: usize,
     clock: Arc<dyn Clock>,
     epoch: AtomicU64,
     reachable: AtomicBool,
@@ -96,6 +100,16 @@ pub(super) struct Answer {
     pub(super) outcome: Result<Reply, Error>,
 }
 
+/// In which way an appliance is called.
+pub(super) struct Manner {
+    /// See [`Remote`].
+    pub(super) credential: Option<Credential>,
+    /// The most connections.
+    pub(super) most: usize,
+    /// See [`Link::tells_at_once`].
+    pub(super) at_once: bool,
+}
+
 /// What came of calling the appliances of a configuration.
 pub struct Connected {
     /// Links to the partitions that they serve, in the order of `ServerNameNN` and of serial
@@ -105,6 +119,16 @@ pub struct Connected {
     pub profile: Option<String>,
     /// What did not work, for the log.
     pub complaints: Vec<String>,
+}
+
+impl Connected {
+    /// And those of others behind them.
+    pub fn and(mut self, others: Self) -> Self {
+        self.links.extend(others.links);
+        self.profile = self.profile.or(others.profile);
+        self.complaints.extend(others.complaints);
+        self
+    }
 }
 
 /// Calls every appliance that the configuration names, all at the same time. One that does not
@@ -136,9 +160,17 @@ pub fn connect(
         }
     };
     let mut remotes = Vec::new();
-    for place in 0..network.servers.len() {
-        let remote = Remote::new(network, place, Arc::clone(&tls), application, clock)?;
-        remotes.extend(remote);
+    for server in &network.servers {
+        let number = Number {
+            host: server.host.clone(),
+            port: server.port,
+            tls: Arc::clone(&tls),
+            keep_alive: network.keep_alive,
+            patience: network.receive_timeout,
+        };
+        let manner =
+            Manner { credential: None, most: MOST_CONNECTIONS, at_once: network.recover_at_once };
+        remotes.push(Remote::new(number, manner, application, clock)?);
     }
     let dials: Vec<_> = remotes.iter().map(|remote| remote.dial(false)).collect();
     for (remote, dial) in remotes.into_iter().zip(dials) {
@@ -160,34 +192,37 @@ pub fn connect(
 }
 
 impl Remote {
-    fn new(
-        network: &NetworkEntry,
-        place: usize,
-        tls: Arc<rustls::ClientConfig>,
+    pub(super) fn new(
+        number: Number,
+        manner: Manner,
         application: ApplicationId,
         clock: &Arc<dyn Clock>,
-    ) -> crate::error::Result<Option<Arc<Self>>> {
-        let Some(server) = network.servers.get(place) else { return Ok(None) };
+    ) -> crate::error::Result<Arc<Self>> {
         let mut instance = [0; 16];
         random::fill(&mut instance).map_err(broken)?;
-        let number = Number {
-            host: server.host.clone(),
-            port: server.port,
-            tls,
-            keep_alive: network.keep_alive,
-            patience: network.receive_timeout,
-        };
-        Ok(Some(Arc::new(Self {
+        let Manner { credential, most, at_once } = manner;
+        Ok(Arc::new(Self {
             number,
             instance,
             application,
+            credential,
+            most,
             clock: Arc::clone(clock),
             epoch: AtomicU64::new(0),
             reachable: AtomicBool::new(false),
-            tells_at_once: network.recover_at_once,
-            pool: Mutex::new(Pool { most: MOST_CONNECTIONS, ..Pool::default() }),
+            tells_at_once: at_once,
+            pool: Mutex::new(Pool { most, ..Pool::default() }),
             news: Condvar::new(),
-        })))
+        }))
+    }
+
+    /// Calls for the first time, and waits for what comes of it.
+    pub(super) fn call(self: &Arc<Self>) -> Result<(Welcome, Vec<Arc<dyn Link>>), Failure> {
+        let dial = self.dial(false)?;
+        let Called { channel, welcome } =
+            dial.finish(&self.number, &*self.clock, self.number.patience)?;
+        let links = self.found(channel, &welcome);
+        Ok((welcome, links))
     }
 
     /// The association stands by its first connection: links to the partitions there.
@@ -205,8 +240,13 @@ impl Remote {
     }
 
     fn hello(&self, join: bool) -> Hello {
-        let epoch = self.epoch();
-        Hello { instance: self.instance, epoch, join, application: self.application }
+        Hello {
+            instance: self.instance,
+            epoch: self.epoch(),
+            join,
+            application: self.application,
+            credential: self.credential.clone(),
+        }
     }
 
     fn dial(&self, join: bool) -> Result<Dial, Failure> {
@@ -377,7 +417,7 @@ impl Remote {
             Ok(called) => {
                 pool.founded = true;
                 pool.open = 1;
-                pool.most = MOST_CONNECTIONS;
+                pool.most = self.most;
                 pool.idle.push(Connection::new(called.channel, self.epoch()));
                 self.reachable.store(true, Ordering::Release);
                 Ok(pool)

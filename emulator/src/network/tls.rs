@@ -9,12 +9,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{Resumption, WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme,
 };
 use zeroize::Zeroizing;
 
@@ -100,14 +101,62 @@ pub struct Identity<'a> {
     pub validate_host: bool,
 }
 
-/// TLS for a client.
+/// Whether a certificate is valid at a time and signed by one of some others.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn is_signed_by(
+    certificate: &CertificateDer<'_>,
+    authorities: &[CertificateDer<'_>],
+    now: UnixTime,
+) -> Result<(), webpki::Error> {
+    let parsed = webpki::EndEntityCert::try_from(certificate)?;
+    let anchors = authorities.iter().map(webpki::anchor_from_trusted_cert);
+    let anchors: Vec<_> = anchors.collect::<Result<_, _>>()?;
+    let algorithms = provider().signature_verification_algorithms.all;
+    let usage = webpki::KeyUsage::client_auth();
+    parsed.verify_for_usage(algorithms, &anchors, &[], now, usage, None, None).map(drop)
+}
+
+/// TLS for a client that is known by its certificate.
 ///
 /// # Errors
 /// Naming the file that cannot be used, and why.
 pub fn client(identity: &Identity<'_>) -> Result<Arc<ClientConfig>, String> {
     let chain = certificates(identity.certificate)?;
     let key = private_key(identity.key)?;
-    let known = certificates(identity.servers)?;
+    let config =
+        believing(identity.servers, identity.validate_host)?.with_client_auth_cert(chain, key);
+    let mut config = config.map_err(|error| {
+        format!(
+            "{} and {} do not fit: {error}",
+            identity.certificate.display(),
+            identity.key.display()
+        )
+    })?;
+    // Whoever is back shows its certificate again: it may have been revoked meanwhile.
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// TLS for a client that is known by what it says.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_without_certificate(
+    servers: &Path,
+    validate_host: bool,
+) -> Result<Arc<ClientConfig>, String> {
+    let mut config = believing(servers, validate_host)?.with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+fn believing(
+    servers: &Path,
+    validate_host: bool,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, String> {
+    let known = certificates(servers)?;
     let provider = provider();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(known.iter().cloned());
@@ -119,24 +168,12 @@ pub fn client(identity: &Identity<'_>) -> Result<Arc<ClientConfig>, String> {
         known,
         signed,
         algorithms: provider.signature_verification_algorithms,
-        validate_host: identity.validate_host,
+        validate_host,
     };
-    let config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_client_auth_cert(chain, key);
-    let mut config = config.map_err(|error| {
-        format!(
-            "{} and {} do not fit: {error}",
-            identity.certificate.display(),
-            identity.key.display()
-        )
-    })?;
-    // Whoever is back shows its certificate again: it may have been revoked meanwhile.
-    config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+        .map_err(|error| error.to_string())?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
 }
 
 /// The appliances that a client knows.
@@ -207,7 +244,8 @@ pub fn explain(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match inner {
         Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "its certificate is not among those of ServerCAFile".into()
+            "its certificate is not among those of ServerCAFile (of a cloud: SSLClientSideVerifyFile)"
+                .into()
         }
         Some(Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },

@@ -27,6 +27,8 @@ pub struct Description {
     pub memory: (u64, u64),
     /// Firmware: major, minor, sub-minor.
     pub firmware: (u64, u64, u64),
+    /// Firmware of a cloud HSM beside that; zeroes where the HSM is none.
+    pub cryptovisor: (u64, u64, u64),
     /// Objects in the partition.
     pub objects: u64,
     /// Partition policies that show.

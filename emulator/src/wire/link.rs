@@ -39,6 +39,11 @@ pub trait Link: Send + Sync {
         self.presence().reachable
     }
 
+    /// Whether the slot is listed also when nothing can be reached behind it at the start.
+    fn keeps_its_slot(&self) -> bool {
+        false
+    }
+
     /// Asks. Never sleeps; a deadline is the link's own matter.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use luna_client::ck::*;
 use luna_client::{Context, InitArgs, Module, SlotId};
 use serde::{Deserialize, Serialize};
 
-use crate::profile::{BUILT_IN, FUNCTIONS, Profile};
+use crate::profile::{BY_FIRMWARE, FUNCTIONS, Profile};
 
 /// What is asked of one slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,7 +211,7 @@ impl Observed {
     pub fn base(&self) -> Profile {
         let firmware: Option<[u64; 3]> = self.firmware.clone().try_into().ok();
         let near = firmware.and_then(Profile::of_firmware);
-        let first = || BUILT_IN.first().and_then(|row| Profile::built_in(row.0).ok());
+        let first = || BY_FIRMWARE.first().and_then(|name| Profile::built_in(name).ok());
         near.or_else(first).unwrap_or_default()
     }
 

@@ -14,10 +14,17 @@ use crate::check::Mark;
 
 /// The built-in profiles: name and text.
 pub const BUILT_IN: &[(&str, &str)] = &[
+    ("luna-7.4.0-ped", include_str!("../../../emulator/profiles/luna-7.4.0-ped.toml")),
+    ("luna-7.8.4-ped", include_str!("../../../emulator/profiles/luna-7.8.4-ped.toml")),
+    ("luna-7.9.0-ped", include_str!("../../../emulator/profiles/luna-7.9.0-ped.toml")),
+    ("luna-cloud", include_str!("../../../emulator/profiles/luna-cloud.toml")),
     ("luna-7.4.0", include_str!("../../../emulator/profiles/luna-7.4.0.toml")),
     ("luna-7.8.4", include_str!("../../../emulator/profiles/luna-7.8.4.toml")),
     ("luna-7.9.0", include_str!("../../../emulator/profiles/luna-7.9.0.toml")),
 ];
+
+/// The built-in profiles that stand for a firmware; the others differ in what a firmware's number does not tell.
+pub const BY_FIRMWARE: &[&str] = &["luna-7.4.0", "luna-7.8.4", "luna-7.9.0"];
 
 /// A firmware with a client.
 #[derive(Debug, Clone, Default)]
@@ -207,7 +214,7 @@ impl Profile {
 
     /// The built-in profile of a firmware: of the same, else the newest that is older.
     pub fn of_firmware(firmware: [CK_ULONG; 3]) -> Option<Self> {
-        let profiles = BUILT_IN.iter().filter_map(|(name, _)| Self::built_in(name).ok());
+        let profiles = BY_FIRMWARE.iter().filter_map(|name| Self::built_in(name).ok());
         profiles.rev().find(|profile| profile.firmware.as_slice() <= firmware.as_slice())
     }
 }

@@ -1,10 +1,14 @@
 //! One call with all its arguments, printed as it would stand in C.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use luna_ck::*;
 use luna_client::module::exact::{Input, Purpose, Room};
 use luna_client::{Attribute, Mechanism};
+
+use crate::state::Token;
+use crate::target::Given;
 
 /// A session handle, real, stale or wrong.
 pub(crate) type Session = CK_SESSION_HANDLE;
@@ -63,6 +67,37 @@ pub enum Call {
 }
 
 impl Call {
+    /// The function.
+    pub fn function(&self) -> String {
+        let name = match self {
+            Self::OpenSession(..) => "C_OpenSession",
+            Self::CloseSession(_) => "C_CloseSession",
+            Self::CloseAllSessions(_) => "C_CloseAllSessions",
+            Self::SessionInfo(_) => "C_GetSessionInfo",
+            Self::Login(..) => "C_Login",
+            Self::Logout(_) => "C_Logout",
+            Self::Create(..) => "C_CreateObject",
+            Self::Copy(..) => "C_CopyObject",
+            Self::Destroy(..) => "C_DestroyObject",
+            Self::Attributes(..) => "C_GetAttributeValue",
+            Self::SetAttributes(..) => "C_SetAttributeValue",
+            Self::FindInit(..) => "C_FindObjectsInit",
+            Self::FindNext(..) => "C_FindObjects",
+            Self::FindFinal(_) => "C_FindObjectsFinal",
+            Self::GenerateKey(..) => "C_GenerateKey",
+            Self::GenerateKeyPair(..) => "C_GenerateKeyPair",
+            Self::Init(purpose, ..) => return format!("C_{purpose:?}Init"),
+            Self::Single(purpose, ..) => return format!("C_{purpose:?}"),
+            Self::Update(purpose, ..) | Self::Absorb(purpose, ..) => {
+                return format!("C_{purpose:?}Update");
+            }
+            Self::Finish(purpose, ..) => return format!("C_{purpose:?}Final"),
+            Self::Verify(..) => "C_Verify",
+            Self::VerifyFinal(..) => "C_VerifyFinal",
+        };
+        name.to_owned()
+    }
+
     /// The session the call is made in.
     pub fn session(&self) -> Option<Session> {
         match self {
@@ -92,77 +127,158 @@ impl Call {
     }
 }
 
+/// What a listing calls handles and PINs: variables, so that it reads as a program; plain numbers without.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    sessions: BTreeMap<Session, String>,
+    objects: BTreeMap<Object, String>,
+    pins: Vec<(CK_USER_TYPE, Vec<u8>)>,
+    mark: String,
+    /// Sessions and objects that were ever named.
+    counts: [usize; 2],
+}
+
+impl Names {
+    /// Right PINs are named and never shown.
+    pub(crate) fn new(token: &Token) -> Self {
+        let (pins, mark) = (token.credentials.clone(), token.mark.clone());
+        Self { pins, mark, ..Self::default() }
+    }
+
+    /// A text, its mark as a macro of C: the compiler joins them.
+    fn text(&self, value: &[u8]) -> String {
+        let text = String::from_utf8_lossy(value);
+        match text.strip_prefix(self.mark.as_str()) {
+            Some(rest) if !self.mark.is_empty() => format!("MARK {rest:?}"),
+            _ => format!("{text:?}"),
+        }
+    }
+
+    /// Names what a call gave.
+    pub(crate) fn learn(&mut self, call: &Call, given: &Given) {
+        match (call, given) {
+            (Call::OpenSession(..), Given::Handle(handle)) => {
+                self.counts[0] += 1;
+                self.sessions.insert(*handle, format!("s{}", self.counts[0]));
+            }
+            (_, Given::Handle(handle)) => self.object(*handle),
+            (_, Given::Pair(pair)) => pair.iter().for_each(|handle| self.object(*handle)),
+            _ => {}
+        }
+    }
+
+    fn object(&mut self, handle: Object) {
+        self.counts[1] += 1;
+        self.objects.insert(handle, format!("o{}", self.counts[1]));
+    }
+
+    fn named(table: &BTreeMap<u64, String>, handle: u64) -> String {
+        let number = || if handle < 1 << 16 { handle.to_string() } else { format!("{handle:#x}") };
+        table.get(&handle).cloned().unwrap_or_else(number)
+    }
+
+    /// The name of an object, or its number.
+    pub(crate) fn of_object(&self, handle: Object) -> String {
+        Self::named(&self.objects, handle)
+    }
+
+    fn of_session(&self, handle: Session) -> String {
+        Self::named(&self.sessions, handle)
+    }
+
+    /// The variable that the next session or object goes to.
+    fn next(&self, kind: usize, after: usize) -> String {
+        let count = self.counts.get(kind).copied().unwrap_or(0) + after;
+        if kind == 0 { format!("s{count}") } else { format!("o{count}") }
+    }
+
+    fn pin(&self, user: CK_USER_TYPE, pin: &[u8]) -> String {
+        let name = names::name(names::CKU, user);
+        if self.pins.iter().any(|known| known.0 == user && known.1 == pin) {
+            return format!("pin_of_{name}, sizeof pin_of_{name} - 1");
+        }
+        format!("{:?}, {}", String::from_utf8_lossy(pin), pin.len())
+    }
+}
+
+/// A call as it stands in a listing.
+pub(crate) struct Listed<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) names: &'a Names,
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OpenSession(slot, flags) => {
+        Listed { call: self, names: &Names::default() }.fmt(f)
+    }
+}
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.call.function())?;
+        if let Some(session) = self.call.session() {
+            write!(f, "{}", self.names.of_session(session))?;
+        }
+        let arguments = self.arguments();
+        if self.call.session().is_some() && !arguments.is_empty() {
+            write!(f, ", ")?;
+        }
+        write!(f, "{arguments})")
+    }
+}
+
+impl Listed<'_> {
+    /// All but the session.
+    fn arguments(&self) -> String {
+        let listed = |template: &[Attribute]| listed(template, self.names);
+        let object = |handle: &Object| self.names.of_object(*handle);
+        let made = |after| format!("&{}", self.names.next(1, after));
+        match self.call {
+            Call::OpenSession(slot, flags) => {
                 let access = if flags & CKF_RW_SESSION == 0 { "" } else { " | CKF_RW_SESSION" };
                 let serial =
                     if flags & CKF_SERIAL_SESSION == 0 { "0" } else { "CKF_SERIAL_SESSION" };
-                write!(f, "C_OpenSession({slot}, {serial}{access}, NULL, NULL, &session)")
+                format!("{slot}, {serial}{access}, NULL, NULL, &{}", self.names.next(0, 1))
             }
-            Self::CloseSession(session) => write!(f, "C_CloseSession({session})"),
-            Self::CloseAllSessions(slot) => write!(f, "C_CloseAllSessions({slot})"),
-            Self::SessionInfo(session) => write!(f, "C_GetSessionInfo({session}, &info)"),
-            Self::Login(session, user, pin) => {
-                let (user, pin) = (names::name(names::CKU, *user), String::from_utf8_lossy(pin));
-                write!(f, "C_Login({session}, {user}, {pin:?})")
+            Call::CloseAllSessions(slot) => slot.to_string(),
+            Call::SessionInfo(_) => "&info".to_owned(),
+            Call::CloseSession(_) | Call::Logout(_) | Call::FindFinal(_) => String::new(),
+            Call::Login(_, user, pin) => {
+                format!("{}, {}", names::name(names::CKU, *user), self.names.pin(*user, pin))
             }
-            Self::Logout(session) => write!(f, "C_Logout({session})"),
-            Self::Create(session, template) => {
-                write!(f, "C_CreateObject({session}, {}, &object)", listed(template))
+            Call::Create(_, template) => format!("{}, {}", listed(template), made(1)),
+            Call::Copy(_, source, template) => {
+                format!("{}, {}, {}", object(source), listed(template), made(1))
             }
-            Self::Copy(session, source, template) => {
-                write!(f, "C_CopyObject({session}, {source}, {}, &object)", listed(template))
+            Call::Destroy(_, handle) => object(handle),
+            Call::Attributes(_, handle, asked) => {
+                let each: Vec<_> = asked.iter().map(|(kind, room)| wanted(*kind, *room)).collect();
+                format!("{}, {{{}}}, {}", object(handle), each.join(", "), asked.len())
             }
-            Self::Destroy(session, object) => write!(f, "C_DestroyObject({session}, {object})"),
-            Self::Attributes(session, object, asked) => {
-                let asked: Vec<_> = asked.iter().map(|(kind, room)| wanted(*kind, *room)).collect();
-                write!(f, "C_GetAttributeValue({session}, {object}, {{{}}})", asked.join(", "))
+            Call::SetAttributes(_, handle, template) => {
+                format!("{}, {}", object(handle), listed(template))
             }
-            Self::SetAttributes(session, object, template) => {
-                write!(f, "C_SetAttributeValue({session}, {object}, {})", listed(template))
+            Call::FindInit(_, wanted) => listed(wanted),
+            Call::FindNext(_, most) => format!("found, {most}, &count"),
+            Call::GenerateKey(_, mechanism, template) => {
+                format!("{}, {}, {}", parameterised(mechanism), listed(template), made(1))
             }
-            Self::FindInit(session, wanted) => {
-                write!(f, "C_FindObjectsInit({session}, {})", listed(wanted))
-            }
-            Self::FindNext(session, most) => {
-                write!(f, "C_FindObjects({session}, found, {most}, &count)")
-            }
-            Self::FindFinal(session) => write!(f, "C_FindObjectsFinal({session})"),
-            Self::GenerateKey(session, mechanism, template) => {
-                let mechanism = parameterised(mechanism);
-                write!(f, "C_GenerateKey({session}, {mechanism}, {}, &object)", listed(template))
-            }
-            Self::GenerateKeyPair(session, mechanism, public, private) => {
+            Call::GenerateKeyPair(_, mechanism, public, private) => {
                 let (public, private) = (listed(public), listed(private));
                 let mechanism = parameterised(mechanism);
-                write!(f, "C_GenerateKeyPair({session}, {mechanism}, {public}, {private}, &p, &s)")
+                format!("{mechanism}, {public}, {private}, {}, {}", made(1), made(2))
             }
-            Self::Init(Purpose::Digest, session, mechanism, _) => {
-                write!(f, "C_DigestInit({session}, {})", parameterised(mechanism))
+            Call::Init(Purpose::Digest, _, mechanism, _) => parameterised(mechanism),
+            Call::Init(_, _, mechanism, key) => {
+                format!("{}, {}", parameterised(mechanism), object(key))
             }
-            Self::Init(purpose, session, mechanism, key) => {
-                write!(f, "C_{purpose:?}Init({session}, {}, {key})", parameterised(mechanism))
+            Call::Single(_, _, input, room) | Call::Update(_, _, input, room) => {
+                format!("{}, {}", fed(input), given(*room))
             }
-            Self::Single(purpose, session, input, room) => {
-                write!(f, "C_{purpose:?}({session}, {}, {})", fed(input), given(*room))
-            }
-            Self::Update(purpose, session, input, room) => {
-                write!(f, "C_{purpose:?}Update({session}, {}, {})", fed(input), given(*room))
-            }
-            Self::Absorb(purpose, session, input) => {
-                write!(f, "C_{purpose:?}Update({session}, {})", fed(input))
-            }
-            Self::Finish(purpose, session, room) => {
-                write!(f, "C_{purpose:?}Final({session}, {})", given(*room))
-            }
-            Self::Verify(session, input, signature) => {
-                write!(f, "C_Verify({session}, {}, {})", fed(input), bytes(signature))
-            }
-            Self::VerifyFinal(session, signature) => {
-                write!(f, "C_VerifyFinal({session}, {})", bytes(signature))
-            }
+            Call::Absorb(_, _, input) => fed(input),
+            Call::Finish(_, _, room) => given(*room),
+            Call::Verify(_, input, signature) => format!("{}, {}", fed(input), bytes(signature)),
+            Call::VerifyFinal(_, signature) => bytes(signature),
         }
     }
 }
@@ -176,6 +292,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> String {
 
 fn fed(input: &Input) -> String {
     match input {
+        Input::Bytes(given) if given.is_empty() => "\"\", 0".to_owned(),
         Input::Bytes(given) => bytes(given),
         Input::Null(len) => format!("NULL, {len}"),
     }
@@ -194,15 +311,18 @@ fn wanted(kind: CK_ATTRIBUTE_TYPE, room: Option<usize>) -> String {
     format!("{}: {room}", names::cka(kind))
 }
 
-fn listed(template: &[Attribute]) -> String {
-    let each: Vec<_> = template.iter().map(valued).collect();
+fn listed(template: &[Attribute], names: &Names) -> String {
+    if template.is_empty() {
+        return "NULL, 0".to_owned();
+    }
+    let each: Vec<_> = template.iter().map(|attribute| valued(attribute, names)).collect();
     format!("{{{}}}, {}", each.join(", "), template.len())
 }
 
-fn valued(attribute: &Attribute) -> String {
+fn valued(attribute: &Attribute, spelled: &Names) -> String {
     let value = match (attribute.kind(), attribute.value().unwrap_or_default()) {
         (_, []) => "\"\"".to_owned(),
-        (CKA_LABEL | CKA_APPLICATION, text) => format!("{:?}", String::from_utf8_lossy(text)),
+        (CKA_LABEL | CKA_APPLICATION, text) => spelled.text(text),
         (CKA_CLASS, value) => number(value, names::CKO),
         (CKA_KEY_TYPE, value) => number(value, names::CKK),
         (CKA_ID | CKA_VALUE, value) => data_encoding::HEXLOWER.encode(value),

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use luna_ck::*;
 use luna_client::Attribute;
+use serde::{Deserialize, Serialize};
 
 use crate::allowed::Allowed;
 
 /// The kinds of object that are modelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// `CKO_DATA`.
     Data,
@@ -35,7 +36,7 @@ pub(crate) enum Origin {
 }
 
 /// What stands for the secret of a key: two objects with the same are the same key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Material {
     /// Its bytes.
     Known(Vec<u8>),
@@ -158,6 +159,18 @@ const EC_PRIVATE: &[Row] = &[
     Row(CKA_VALUE, Bytes, [Must, Never], Change::Never, Unknown),
 ];
 
+/// What a token may choose where the template is silent: PKCS#11 v2.40 table 10, footnote 9.
+const OF_THE_TOKEN: &[CK_ATTRIBUTE_TYPE] = &[
+    CKA_ENCRYPT,
+    CKA_DECRYPT,
+    CKA_SIGN,
+    CKA_VERIFY,
+    CKA_WRAP,
+    CKA_UNWRAP,
+    CKA_SENSITIVE,
+    CKA_EXTRACTABLE,
+];
+
 impl Kind {
     /// `CKO_` and `CKK_` numbers.
     pub(crate) fn class(self) -> (CK_OBJECT_CLASS, Option<CK_KEY_TYPE>) {
@@ -194,6 +207,11 @@ impl Kind {
         self.rows().find(|row| row.0 == kind)
     }
 
+    /// Whether `C_SetAttributeValue` may ever change an attribute.
+    pub(crate) fn changes(self, kind: CK_ATTRIBUTE_TYPE) -> bool {
+        self.row(kind).is_some_and(|row| matches!(row.3, Free | OnlyOn | OnlyOff))
+    }
+
     /// Every attribute that is modelled.
     pub(crate) fn attributes(self) -> impl Iterator<Item = CK_ATTRIBUTE_TYPE> {
         self.rows().map(|row| row.0)
@@ -222,8 +240,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The object a template gives, in the session `owner` if it is not for the token.
+    /// The object a template gives; `luna` where the vendor says what an attribute is that the template leaves out.
     pub(crate) fn new(
+        luna: bool,
         kind: Kind,
         origin: Origin,
         template: &[Attribute],
@@ -234,6 +253,7 @@ impl Entry {
         let mut values = BTreeMap::new();
         for Row(attribute, _, _, _, otherwise) in kind.rows() {
             let value = match otherwise {
+                _ if !luna && OF_THE_TOKEN.contains(attribute) => None,
                 Unknown | Follows => None,
                 Off => Some(vec![0]),
                 On => Some(vec![1]),
@@ -244,7 +264,7 @@ impl Entry {
         }
         values.insert(CKA_PRIVATE, Some(vec![u8::from(private)]));
         let generated = origin == Origin::Generated;
-        if kind.is_guarded() && generated {
+        if luna && kind.is_guarded() && generated {
             values.insert(CKA_SENSITIVE, Some(vec![1]));
         }
         for attribute in template {
@@ -375,7 +395,7 @@ fn judge_length(kind: Kind, origin: Origin, template: &[Attribute], allowed: &mu
             .and_then(number)
             .map(|len| usize::try_from(len).unwrap_or(usize::MAX)),
     };
-    let codes = [CKR_ATTRIBUTE_VALUE_INVALID, CKR_KEY_SIZE_RANGE, CKR_TEMPLATE_INCONSISTENT];
+    let codes = [CKR_KEY_SIZE_RANGE, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT];
     let wrong = kind == Kind::Aes && len.is_some_and(|len| ![16, 24, 32].contains(&len));
     allowed.must(wrong, &codes, "PKCS#11 v2.40 AES key objects");
 }
@@ -424,8 +444,10 @@ pub(crate) fn judge_change(
             OnlyOn => !on,
             OnlyOff => on,
         };
-        // To say again what is so anyway is refused by some.
+        // To say again what is so anyway, or may be, is refused by some.
         let same = old.is_some() && old == attribute.value();
+        let again = same || old.is_none();
+        allowed.may(again && matches!(change, OnlyOn | OnlyOff), READ_ONLY, CHANGES);
         let certain = against && !same && old.is_some();
         allowed.must(certain, READ_ONLY, CHANGES);
         allowed.may(against && !certain, READ_ONLY, CHANGES);

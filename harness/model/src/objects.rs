@@ -8,12 +8,14 @@ use luna_client::Attribute;
 
 use crate::allowed::Allowed;
 use crate::call::{Call, Object, Session};
-use crate::object::{Entry, Kind, Material, Origin, find, judge_change, judge_new};
+use crate::object::{Entry, Kind, Material, Origin, find, judge_change, judge_new, number};
 use crate::state::{HIDDEN, Model, Role};
 use crate::target::{Answer, Given};
 
 const HANDLE: &[CK_RV] = &[CKR_OBJECT_HANDLE_INVALID];
 const ACCESS: &str = "PKCS#11 v2.40 4.4: access to objects by kind of session";
+/// What a token does not list it has not.
+pub(crate) const LISTED: &str = "PKCS#11 v2.40 5.5, C_GetMechanismInfo";
 const ROLES: &str = "the vendor's table of roles";
 
 /// What an object to be made or changed is, as far as rights go.
@@ -53,10 +55,17 @@ impl Model {
                 let made = made_by(mechanism.kind());
                 let invalid = [CKR_MECHANISM_INVALID];
                 allowed.must(made.is_none(), &invalid, "PKCS#11 v2.40 5.13, C_GenerateKey");
+                let unlisted = !self.token.lists(mechanism.kind(), CKF_GENERATE);
+                allowed.must(unlisted, &invalid, LISTED);
+                let len = find(template, CKA_VALUE_LEN).and_then(number);
+                let small = len.is_some_and(|len| len < self.token.least(mechanism.kind()));
+                allowed.may(small, &[CKR_KEY_SIZE_RANGE, CKR_ATTRIBUTE_VALUE_INVALID], LISTED);
                 let kind = judge_new(template, made.or(Some(Kind::Aes)), allowed);
                 self.judge_maker(*session, kind, template, allowed);
             }
-            Call::GenerateKeyPair(session, _, public, private) => {
+            Call::GenerateKeyPair(session, mechanism, public, private) => {
+                let unlisted = !self.token.lists(mechanism.kind(), CKF_GENERATE_KEY_PAIR);
+                allowed.must(unlisted, &[CKR_MECHANISM_INVALID], LISTED);
                 for (template, kind) in [(public, Kind::EcPublic), (private, Kind::EcPrivate)] {
                     let kind = judge_new(template, Some(kind), allowed);
                     self.judge_maker(*session, kind, template, allowed);
@@ -195,7 +204,8 @@ impl Model {
     ) -> Result<(), String> {
         let private = self.private_by_default(kind);
         let fresh = self.fresh();
-        let mut entry = Entry::new(kind, origin, template, private, mechanism, fresh);
+        let luna = self.token.luna;
+        let mut entry = Entry::new(luna, kind, origin, template, private, mechanism, fresh);
         entry.material = material.unwrap_or(entry.material);
         self.add(session, handle, entry)
     }
@@ -228,7 +238,8 @@ impl Model {
         if !filled.contains(&rv) {
             return Ok(());
         }
-        for ((kind, room), left) in asked.iter().zip(left) {
+        let open = |kind| self.token.exceptions.iter().any(|it| it.leaves_open(kind));
+        for ((kind, room), left) in asked.iter().zip(left).filter(|((kind, _), _)| !open(*kind)) {
             read(entry, *kind, *room, left)
                 .map_err(|what| format!("{}: {what}", names::cka(*kind)))?;
         }

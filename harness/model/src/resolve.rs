@@ -56,6 +56,39 @@ impl Model {
         picked(pick, &all, &self.destroyed)
     }
 
+    /// An object to be changed. On a token that others use too, a handle that is stale here may be theirs by now.
+    fn changeable(&self, pick: Pick) -> Object {
+        match pick {
+            Pick::Stale(at) | Pick::Wrong(at) if !self.token.leave.alone => {
+                self.handle(Pick::Real(at))
+            }
+            pick => self.handle(pick),
+        }
+    }
+
+    /// A template as this token may be given it: labels begin with the mark, and nothing is made on the token
+    /// unless that is allowed.
+    fn ours(&self, template: Vec<Attribute>) -> Vec<Attribute> {
+        let token = &self.token;
+        let each = template.into_iter().map(|attribute| match attribute.kind() {
+            CKA_LABEL => {
+                let label = attribute.value().unwrap_or_default();
+                Attribute::bytes(CKA_LABEL, [token.mark.as_bytes(), label].concat())
+            }
+            CKA_TOKEN if !token.leave.token_objects => Attribute::token(false),
+            _ => attribute,
+        });
+        each.collect()
+    }
+
+    /// The same for a new object. Where defaults are the token's own, whether it is private is said.
+    fn ours_new(&self, mut template: Vec<Attribute>) -> Vec<Attribute> {
+        if !self.token.luna && template.iter().all(|it| it.kind() != CKA_PRIVATE) {
+            template.push(Attribute::private(false));
+        }
+        self.ours(template)
+    }
+
     fn resolve_session(&self, step: &Step) -> Call {
         match step {
             Step::Open(..) if self.sessions.len() >= MOST_SESSIONS => {
@@ -80,11 +113,17 @@ impl Model {
 
     /// A wrong PIN is given only while the role is far from its limit.
     fn login(&self, session: Session, who: u8, right: bool) -> Call {
-        let Some((user, pin)) = self.token.credentials.get(usize::from(who)) else {
+        let known = &self.token.credentials;
+        // Where only right PINs are given, nobody logs in who is not known either.
+        let anyhow = if self.token.leave.wrong_pins { None } else { known.first() };
+        let Some((user, pin)) = known.get(usize::from(who)).or(anyhow) else {
+            if !self.token.leave.wrong_pins {
+                return Call::SessionInfo(session);
+            }
             return Call::Login(session, 99, b"nobody's PIN".to_vec());
         };
         let wrong = self.wrong_pins.get(user).copied().unwrap_or(0);
-        if right || wrong >= MOST_WRONG_PINS {
+        if right || wrong >= MOST_WRONG_PINS || !self.token.leave.wrong_pins {
             return Call::Login(session, *user, pin.clone());
         }
         Call::Login(session, *user, b"a wrong PIN".to_vec())
@@ -92,14 +131,17 @@ impl Model {
 
     fn resolve_object(&self, step: &Step) -> Call {
         match step {
-            Step::Create(session, shape) => Call::Create(self.session(*session), created(shape)),
+            Step::Create(session, shape) => {
+                Call::Create(self.session(*session), self.ours_new(created(shape)))
+            }
             Step::Generate(session, shape) => {
                 let (mechanism, template) = generated(shape);
-                Call::GenerateKey(self.session(*session), mechanism, template)
+                Call::GenerateKey(self.session(*session), mechanism, self.ours_new(template))
             }
             Step::GeneratePair(session, shape) => {
                 let (public, private) = pair(shape);
                 let mechanism = Mechanism::Plain(CKM_EC_KEY_PAIR_GEN);
+                let (public, private) = (self.ours_new(public), self.ours_new(private));
                 Call::GenerateKeyPair(self.session(*session), mechanism, public, private)
             }
             Step::Copy(session, source, edits) => {
@@ -110,14 +152,15 @@ impl Model {
                     .get(&source)
                     .is_some_and(|entry| entry.flag(CKA_DESTROYABLE) != Some(true));
                 let edits = edits.iter().filter(|edit| !lasting || !matches!(edit, Edit::Token(_)));
-                Call::Copy(self.session(*session), source, edits.map(edited).collect())
+                let edits = self.ours(edits.map(edited).collect());
+                Call::Copy(self.session(*session), source, edits)
             }
             Step::Destroy(session, object) => {
-                Call::Destroy(self.session(*session), self.handle(*object))
+                Call::Destroy(self.session(*session), self.changeable(*object))
             }
             Step::Set(session, object, edits) => {
-                let edits = edits.iter().map(edited).collect();
-                Call::SetAttributes(self.session(*session), self.handle(*object), edits)
+                let edits = self.ours(edits.iter().map(edited).collect());
+                Call::SetAttributes(self.session(*session), self.changeable(*object), edits)
             }
             Step::Get(session, object, asked) => {
                 let object = self.handle(*object);

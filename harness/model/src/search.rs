@@ -77,6 +77,10 @@ impl Model {
             return Ok(());
         };
         for handle in found {
+            let known = self.objects.contains_key(handle) || self.destroyed.contains(handle);
+            if !known && !self.token.leave.alone {
+                continue;
+            }
             if !search.must.contains(handle) && !search.may.contains(handle) {
                 return Err(format!("{handle} is not what was looked for, or not to be seen"));
             }

@@ -37,6 +37,8 @@ impl Model {
                 allowed.must(other, &[CKR_USER_ANOTHER_ALREADY_LOGGED_IN], LOGIN);
                 let wrong = role.is_some() && self.pin(*user) != Some(pin);
                 allowed.must(wrong, &[CKR_PIN_INCORRECT], LOGIN);
+                // The vendor's header has a code of its own for what is typed beside a PED's key.
+                allowed.may(wrong && self.token.ped, &[CKR_CHALLENGE_INCORRECT], LOGIN);
                 let read_only = self.sessions.values().any(|open| !open.read_write);
                 let so = role == Some(Role::So);
                 allowed.must(so && read_only, &[CKR_SESSION_READ_ONLY_EXISTS], LOGIN);
@@ -50,7 +52,9 @@ impl Model {
     }
 
     pub(crate) fn follow_session(&mut self, call: &Call, answer: &Answer) -> Result<(), String> {
-        if let (Call::Login(_, user, _), CKR_PIN_INCORRECT) = (call, answer.rv) {
+        if let (Call::Login(_, user, _), CKR_PIN_INCORRECT | CKR_CHALLENGE_INCORRECT) =
+            (call, answer.rv)
+        {
             *self.wrong_pins.entry(*user).or_default() += 1;
         }
         if answer.rv != CKR_OK {
@@ -88,6 +92,7 @@ impl Model {
         self.forget_objects(|entry| entry.owner == Some(session));
         if self.sessions.is_empty() {
             self.logged_out();
+            self.lose(|_| true);
         }
     }
 
@@ -95,6 +100,7 @@ impl Model {
     fn logged_out(&mut self) {
         self.role = None;
         self.forget_objects(|entry: &Entry| entry.is_private() && entry.owner.is_some());
+        self.lose(Entry::is_private);
         for open in self.sessions.values_mut() {
             open.operations.values_mut().for_each(|operation| operation.shaken = true);
             open.search.iter_mut().for_each(|search| search.shaken = true);

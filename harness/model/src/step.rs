@@ -8,11 +8,24 @@
 use luna_client::module::exact::Purpose;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
+use serde::{Deserialize, Serialize};
 
+use crate::history::Plan;
 use crate::object::Kind;
 
+/// [`Purpose`] as steps are written down.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Purpose")]
+enum Named {
+    Encrypt,
+    Decrypt,
+    Digest,
+    Sign,
+    Verify,
+}
+
 /// Which handle: mostly one that is good, by its place among them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Pick {
     /// A good one.
     Real(u8),
@@ -23,7 +36,7 @@ pub enum Pick {
 }
 
 /// What room an answer is given.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Space {
     /// More than enough.
     Ample,
@@ -40,7 +53,7 @@ pub enum Space {
 }
 
 /// Which bytes go in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Text {
     /// A message by its number; what it is sealed to, where something is to be decrypted.
     Message(u8),
@@ -51,7 +64,7 @@ pub enum Text {
 }
 
 /// Which signature is shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Signature {
     /// A right one, where there is one.
     Right,
@@ -62,7 +75,7 @@ pub enum Signature {
 }
 
 /// What is wrong with a template.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Flaw {
     /// Nothing.
     None,
@@ -87,7 +100,7 @@ pub enum Flaw {
 }
 
 /// What a template says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Shape {
     /// Which of the kinds that can be created.
     pub kind: Kind,
@@ -105,12 +118,12 @@ pub struct Shape {
 }
 
 /// A change of one attribute.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Edit {
     /// Another label.
     Label(u8),
     /// A usage, on or off.
-    Usage(Purpose, bool),
+    Usage(#[serde(with = "Named")] Purpose, bool),
     /// `CKA_SENSITIVE`.
     Sensitive(bool),
     /// `CKA_EXTRACTABLE`.
@@ -130,7 +143,7 @@ pub enum Edit {
 }
 
 /// A call to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Step {
     /// Read-write or not; whether slot and flags are right.
     Open(bool, u8),
@@ -165,13 +178,13 @@ pub enum Step {
     /// Ends a search.
     FindFinal(Pick),
     /// Begins an operation: purpose, mechanism, whether its parameter is right, key (none: one that fits).
-    Begin(Pick, Purpose, u8, bool, Option<Pick>),
+    Begin(Pick, #[serde(with = "Named")] Purpose, u8, bool, Option<Pick>),
     /// A whole message to the operation picked.
-    Whole(Pick, Purpose, Text, Signature, Space),
+    Whole(Pick, #[serde(with = "Named")] Purpose, Text, Signature, Space),
     /// A part of a message, so many bytes of it.
-    Part(Pick, Purpose, Text, u8, Space),
+    Part(Pick, #[serde(with = "Named")] Purpose, Text, u8, Space),
     /// The end of a message.
-    End(Pick, Purpose, Signature, Space),
+    End(Pick, #[serde(with = "Named")] Purpose, Signature, Space),
 }
 
 /// How far a token would be that refuses nothing it should do.
@@ -241,6 +254,69 @@ impl ReferenceStateMachine for Sequences {
         }
         sketch
     }
+}
+
+/// Plans for so many threads at most, of so many steps at most each: sessions and objects that all know, and then
+/// what is done to them at once.
+pub(crate) fn plans(threads: usize, steps: usize) -> BoxedStrategy<Plan> {
+    let login = prop_oneof![3 => Just(true), 1 => Just(false)];
+    let makes = proptest::collection::vec(sound_shape(), 1..4);
+    (2..=threads.max(2), login, makes)
+        .prop_flat_map(move |(count, login, makes)| {
+            let mut before = vec![Step::Open(true, 0); count];
+            if login {
+                before.push(Step::Login(Pick::Real(0), 0, true));
+            }
+            before.extend(makes.into_iter().map(|shape| Step::Create(Pick::Real(0), shape)));
+            let each: Vec<_> = (0..u8::try_from(count).unwrap_or(u8::MAX))
+                .map(|thread| proptest::collection::vec(at_once(thread), 1..=steps.clamp(1, 8)))
+                .collect();
+            (Just(before), each)
+        })
+        .prop_map(|(before, threads)| {
+            let threads = threads.into_iter().map(|groups| groups.concat()).collect();
+            Plan { before, threads }
+        })
+        .boxed()
+}
+
+/// Nothing is wrong with it.
+fn sound_shape() -> BoxedStrategy<Shape> {
+    shape().prop_map(|shape| Shape { flaw: Flaw::None, ..shape }).boxed()
+}
+
+/// Steps of one thread that belong together: on the objects of all, in its own session.
+fn at_once(thread: u8) -> BoxedStrategy<Vec<Step>> {
+    let own = Pick::Real(thread);
+    let object = || (0..3_u8).prop_map(Pick::Real);
+    let asked = proptest::collection::vec((any::<u8>(), Just(Space::Ample)), 2..6);
+    let edits = proptest::collection::vec(edit(), 1..3);
+    // All a change can touch is asked for at once, or what is half done is not seen.
+    let whole = (0..32_u8).map(|kind| (kind, Space::Ample)).collect::<Vec<_>>();
+    prop_oneof![
+        6 => (object(), edits).prop_map(move |(object, edits)| vec![Step::Set(own, object, edits)]),
+        4 => object().prop_map(move |object| vec![Step::Get(own, object, whole.clone())]),
+        3 => (object(), asked).prop_map(move |(object, asked)| vec![Step::Get(own, object, asked)]),
+        2 => sound_shape().prop_map(move |shape| vec![Step::Create(own, shape)]),
+        1 => sound_shape().prop_map(move |shape| vec![Step::Generate(own, shape)]),
+        1 => (object(), edit()).prop_map(move |(object, edit)| vec![Step::Copy(own, object, vec![edit])]),
+        2 => object().prop_map(move |object| vec![Step::Destroy(own, object)]),
+        2 => (object(), any::<u8>()).prop_map(move |(like, by)| vec![
+            Step::FindInit(own, like, by),
+            Step::FindNext(own, 5),
+            Step::FindNext(own, 5),
+            Step::FindFinal(own),
+        ]),
+        2 => (purpose(), any::<u8>(), 0..8_u8).prop_map(move |(purpose, mechanism, text)| vec![
+            Step::Begin(own, purpose, mechanism, true, None),
+            Step::Whole(own, purpose, Text::Message(text), Signature::Right, Space::Ample),
+        ]),
+        1 => Just(vec![Step::Info(own)]),
+        1 => Just(vec![Step::Login(own, 0, true)]),
+        1 => Just(vec![Step::Logout(own)]),
+        1 => Just(vec![Step::Open(true, 0)]),
+    ]
+    .boxed()
 }
 
 fn pick() -> BoxedStrategy<Pick> {

@@ -4,7 +4,7 @@ use luna_ck::*;
 use luna_client::module::exact::{Left, LeftAttribute};
 use luna_client::{Error, Module};
 
-use crate::call::Call;
+use crate::call::{Call, Names};
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,26 +41,25 @@ impl Answer {
     }
 
     /// For a listing: what the code does not say.
-    pub fn remark(&self) -> String {
+    pub(crate) fn remark(&self, names: &Names) -> String {
         match &self.given {
-            Given::Handle(handle) if self.rv == CKR_OK => format!("; it is {handle}"),
-            Given::Pair([public, private]) if self.rv == CKR_OK => {
-                format!("; they are {public} and {private}")
+            Given::Found(_, found) if self.rv == CKR_OK => {
+                let found: Vec<_> = found.iter().map(|handle| names.of_object(*handle)).collect();
+                format!(": {{{}}}", found.join(", "))
             }
-            Given::Found(_, found) if self.rv == CKR_OK => format!("; {found:?}"),
             Given::Bytes(left) if self.rv == CKR_OK || self.rv == CKR_BUFFER_TOO_SMALL => {
                 let len = usize::try_from(left.len).unwrap_or(usize::MAX);
                 match left.buffer.get(..len) {
-                    Some(bytes) => format!("; {}", crate::call::bytes(bytes)),
-                    None => format!("; length {}", left.len),
+                    Some(bytes) => format!(": {}", crate::call::bytes(bytes)),
+                    None => format!(": length {}", left.len),
                 }
             }
             Given::Attributes(each) => {
                 let each: Vec<_> = each.iter().map(attribute_remark).collect();
-                format!("; {{{}}}", each.join(" | "))
+                format!(": {{{}}}", each.join(" | "))
             }
             Given::Info([_, state, _]) if self.rv == CKR_OK => {
-                format!("; {}", names::name(names::CKS, *state))
+                format!(": {}", luna_ck::names::name(luna_ck::names::CKS, *state))
             }
             _ => String::new(),
         }

@@ -8,7 +8,7 @@ use luna_client::ck::*;
 use luna_client::module::words::{Place, places};
 use serde::Deserialize;
 
-use crate::{VENDOR_WORDS, WORDS, behind};
+use crate::{VENDOR_WORDS, WORDS, behind, race};
 
 /// The rows.
 const FILE: &str = include_str!("../mutations.toml");
@@ -172,6 +172,8 @@ impl Call {
                 "plain" => self.plain(),
                 "no-aad" => self.no_aad(),
                 "same-iv" => self.same_iv(),
+                "torn" => race::torn(self.words),
+                "shared" => race::shared(self.words),
                 "one-session" => {
                     self.one_session();
                     self.pass()

@@ -9,6 +9,7 @@
 
 mod behind;
 mod effect;
+mod race;
 
 use luna_client::ck::*;
 

@@ -20,6 +20,15 @@
 //! nothing (TLS over TCP, or a call inside the process), so requests are lost, late or cut off, but
 //! never doubled and never overtake each other.
 //!
+//! | fault | step |
+//! |---|---|
+//! | drop: a request, or the answer to one that was carried out | [`Step::Lose`] |
+//! | delay: an answer that is late and in time; a request carried out when nobody waits any more | [`Step::Wait`] amid a call; [`Step::Freeze`], [`Step::Thaw`] |
+//! | kill, and restart with the disk or without | [`Step::Kill`], [`Step::Start`]; [`Step::PowerOff`], [`Step::PowerOn`], [`Step::Wipe`] |
+//! | hang | [`Step::Freeze`] |
+//! | a clock that jumps | [`Step::Jump`] |
+//! | cuts both ways and one way | [`Step::Cut`], [`Step::Mute`] |
+//!
 //! Source of the rules: the vendor's pages on HA failover, recovery and replication (Documented);
 //! where these leave a choice, the emulator's (Assumed), as said where the ledger decides it.
 

@@ -114,6 +114,13 @@ impl Process {
         }
     }
 
+    /// Every member has what it was told of, or nothing runs.
+    pub(crate) fn owes_nothing(&mut self, world: &World) -> bool {
+        let Some(running) = &mut self.running else { return true };
+        let down = running.look(world);
+        down.is_empty() && running.debts.is_empty() && running.logged_in == Some(true)
+    }
+
     /// All faults are mended: within the documented time every member is well again.
     pub(crate) fn converge(&mut self, world: &Arc<World>) {
         let Some(running) = &mut self.running else { return };
@@ -249,7 +256,10 @@ impl Running {
     fn lost_all(&mut self, world: &World) {
         let lost = |member: usize| {
             world.path(self.number, member).is_none_or(|(path, device)| {
-                path.lock().cut || !device.power.load(std::sync::atomic::Ordering::Relaxed)
+                let path = path.lock();
+                path.cut
+                    || path.given_up
+                    || !device.power.load(std::sync::atomic::Ordering::Relaxed)
             })
         };
         if !world.shape.enhanced && (0..world.shape.members).all(lost) {

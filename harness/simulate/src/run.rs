@@ -56,6 +56,9 @@ fn play(schedule: &Schedule, lie: Option<Lie>, in_detail: bool) -> Result<Outcom
         world.converge();
     }
     if world.violation().is_none() {
+        compare_handles(&world);
+    }
+    if world.violation().is_none() {
         // A process that knows nothing of all this comes, and brings the members together.
         for process in 0..schedule.shape.processes {
             world.step(&Step::Stop(process));
@@ -68,6 +71,24 @@ fn play(schedule: &Schedule, lie: Option<Lie>, in_detail: bool) -> Result<Outcom
     }
     let objects = world.ledger.lock().records().len();
     Ok(Outcome { violation: world.violation(), trace: world.trace(), objects })
+}
+
+/// So many objects of a process are looked at on each member.
+const HANDLES: usize = 6;
+
+/// What a handle of a process names is the same object on every member: each has to answer for it alone.
+fn compare_handles(world: &Arc<World>) {
+    let process = world.ledger.lock().records().len() % world.shape.processes.max(1);
+    for member in 0..world.shape.members {
+        world.note(&format!("process {process} is alone with member {member}"));
+        world.leave_alone_with(process, member);
+        for pick in 0..HANDLES {
+            world.step(&Step::Read(process, pick));
+            world.step(&Step::Sign(process, pick));
+        }
+        world.mend_all();
+        world.converge();
+    }
 }
 
 /// What one member has of an object, in the end.

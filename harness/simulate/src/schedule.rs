@@ -68,10 +68,14 @@ fn fault(chance: &mut fastrand::Rng, shape: &Shape) -> Step {
     let process = chance.usize(0..shape.processes);
     let member = chance.usize(0..shape.members);
     match chance.u32(0..100) {
-        0..12 => Step::Cut(process, member),
-        12..30 => Step::Mend(process, member),
-        30..38 => Step::PowerOff(member),
-        38..52 => Step::PowerOn(member),
+        0..8 => Step::Cut(process, member),
+        8..12 => Step::Mute { process, member, done: chance.bool() },
+        12..27 => Step::Mend(process, member),
+        27..33 => Step::PowerOff(member),
+        33..35 => Step::Wipe(member),
+        35..45 => Step::PowerOn(member),
+        45..48 => Step::Freeze(member),
+        48..52 => Step::Thaw(member),
         52..66 => Step::Lose {
             process,
             member,
@@ -92,11 +96,17 @@ fn fault(chance: &mut fastrand::Rng, shape: &Shape) -> Step {
 /// A fault that may strike amid a call.
 fn strike(chance: &mut fastrand::Rng, shape: &Shape) -> Step {
     let member = chance.usize(0..shape.members);
-    match chance.u32(0..4) {
-        0 => Step::Cut(chance.usize(0..shape.processes), member),
-        1 => Step::Mend(chance.usize(0..shape.processes), member),
+    let process = chance.usize(0..shape.processes);
+    match chance.u32(0..8) {
+        0 => Step::Cut(process, member),
+        1 => Step::Mend(process, member),
         2 => Step::PowerOff(member),
-        _ => Step::PowerOn(member),
+        3 => Step::PowerOn(member),
+        4 => Step::Mute { process, member, done: chance.bool() },
+        5 => Step::Freeze(member),
+        6 => Step::Thaw(member),
+        // An answer that is late, and in time.
+        _ => Step::Wait(chance.u32(1..20)),
     }
 }
 

@@ -62,6 +62,24 @@ pub enum Step {
         /// The connection was lost with it; else the member was silent until the time was over.
         reset: bool,
     },
+    /// Nothing of a process's reaches a member any more, or nothing of the member's the process, until that is
+    /// mended: a cable cut one way.
+    Mute {
+        /// Whose.
+        process: Which,
+        /// To which.
+        member: Which,
+        /// Requests arrive and are carried out, and no answer comes; else they do not arrive.
+        done: bool,
+    },
+    /// A member is frozen: it takes requests and says nothing. What it took it carries out when it goes on, whether
+    /// or not somebody still waits.
+    Freeze(Which),
+    /// It goes on.
+    Thaw(Which),
+    /// A member loses power, and its disk: what comes back is new, with the same roles and nothing else. Only where
+    /// every other member is well and has everything, since nobody could keep a promise otherwise.
+    Wipe(Which),
     /// Something happens before a process's next request but so many: amid a call.
     Amid(Which, u32, Box<Step>),
     /// Seconds pass.
@@ -89,6 +107,10 @@ pub enum Lie {
     ForgetsAtPowerOff,
     /// It refuses what it can do.
     Refuses,
+    /// It took a copy, and says that it is under another object's handle.
+    GivesOtherHandle,
+    /// It opens no session once it has lost power.
+    NeverComesBack,
 }
 
 impl Lie {
@@ -102,5 +124,7 @@ impl Lie {
         Self::DropsChanges,
         Self::ForgetsAtPowerOff,
         Self::Refuses,
+        Self::GivesOtherHandle,
+        Self::NeverComesBack,
     ];
 }

@@ -12,7 +12,7 @@ use emulator::object::{Attribute, Template};
 use emulator::wire::{Fault, Found, Link, Presence, Reply, Request};
 
 use crate::step::Lie;
-use crate::world::{Path, World};
+use crate::world::{Device, Path, World};
 
 /// What a silent member costs: the vendor's `ReceiveTimeout` (Documented).
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -55,7 +55,7 @@ impl Link for Wire {
         let Some(world) = self.world.upgrade() else { return gone };
         let Some((path, device)) = world.path(self.process, self.member) else { return gone };
         let path = path.lock();
-        let reachable = !path.cut && device.power.load(Ordering::Relaxed);
+        let reachable = !path.cut && !path.given_up && device.power.load(Ordering::Relaxed);
         Presence { reachable, epoch: path.epoch }
     }
 }
@@ -73,17 +73,33 @@ impl Wire {
             return Err(Fault::Unreachable("no such member".into()));
         };
         let mut path = path.lock();
-        if path.cut || !device.power.load(Ordering::Relaxed) {
+        if path.cut || path.given_up || !device.power.load(Ordering::Relaxed) {
             return Err(Fault::Unreachable("the link is down".into()));
+        }
+        if path.mute.is_some() || device.frozen.load(Ordering::Relaxed) {
+            match path.mute {
+                Some(false) => {}
+                _ if device.frozen.load(Ordering::Relaxed) => {
+                    path.taken.push(postcard::to_allocvec(request).unwrap_or_default());
+                }
+                _ => drop(answer(&path.partition, device, request)),
+            }
+            // Nobody is reached that way until the silence is over.
+            path.epoch += 1;
+            path.given_up = true;
+            world.clock.advance(RECEIVE_TIMEOUT);
+            drop(path);
+            world.strike(self.process, self.member);
+            return Err(Fault::Lost("the member is silent".into()));
         }
         let Some(loss) = path.loss() else {
             let partition = std::sync::Arc::clone(&path.partition);
             drop(path);
-            return answer(&partition, device.lie, request);
+            return answer(&partition, device, request);
         };
         if loss.done {
             // Its answer, whatever it is, is lost.
-            let _ = answer(&path.partition, device.lie, request);
+            let _ = answer(&path.partition, device, request);
         }
         if loss.reset {
             path.reset();
@@ -104,8 +120,31 @@ impl Path {
     }
 }
 
-fn answer(partition: &Partition, lie: Option<Lie>, request: &Request<'_>) -> Result<Reply, Fault> {
-    match (lie, request) {
+/// What a frozen member took and carries out when it goes on; nobody hears the answer.
+pub(crate) fn carry_out(partition: &Partition, device: &Device, taken: &[u8]) {
+    if let Ok(request) = postcard::from_bytes::<Request<'_>>(taken) {
+        let _ = answer(partition, device, &request);
+    }
+}
+
+fn answer(partition: &Partition, device: &Device, request: &Request<'_>) -> Result<Reply, Fault> {
+    match (device.lie, request) {
+        (Some(Lie::GivesOtherHandle), Request::Insert(session, ..)) => {
+            let session = *session;
+            match partition.handle(request)? {
+                Reply::Object(found) => {
+                    let handle = other_key(partition, session, found.handle);
+                    let handle = handle.unwrap_or(found.handle);
+                    Ok(Reply::Object(Found { handle, ..found }))
+                }
+                reply => Ok(reply),
+            }
+        }
+        (Some(Lie::NeverComesBack), Request::OpenSession { .. })
+            if device.was_off.load(Ordering::Relaxed) =>
+        {
+            Err(Fault::Refused(Error::new(Cause::FunctionFailed, "a lie")))
+        }
         (Some(Lie::DropsCopies), Request::Insert(..)) => Ok(Reply::Object(Found {
             handle: ObjectHandle(1 << 20),
             ouid: [0xee; 12],

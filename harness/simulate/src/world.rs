@@ -55,9 +55,12 @@ impl Shape {
 
 /// An HSM with one partition.
 pub(crate) struct Device {
-    pub(crate) store: Arc<dyn Store>,
+    store: Mutex<Arc<dyn Store>>,
     pub(crate) serial: String,
     pub(crate) power: AtomicBool,
+    pub(crate) frozen: AtomicBool,
+    /// It has lost power before.
+    pub(crate) was_off: AtomicBool,
     pub(crate) lie: Option<Lie>,
 }
 
@@ -66,6 +69,12 @@ pub(crate) struct Path {
     /// The member as this process sees it: what it keeps in memory is for this process alone.
     pub(crate) partition: Arc<Partition>,
     pub(crate) cut: bool,
+    /// It is silent one way; see [`Step::Mute`].
+    pub(crate) mute: Option<bool>,
+    /// The process has given it up as silent, and does not reach it until that is over.
+    pub(crate) given_up: bool,
+    /// What a frozen member took, as bytes: it carries it out when it goes on.
+    pub(crate) taken: Vec<Vec<u8>>,
     pub(crate) epoch: u64,
     losses: Vec<Loss>,
 }
@@ -79,6 +88,26 @@ pub(crate) struct Loss {
 }
 
 impl Path {
+    fn new(partition: Arc<Partition>) -> Self {
+        Self {
+            partition,
+            cut: false,
+            mute: None,
+            given_up: false,
+            taken: Vec::new(),
+            epoch: 0,
+            losses: Vec::new(),
+        }
+    }
+
+    /// The silence is over: what was given up meanwhile begins anew.
+    fn speak(&mut self) {
+        self.mute = None;
+        if std::mem::take(&mut self.given_up) {
+            self.reset();
+        }
+    }
+
     /// The loss that the next request meets.
     pub(crate) fn loss(&mut self) -> Option<Loss> {
         let due = self.losses.iter().position(|loss| loss.after == 0);
@@ -146,7 +175,7 @@ impl World {
                     .iter()
                     .map(|device| {
                         let partition = device.partition(&profile)?;
-                        Ok(Mutex::new(Path { partition, cut: false, epoch: 0, losses: Vec::new() }))
+                        Ok(Mutex::new(Path::new(partition)))
                     })
                     .collect::<Result<Vec<_>>>()
             })
@@ -259,10 +288,30 @@ impl World {
                 path.reset();
                 whole
             }),
-            Step::Mend(process, member) => self.on_path(*process, *member, |path| {
-                path.cut = false;
+            Step::Mend(process, member) => {
+                let frozen = self.is_frozen(member % self.shape.members);
+                self.on_path(*process, *member, |path| {
+                    path.cut = false;
+                    if frozen {
+                        path.mute = None;
+                    } else {
+                        path.speak();
+                    }
+                    false
+                });
+            }
+            Step::Mute { process, member, done } => self.on_path(*process, *member, |path| {
+                path.mute = Some(*done);
                 false
             }),
+            Step::Freeze(member) => {
+                if let Some(device) = self.devices.get(member % self.shape.members) {
+                    let has_power = device.power.load(Ordering::Relaxed);
+                    device.frozen.fetch_or(has_power, Ordering::Relaxed);
+                }
+            }
+            Step::Thaw(member) => self.thaw(member % self.shape.members),
+            Step::Wipe(member) => self.wipe(member % self.shape.members),
             Step::PowerOff(member) => self.power_off(member % self.shape.members),
             Step::PowerOn(member) => {
                 if let Some(device) = self.devices.get(member % self.shape.members) {
@@ -307,17 +356,94 @@ impl World {
         if !device.power.swap(false, Ordering::Relaxed) {
             return;
         }
+        device.was_off.store(true, Ordering::Relaxed);
+        device.frozen.store(false, Ordering::Relaxed);
         for process in 0..self.shape.processes {
             if let Some((path, _)) = self.path(process, member) {
-                path.lock().reset();
+                let mut path = path.lock();
+                path.taken.clear();
+                // One that is mute stays so.
+                path.given_up &= path.mute.is_some();
+                path.reset();
+                drop(path);
                 self.strike(process, member);
             }
         }
         if device.lie == Some(Lie::ForgetsAtPowerOff)
-            && let Ok(handles) = device.store.find(&device.serial, &every())
+            && let store = Arc::clone(&device.store.lock())
+            && let Ok(handles) = store.find(&device.serial, &every())
             && let Some(handle) = handles.first()
         {
-            let _ = device.store.delete_object(*handle);
+            let _ = store.delete_object(*handle);
+        }
+    }
+
+    fn is_frozen(&self, member: usize) -> bool {
+        self.devices.get(member).is_some_and(|device| device.frozen.load(Ordering::Relaxed))
+    }
+
+    /// What the member took it carries out now, before anybody reaches it anew.
+    fn thaw(&self, member: usize) {
+        let Some(device) = self.devices.get(member) else { return };
+        if !device.frozen.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        for path in self.paths.iter().filter_map(|paths| paths.get(member)) {
+            let mut path = path.lock();
+            for taken in std::mem::take(&mut path.taken) {
+                crate::wire::carry_out(&path.partition, device, &taken);
+            }
+            if path.mute.is_none() {
+                path.speak();
+            }
+        }
+    }
+
+    /// See [`Step::Wipe`].
+    fn wipe(&self, member: usize) {
+        let well = |other: usize, device: &Device| {
+            let open = |paths: &Vec<Mutex<Path>>| {
+                paths.get(other).is_some_and(|path| {
+                    let path = path.lock();
+                    !path.cut && path.mute.is_none() && !path.given_up && path.losses.is_empty()
+                })
+            };
+            device.power.load(Ordering::Relaxed)
+                && !device.frozen.load(Ordering::Relaxed)
+                && self.paths.iter().all(open)
+        };
+        let all_well = self.devices.iter().enumerate().all(|(other, device)| well(other, device));
+        // Processes that are amid a call do not know what they will have promised.
+        let mut told = self.processes.iter().map(|process| {
+            process.try_lock().is_some_and(|mut process| process.owes_nothing(self))
+        });
+        let kept = |ledger: &Ledger| ledger.records().iter().all(|record| !record.partial);
+        let alone = self.shape.members == 1;
+        if alone || !all_well || !told.all(|told| told) || !kept(&self.ledger.lock()) {
+            return;
+        }
+        self.power_off(member);
+        let (Some(device), Ok(profile)) = (self.devices.get(member), profile()) else { return };
+        let Ok(store) = empty_store(member, &device.serial) else { return };
+        // No HSM gives an object the identity of an earlier one (Assumed).
+        let counted = device.store.lock().partition(&device.serial).ok().flatten();
+        if let (Some(counted), Ok(Some(mut new))) = (counted, store.partition(&device.serial)) {
+            new.object_counter = counted.object_counter;
+            let _ = store.apply(&[StoreStep::PutPartition(new)]);
+        }
+        *device.store.lock() = store;
+        for path in self.paths.iter().filter_map(|paths| paths.get(member)) {
+            match device.partition(&profile) {
+                Ok(partition) => path.lock().partition = partition,
+                Err(error) => self.violated(format!("a new disk: {error}")),
+            }
+        }
+    }
+
+    /// Cuts every member off from a process but one.
+    pub(crate) fn leave_alone_with(self: &Arc<Self>, process: usize, member: usize) {
+        for other in (0..self.shape.members).filter(|other| *other != member) {
+            self.step(&Step::Cut(process, other));
         }
     }
 
@@ -372,7 +498,10 @@ impl World {
         *doom = Doom { run: doom.run + 1, ..Doom::default() };
         for member in 0..self.shape.members {
             if let Some((path, _)) = self.path(process, member) {
-                path.lock().reset();
+                let mut path = path.lock();
+                // What a process asked before is no longer its own to answer for.
+                path.taken.clear();
+                path.reset();
             }
         }
         doom.run
@@ -385,12 +514,14 @@ impl World {
 
     /// Everything is mended, and nothing more is in store.
     pub(crate) fn mend_all(&self) {
-        for device in &self.devices {
+        for (member, device) in self.devices.iter().enumerate() {
             device.power.store(true, Ordering::Relaxed);
+            self.thaw(member);
         }
         for path in self.paths.iter().flatten() {
             let mut path = path.lock();
             path.cut = false;
+            path.speak();
             path.losses.clear();
         }
         for doom in &self.dooms {
@@ -432,7 +563,7 @@ fn every() -> Query {
 impl Device {
     /// The member, seen from one more process.
     pub(crate) fn partition(&self, profile: &Arc<Profile>) -> Result<Arc<Partition>> {
-        let appliance = Appliance::over(&self.store, |_| Ok(Arc::clone(profile)))?;
+        let appliance = Appliance::over(&self.store.lock(), |_| Ok(Arc::clone(profile)))?;
         let first = appliance.partitions().first();
         first.cloned().ok_or_else(|| strange("a member has no partition"))
     }
@@ -464,6 +595,12 @@ fn initialization(at: usize, serial: &str) -> Result<Vec<StoreStep>> {
 
 fn device(at: usize, lie: Option<Lie>) -> Result<Device> {
     let serial = (100 + at).to_string();
+    let store = Mutex::new(empty_store(at, &serial)?);
+    let off = || AtomicBool::new(false);
+    Ok(Device { store, serial, power: AtomicBool::new(true), frozen: off(), was_off: off(), lie })
+}
+
+fn empty_store(at: usize, serial: &str) -> Result<Arc<dyn Store>> {
     let record = HsmRecord {
         serial: "1".into(),
         profile: profile::DEFAULT.into(),
@@ -473,6 +610,6 @@ fn device(at: usize, lie: Option<Lie>) -> Result<Device> {
         extra: Vec::new(),
     };
     let store = SqliteStore::in_memory(&record)?;
-    store.apply(&initialization(at, &serial)?)?;
-    Ok(Device { store: Arc::new(store), serial, power: AtomicBool::new(true), lie })
+    store.apply(&initialization(at, serial)?)?;
+    Ok(Arc::new(store))
 }

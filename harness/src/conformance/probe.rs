@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -143,12 +143,7 @@ fn seen(named: &str, label: Option<&String>) -> Result<Seen> {
         };
         return Ok(Seen::Profile(Box::new(profile)));
     }
-    let subject = match named.strip_prefix("emulator") {
-        Some("") => Subject::default(),
-        Some(rest) if rest.starts_with(':') => Subject::emulator(rest.trim_start_matches(':')),
-        _ => Subject::library(Path::new(named), label.cloned()),
-    };
-    let owner = Owner::of(&subject)?;
+    let owner = Owner::of(&Subject::named(named, label.cloned()))?;
     Ok(Seen::Module(Box::new(observed(&owner.target(0)?)?)))
 }
 

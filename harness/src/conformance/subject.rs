@@ -62,6 +62,31 @@ impl Subject {
         Self { profile: Some(profile.to_owned()), fips, ..Self::default() }
     }
 
+    /// The same, with the environment variable that has the Crypto Officer's password.
+    pub(crate) fn with_pin_env(mut self, variable: Option<String>) -> Self {
+        self.pin_env = variable;
+        self
+    }
+
+    /// Whether a private emulator's HA group is asked for.
+    pub(crate) fn is_group(&self) -> bool {
+        self.ha
+    }
+
+    /// The library, where it is somebody's.
+    pub(crate) fn module(&self) -> Option<&Path> {
+        self.module.as_deref()
+    }
+
+    /// A library, or `emulator[:PROFILE[:fips]]` for a private one.
+    pub(crate) fn named(named: &str, token_label: Option<String>) -> Self {
+        match named.strip_prefix("emulator") {
+            Some("") => Self::default(),
+            Some(rest) if rest.starts_with(':') => Self::emulator(rest.trim_start_matches(':')),
+            _ => Self::library(Path::new(named), token_label),
+        }
+    }
+
     /// A library, and one of its tokens.
     pub(crate) fn library(module: &Path, token_label: Option<String>) -> Self {
         Self { module: Some(module.to_owned()), token_label, ..Self::default() }
@@ -92,6 +117,8 @@ pub(crate) struct Emulator {
 /// Passwords of a private emulator.
 const OFFICER: &str = "crypto-officer-of-the-harness";
 const PARTITION_SO: &str = "partition-so-of-the-harness";
+/// Without a word said otherwise.
+const CRYPTO_USER: &str = "crypto-user";
 const LABEL: &str = "conformance";
 
 impl Owner {
@@ -157,6 +184,11 @@ impl Owner {
         }
     }
 
+    /// The Crypto User's password, where it is known.
+    pub(crate) fn crypto_user(&self) -> Option<String> {
+        matches!(self, Self::Emulator(_)).then(|| CRYPTO_USER.to_owned())
+    }
+
     pub(crate) fn jobs(&self) -> usize {
         match self {
             Self::Guest { .. } => 1,
@@ -205,9 +237,9 @@ impl Emulator {
         if let Some(profile) = &subject.profile {
             options.extend(["--profile".to_owned(), profile.clone()]);
         }
-        if subject.fips == Switch::On {
-            options.extend(["--fips".to_owned(), "on".to_owned()]);
-        }
+        // Said either way, since profiles differ in what they are without a word.
+        let fips = if subject.fips == Switch::On { "on" } else { "off" };
+        options.extend(["--fips".to_owned(), fips.to_owned()]);
         if subject.ha {
             options.extend([
                 "--ha".to_owned(),

@@ -7,6 +7,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::scenario::Origin;
 use crate::instance::Instance;
 use crate::search::{Needle, Search};
 use crate::step::{Course, Target};
@@ -31,10 +32,18 @@ pub struct Assignment {
     pub token_label: String,
     /// The Crypto Officer's password.
     pub pin: Zeroizing<String>,
-    /// The vault's recovery passphrase.
+    /// What it is changed to, where a scenario changes it.
+    pub other_pin: Zeroizing<String>,
+    /// The first server's recovery passphrase; those of the others begin with it.
     pub passphrase: Zeroizing<String>,
-    /// The vault's data directory.
+    /// The scenario.
+    pub origin: Origin,
+    /// The first server's data directory.
     pub data: PathBuf,
+    /// Names of the other servers.
+    pub servers: Vec<String>,
+    /// Where the other servers and all else of the scenario is.
+    pub others: PathBuf,
     /// Directories that are searched for secrets.
     pub searched: Vec<PathBuf>,
     /// `lunacm`.
@@ -71,6 +80,10 @@ impl Assignment {
     pub fn search(&self) -> Result<Search> {
         let mut needles = vec![
             Needle { name: "the Crypto Officer's password", bytes: self.pin.as_bytes() },
+            Needle {
+                name: "the Crypto Officer's other password",
+                bytes: self.other_pin.as_bytes(),
+            },
             Needle { name: "the recovery passphrase", bytes: self.passphrase.as_bytes() },
         ];
         let objects =

@@ -8,39 +8,45 @@ use anyhow::{Context as _, Result, bail, ensure};
 use luna_client::Access;
 use okv_sim::{Cause, KeyNumber, OpenWith, ReverseMigrateRequest, Secret, State, Vault};
 
+use super::action::Credential;
 use super::vault::{
-    expect, number_objects, officer, partition_contents, reads_all, root_keys, stop_and_start, told,
+    credential, number_objects, officer, partition_contents, reads_all, restart, root_keys, told,
 };
 use super::walk::Walk;
 use crate::transcript::Seen;
 
 pub(super) fn leave(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
-    if walk.vault.is_none()
-        && let Some(vault) = left_by_another(walk)?
-    {
-        walk.key_number = vault.status()?.key_number.or_else(|| {
-            // It died inside Initialize, and the vault does not know the key yet; or here, and does no more.
-            let traces = vault.traces();
-            let texts = traces.iter().rev().filter_map(|path| std::fs::read_to_string(path).ok());
-            texts.into_iter().find_map(|text| drawn(&text))
-        });
-        walk.vault = Some(vault);
+    let names: Vec<_> = walk.servers.keys().cloned().collect();
+    let mut numbers = Vec::new();
+    let mut migrated = Ok(());
+    for name in names {
+        walk.go_to(&name)?;
+        if walk.server()?.vault.is_none() {
+            left_by_another(walk)?;
+        }
+        let Some(number) = walk.server()?.key_number else { continue };
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+        let outcome = reverse_migrate(walk, seen);
+        if let Err(error) = &outcome
+            && let Some(error) = error.downcast_ref::<okv_sim::Error>()
+            && matches!(error.cause, Cause::CredentialWrong | Cause::CredentialLocked)
+        {
+            bail!("{error}; key number {number} is left on the token");
+        }
+        migrated = migrated.and(outcome);
     }
-    let Some(number) = walk.key_number else {
+    if numbers.is_empty() {
         seen.fact("no root key of this run is on record: nothing is removed, nobody logs in");
         return Ok(());
-    };
-    let migrated = reverse_migrate(walk, seen);
-    if let Err(error) = &migrated
-        && let Some(error) = error.downcast_ref::<okv_sim::Error>()
-        && matches!(error.cause, Cause::CredentialWrong | Cause::CredentialLocked)
-    {
-        bail!("{error}; key number {number} is left on the token");
     }
-    let removed = remove(walk, number);
-    let removed =
-        removed.with_context(|| format!("key number {number} may be left on the token"))?;
-    seen.fact(format!("removed {removed} object(s) with key number {number}"));
+    for number in numbers {
+        let removed = remove(walk, number);
+        let removed =
+            removed.with_context(|| format!("key number {number} may be left on the token"))?;
+        seen.fact(format!("removed {removed} object(s) with key number {number}"));
+    }
     if let Some(before) = walk.objects_before {
         let number = partition_contents(walk, seen)?.number_of_objects();
         seen.exhibits.clear();
@@ -50,13 +56,22 @@ pub(super) fn leave(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     migrated
 }
 
-/// The server of a worker that died; its disk knows what it made. `None` when it was not even set up.
-fn left_by_another(walk: &Walk) -> Result<Option<Vault>> {
-    match Vault::open(&walk.told.data) {
-        Ok(vault) => Ok(Some(vault)),
-        Err(error) if error.cause == Cause::NotInstalled => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+/// The server of a worker that died; its disk knows what it made. Nothing where it was not even set up.
+fn left_by_another(walk: &mut Walk) -> Result<()> {
+    let server = walk.server()?;
+    let vault = match Vault::open(&server.data) {
+        Ok(vault) => vault,
+        Err(error) if error.cause == Cause::NotInstalled => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    server.key_number = vault.status()?.key_number.or_else(|| {
+        // It died inside Initialize, and the vault does not know the key yet; or here, and does no more.
+        let traces = vault.traces();
+        let texts = traces.iter().rev().filter_map(|path| std::fs::read_to_string(path).ok());
+        texts.into_iter().find_map(|text| drawn(&text))
+    });
+    server.vault = Some(vault);
+    Ok(())
 }
 
 /// The key number a trace of Initialize says was drawn. It was free on the token then.
@@ -66,21 +81,25 @@ fn drawn(trace: &str) -> Option<KeyNumber> {
 }
 
 fn reverse_migrate(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
-    let passphrase = Secret::from(walk.told.passphrase.as_str());
+    let passphrase = Secret::from(walk.server()?.passphrase.as_str());
     let request = ReverseMigrateRequest {
-        credential: Secret::from(walk.told.pin.as_str()),
+        credential: credential(walk, Credential::Present),
         passphrase: passphrase.clone(),
         new_passphrase: None,
     };
+    walk.vault()?.watch(None);
     if walk.vault()?.state() == State::NotEnabled {
         return Ok(());
     }
     walk.vault()?.reverse_migrate(&request)?;
     seen.fact(format!("reverse migrated: {}", told(&walk.vault()?.status()?)));
-    stop_and_start(walk, seen)?;
+    if let Some(error) = restart(walk, seen)? {
+        return Err(error.into());
+    }
     walk.vault()?.open_wallet(OpenWith::Passphrase(&passphrase))?;
-    expect(&walk.vault()?.status()?, State::NotEnabled)?;
-    if walk.stored {
+    let state = walk.vault()?.state();
+    ensure!(state == State::NotEnabled, "the state is {state}, not {}", State::NotEnabled);
+    if walk.server()?.stored {
         let read = reads_all(walk)?;
         seen.fact(format!("with the recovery passphrase: {read}"));
     }

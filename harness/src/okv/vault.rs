@@ -1,5 +1,7 @@
 //! Steps any library can be taken through: the token and the vault.
 
+use std::num::NonZeroU32;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use luna_client::ck::{
     CKA_CLASS, CKA_EXTRACTABLE, CKA_ID, CKA_KEY_TYPE, CKA_LABEL, CKA_PRIVATE, CKA_SENSITIVE,
@@ -7,10 +9,11 @@ use luna_client::ck::{
 };
 use luna_client::{Access, Attribute, ObjectHandle, Pin, Session, UserType};
 use okv_sim::{
-    HsmSettings, InitializeRequest, InstallRequest, KEY_NUMBER_LABEL, KeyNumber, NumberObject,
-    ROOT_KEY_LABEL, Secret, State, Status, Vault,
+    Cause, HsmSettings, InitializeRequest, InstallRequest, KEY_NUMBER_LABEL, KeyNumber,
+    NumberObject, ROOT_KEY_LABEL, Secret, Status, Vault,
 };
 
+use super::action::{Credential, Dialog, Passphrase};
 use super::walk::Walk;
 use crate::lunacm::{Conversation, word};
 use crate::transcript::Seen;
@@ -35,7 +38,16 @@ pub(super) fn banner(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn before(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+/// The token is what it should be.
+pub(super) fn model(walk: &mut Walk, seen: &mut Seen, model: &str) -> Result<()> {
+    let client = walk.client()?;
+    let token = client.token_info(walk.slot)?;
+    seen.fact(format!("{}, {}, firmware {}", token.label, token.model, token.firmware_version));
+    ensure!(token.model == model, "the model is `{}`, not `{model}`", token.model);
+    Ok(())
+}
+
+pub(super) fn count(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     let said = partition_contents(walk, seen)?;
     let number =
         said.number_of_objects().context("lunacm did not say how many objects there are")?;
@@ -48,7 +60,7 @@ pub(super) fn before(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
 
 /// `partition contents` as the Crypto Officer sees it. The password goes by the pipe.
 pub(super) fn partition_contents(walk: &Walk, seen: &mut Seen) -> Result<Conversation> {
-    let pin = word(&walk.told.pin);
+    let pin = word(&walk.pin);
     let login = format!("role login -name co -password {}", pin.as_str());
     let slot = walk.slot.to_string();
     let commands = [login, "partition contents".into(), "exit".into()];
@@ -63,30 +75,89 @@ pub(super) fn partition_contents(walk: &Walk, seen: &mut Seen) -> Result<Convers
     Ok(said)
 }
 
-pub(super) fn install(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
-    let request = InstallRequest::new(Secret::from(walk.told.passphrase.as_str()));
-    let vault = walk.vault.insert(Vault::install(&walk.told.data, &request)?);
-    let status = vault.status()?;
-    seen.fact(told(&status));
-    expect(&status, State::NotEnabled)?;
-    ensure!(!status.green && status.alert.is_none(), "green, or an alert, without an HSM");
-    Ok(())
+/// PBKDF2 iterations of this run's passphrases. They are random, of 120 bits, and need no stretching.
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(20_000).unwrap();
+
+pub(super) fn install(walk: &mut Walk, release: Option<&str>) -> Result<Option<okv_sim::Error>> {
+    let mut request = InstallRequest::new(walk.passphrase()?);
+    request.passphrase_iterations = ITERATIONS;
+    if let Some(release) = release {
+        release.clone_into(&mut request.release);
+    }
+    let server = walk.server()?;
+    match Vault::install(&server.data, &request) {
+        Ok(vault) => {
+            server.vault = Some(vault);
+            Ok(None)
+        }
+        Err(error) => Ok(Some(error)),
+    }
 }
 
-pub(super) fn initialize(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+/// What is entered where the credential is asked for.
+pub(super) fn credential(walk: &Walk, which: Credential) -> Secret {
+    match which {
+        Credential::Present => Secret::from(walk.pin.as_str()),
+        Credential::Former => Secret::from(walk.former_pin.as_str()),
+        Credential::Wrong => Secret::from("not the credential"),
+    }
+}
+
+/// What is entered where the recovery passphrase is asked for.
+pub(super) fn passphrase(walk: &mut Walk, which: Passphrase) -> Result<Secret> {
+    match which {
+        Passphrase::Own => walk.passphrase(),
+        Passphrase::Wrong => Ok(Secret::from("not the passphrase")),
+    }
+}
+
+/// Vendor, library and token of a dialog.
+pub(super) fn settings(walk: &mut Walk, dialog: &Dialog) -> Result<HsmSettings> {
+    let label = dialog.label.clone().unwrap_or_else(|| walk.told.token_label.clone());
+    let label = (!label.is_empty()).then_some(label);
+    let other = dialog.other_library.then(|| walk.other_library.clone()).flatten();
+    let module = other.unwrap_or_else(|| walk.told.module.clone());
+    let mut settings = HsmSettings::luna(&module, label.as_deref());
+    // Releases name the vendor differently.
+    settings.vendor = walk.vault()?.view().release()?.luna_vendor().to_owned();
+    Ok(settings)
+}
+
+/// The credential entered, and entered again.
+pub(super) fn confirmed(
+    walk: &Walk,
+    dialog: &Dialog,
+    operation: okv_sim::Operation,
+) -> Result<Secret, okv_sim::Error> {
+    let first = credential(walk, dialog.credential);
+    match dialog.again {
+        Some(again) => Secret::confirmed(first, &credential(walk, again), operation),
+        None => Ok(first),
+    }
+}
+
+pub(super) fn initialize(
+    walk: &mut Walk,
+    seen: &mut Seen,
+    dialog: &Dialog,
+) -> Result<Option<okv_sim::Error>> {
+    let credential = match confirmed(walk, dialog, okv_sim::Operation::Initialize) {
+        Ok(credential) => credential,
+        Err(error) => return Ok(Some(error)),
+    };
     let request = InitializeRequest {
-        hsm: HsmSettings::luna(&walk.told.module, Some(&walk.told.token_label)),
-        credential: Secret::from(walk.told.pin.as_str()),
-        passphrase: Secret::from(walk.told.passphrase.as_str()),
+        hsm: settings(walk, dialog)?,
+        credential,
+        passphrase: passphrase(walk, dialog.passphrase)?,
     };
     let initialized = match walk.vault()?.initialize(&request) {
         Ok(initialized) => initialized,
         Err(error) => {
-            walk.key_number = error.orphan;
-            return Err(error.into());
+            walk.server()?.key_number = error.orphan;
+            return Ok(Some(error));
         }
     };
-    walk.key_number = Some(initialized.key_number);
+    walk.server()?.key_number = Some(initialized.key_number);
     seen.fact(initialized.message);
     let details = &initialized.details;
     seen.fact(format!(
@@ -101,11 +172,8 @@ pub(super) fn initialize(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
         seen.fact(format!("the module takes no data objects ({rv}); the vault goes on without"));
     }
     let status = walk.vault()?.status()?;
-    seen.fact(told(&status));
-    expect(&status, State::EnabledOk)?;
     ensure!(status.green && status.wallet_open, "initialized, but not green and open");
-    ensure!(details.token_label == walk.told.token_label, "the label of another token");
-    Ok(())
+    Ok(None)
 }
 
 pub(super) fn contents(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
@@ -121,7 +189,7 @@ pub(super) fn contents(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
         ensure!(found, "no {kind} is listed as `{label}`");
     }
     seen.fact(format!("objects: {before} before Initialize, {number} after"));
-    let number = walk.key_number.context("no key was made")?;
+    let number = walk.server()?.key_number.context("no key was made")?;
     let client = walk.client()?;
     let session = officer(walk, &client, Access::ReadOnly)?;
     let (key, data) = (root_keys(&session, number)?, number_objects(&session, number)?);
@@ -162,7 +230,7 @@ pub(super) fn officer(
 ) -> Result<Session> {
     let slot = client.slot_by_label(&walk.told.token_label)?.context("the token is gone")?;
     let session = client.open_session(slot, access)?;
-    session.login(UserType::CRYPTO_OFFICER, &Pin::from(walk.told.pin.as_str()))?;
+    session.login(UserType::CRYPTO_OFFICER, &Pin::from(walk.pin.as_str()))?;
     Ok(session)
 }
 
@@ -183,9 +251,12 @@ pub(super) fn number_objects(session: &Session, number: KeyNumber) -> Result<Vec
     ])?)
 }
 
-pub(super) fn verify(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
-    let number = walk.key_number;
-    let verified = walk.vault()?.verify()?;
+pub(super) fn verify(walk: &mut Walk, seen: &mut Seen) -> Result<Option<okv_sim::Error>> {
+    let number = walk.server()?.key_number;
+    let verified = match walk.vault()?.verify() {
+        Ok(verified) => verified,
+        Err(error) => return Ok(Some(error)),
+    };
     seen.fact(format!(
         "{}; key number {}, {} root key(s) on the token",
         okv_sim::texts::VERIFIED,
@@ -193,7 +264,7 @@ pub(super) fn verify(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
         verified.keys_found
     ));
     ensure!(Some(verified.key_number) == number, "the key number is not that of Initialize");
-    Ok(())
+    Ok(None)
 }
 
 pub(super) fn store(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
@@ -201,7 +272,7 @@ pub(super) fn store(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     for object in walk.told.objects.clone() {
         walk.vault()?.store_object(&object.name, &object.bytes)?;
     }
-    walk.stored = true;
+    walk.server()?.stored = true;
     seen.fact(reads_all(walk)?);
     let runs_since = walk.vault()?.traces().len() - runs;
     ensure!(runs_since == 0, "the HSM was asked {runs_since} times");
@@ -209,26 +280,19 @@ pub(super) fn store(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn restart(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
-    stop_and_start(walk, seen)?;
-    let status = walk.vault()?.status()?;
-    expect(&status, State::EnabledOk)?;
-    ensure!(status.green, "enabled, but not green");
-    seen.fact(reads_all(walk)?);
-    Ok(())
-}
-
-/// Stops the server and starts it from its disk. How it comes up is for the caller to judge.
-pub(super) fn stop_and_start(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
+/// Stops the server and starts it from its disk. A wallet that stays closed is told.
+pub(super) fn restart(walk: &mut Walk, seen: &mut Seen) -> Result<Option<okv_sim::Error>> {
+    let server = walk.server()?;
     // One server a data directory: the old one first.
-    drop(walk.vault.take());
-    let (vault, started) = Vault::start(&walk.told.data)?;
-    let status = walk.vault.insert(vault).status()?;
+    drop(server.vault.take());
+    let (vault, started) = Vault::start(&server.data)?;
+    let status = server.vault.insert(vault).status()?;
     seen.fact(format!("stopped and started: {}", told(&status)));
     if let Some(error) = started.failure {
         seen.fact(format!("the wallet stayed closed: {}", error.what()));
+        return Ok(Some(error));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Reads every object and compares it with what was stored.
@@ -244,6 +308,30 @@ pub(super) fn reads_all(walk: &mut Walk) -> Result<String> {
     let listed = vault.list_objects()?.len();
     ensure!(listed == objects.len(), "{listed} objects are listed");
     Ok(format!("{listed} objects, {bytes} bytes read, each as it was stored"))
+}
+
+/// Nothing is read, nothing is listed.
+pub(super) fn reads_nothing(walk: &mut Walk) -> Result<String> {
+    let objects = walk.told.objects.clone();
+    let vault = walk.vault()?;
+    for object in &objects {
+        match vault.read_object(&object.name) {
+            Err(error) if matches!(error.cause, Cause::Sealed | Cause::WalletClosed) => {}
+            Err(error) => bail!("reading `{}` fails otherwise: {error}", object.name),
+            Ok(_) => bail!("`{}` can be read", object.name),
+        }
+    }
+    ensure!(vault.list_objects().is_err(), "objects are listed");
+    Ok(format!("{} reads and a listing refused", objects.len()))
+}
+
+/// How many objects the Crypto Officer sees.
+pub(super) fn objects_on_token(walk: &Walk) -> Result<usize> {
+    let client = walk.client()?;
+    let session = officer(walk, &client, Access::ReadOnly)?;
+    let number = session.find(&[])?.len();
+    session.logout()?;
+    Ok(number)
 }
 
 pub(super) fn search(walk: &mut Walk, seen: &mut Seen) -> Result<()> {
@@ -286,9 +374,4 @@ pub(super) fn told(status: &Status) -> String {
     let arrow = if status.green { "green arrow up" } else { "red arrow down" };
     let alert = if status.alert.is_some() { "alert stands" } else { "no alert" };
     format!("state {}, {arrow}, {alert}", status.state)
-}
-
-pub(super) fn expect(status: &Status, state: State) -> Result<()> {
-    ensure!(status.state == state, "the state is {}, not {state}", status.state);
-    Ok(())
 }

@@ -54,3 +54,17 @@ pub(super) fn start(data: &Path) -> Result<Value> {
     }
     Ok(told)
 }
+
+/// Marks a process that has its variables, so that it does not start itself for ever.
+const HAS_VARIABLES: &str = "OKV_SIM_HAS_VARIABLES";
+
+/// Starts this program again in its own place with these variables; comes back when it has them.
+pub(super) fn with_variables(variables: Vec<(String, String)>) -> Result<()> {
+    if variables.is_empty() || std::env::var_os(HAS_VARIABLES).is_some() {
+        return Ok(());
+    }
+    let own = std::env::current_exe().context("this program cannot be found")?;
+    let mut command = Command::new(own);
+    command.args(std::env::args_os().skip(1)).envs(variables).env(HAS_VARIABLES, "1");
+    Err(command.exec().into())
+}

@@ -160,24 +160,47 @@ fn set_status(vault: &mut Vault, name: &str, status: BackupStatus) -> Result<Bac
 
 /// Names of the backups whose time has come.
 pub(crate) fn due_backups(view: &View) -> Result<Vec<String>, Error> {
-    let now = written(Timestamp::now());
+    let now = Timestamp::now();
     let jobs =
         view.store.backup_jobs().map_err(|error| Error::store(Operation::Schedule, &error))?;
-    let due = jobs.into_iter().filter(|job| {
-        job.status == BackupStatus::Active && job.next_at.as_ref().is_some_and(|at| *at <= now)
-    });
+    let due = jobs.into_iter().filter(|job| is_due(job, now));
     Ok(due.map(|job| job.name).collect())
 }
 
-/// When a periodic backup runs next: the first time after now that is whole periods after the one before, so that a
-/// server that was down does not make up for every run it missed.
+fn time(job: &BackupJob) -> Option<Timestamp> {
+    job.next_at.as_ref()?.parse().ok()
+}
+
+/// Between two runs of a periodic backup, seconds.
+fn period_s(job: &BackupJob) -> Option<i64> {
+    job.every_minutes.map(|minutes| i64::from(minutes) * 60)
+}
+
+/// Whether a periodic backup waits longer than its period for a run that is not its first: the clock has been set
+/// back since that time was written.
+fn waits_too_long(job: &BackupJob, now: Timestamp) -> bool {
+    let wait = time(job).map(|at| at.as_second() - now.as_second());
+    job.runs > 0 && wait.zip(period_s(job)).is_some_and(|(wait, period)| wait > period)
+}
+
+fn is_due(job: &BackupJob, now: Timestamp) -> bool {
+    let come = time(job).is_some_and(|at| at <= now);
+    job.status == BackupStatus::Active && (come || waits_too_long(job, now))
+}
+
+/// When a periodic backup runs next.
 pub(super) fn next(job: &BackupJob) -> Option<String> {
-    let minutes = i64::from(job.every_minutes?);
-    let now = Timestamp::now();
-    let before: Timestamp = job.next_at.as_ref()?.parse().ok()?;
-    let missed = (now.as_second() - before.as_second()).max(0) / (minutes * 60);
-    let later = Span::new().try_minutes(minutes * (missed + 1)).ok()?;
-    before.checked_add(later).ok().map(written)
+    next_after(job, Timestamp::now()).map(written)
+}
+
+/// The first time after now that is whole periods after the one before, so that a server that was down, or whose clock
+/// was set forward, does not make up for every run it missed; a period from now, if the clock was set back.
+fn next_after(job: &BackupJob, now: Timestamp) -> Option<Timestamp> {
+    let before = if waits_too_long(job, now) { now } else { time(job)? };
+    let period = period_s(job)?;
+    let missed = (now.as_second() - before.as_second()).max(0).checked_div(period)?;
+    let later = Span::new().try_seconds(period.checked_mul(missed + 1)?).ok()?;
+    before.checked_add(later).ok()
 }
 
 #[cfg(test)]
@@ -199,21 +222,46 @@ mod tests {
         assert_eq!(BackupStart::read("soon").unwrap_err().cause, Cause::OptionUnusable);
     }
 
-    #[test]
-    fn runs_that_were_missed_are_not_made_up_for() {
-        let long_ago = Timestamp::now() - Span::new().minutes(95);
-        let job = BackupJob {
+    fn daily(next_at: &str) -> BackupJob {
+        BackupJob {
             name: "daily".into(),
             kind: BackupKind::Periodic,
             destination: "LOCAL".into(),
             status: BackupStatus::Active,
-            next_at: Some(written(long_ago)),
-            every_minutes: Some(30),
+            next_at: Some(next_at.into()),
+            every_minutes: Some(24 * 60),
             runs: 1,
             last_full_at: None,
-        };
-        let next: Timestamp = next(&job).unwrap().parse().unwrap();
-        let ahead = next.as_second() - Timestamp::now().as_second();
-        assert!((1..=30 * 60).contains(&ahead), "{ahead}");
+        }
+    }
+
+    fn at(time: &str) -> Timestamp {
+        time.parse().unwrap()
+    }
+
+    #[test]
+    fn runs_that_were_missed_are_not_made_up_for() {
+        let job = daily("2026-03-01T12:00:00Z");
+        assert!(is_due(&job, at("2026-03-01T12:00:00Z")));
+        assert!(!is_due(&job, at("2026-03-01T11:59:59Z")));
+        // Down for ten days and a half, or a clock that was set forward: one run, and then the next day.
+        let now = at("2026-03-12T01:00:00Z");
+        assert!(is_due(&job, now));
+        assert_eq!(next_after(&job, now), Some(at("2026-03-12T12:00:00Z")));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_make_a_backup_wait_for_years() {
+        let job = daily("2031-03-01T12:00:00Z");
+        let now = at("2026-03-01T09:00:00Z");
+        assert!(is_due(&job, now));
+        assert_eq!(next_after(&job, now), Some(at("2026-03-02T09:00:00Z")));
+        let job = BackupJob { next_at: Some("2026-03-02T09:00:00Z".into()), ..job };
+        assert!(!is_due(&job, now), "once is enough");
+        // One that somebody wants to begin in five years is no such thing.
+        let first = BackupJob { runs: 0, ..daily("2031-03-01T12:00:00Z") };
+        assert!(!is_due(&first, now));
+        let single = BackupJob { every_minutes: None, ..daily("2031-03-01T12:00:00Z") };
+        assert!(!is_due(&single, now));
     }
 }

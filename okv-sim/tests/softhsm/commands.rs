@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use okv_sim::Place;
+
 use crate::hsm::{CREDENTIAL, Hsm, LABEL, alone};
 
 fn okv_sim(hsm: &Hsm, arguments: &[&str], input: &[u8]) -> (i32, String, Vec<u8>) {
@@ -90,5 +92,34 @@ fn every_verb_does_its_work() {
         assert!(done(&["status"], b"").contains("NOT_ENABLED"));
         let (_, text, _) = run(&[&["read", "key"], &passphrase[..]].concat(), b"");
         assert!(text.contains("the object"), "{text}");
+    });
+}
+
+#[test]
+fn the_library_gets_the_variables_of_okv_hsm_env() {
+    alone("commands::the_library_gets_the_variables_of_okv_hsm_env", |hsm| {
+        let data = hsm.data("okv");
+        drop(crate::enabled(hsm, "okv"));
+        let file = data.join(Place::Environment.relative());
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        // Without a configuration of its own SoftHSM finds no token: only the file says where it is.
+        let conf = std::env::var("SOFTHSM2_CONF").unwrap();
+        let check = || {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_okv-sim"));
+            command.env("SOFTHSM2_CONF", "/nowhere/softhsm2.conf");
+            command.arg("--data").arg(&data).arg("check").output().unwrap()
+        };
+        std::fs::write(&file, "# no variable\nSOFTHSM2_CONF=nowhere\n").unwrap();
+        assert_eq!(check().status.code(), Some(1));
+        std::fs::write(&file, format!("junk\nSOFTHSM2_CONF=\"{conf}\"\n")).unwrap();
+        let done = check();
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        let vault = okv_sim::Vault::open(&data).unwrap();
+        let trace = std::fs::read_to_string(vault.traces().pop().unwrap()).unwrap();
+        assert!(
+            trace.contains("Warning: line 1 of okv_hsm_env is malformed and is ignored"),
+            "{trace}"
+        );
+        assert!(trace.contains("Environment variable SOFTHSM2_CONF") && !trace.contains(&conf));
     });
 }

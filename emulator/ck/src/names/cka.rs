@@ -62,6 +62,8 @@ pub static CKA: &[(u64, &str)] = &[
     (0x165, "CKA_ALWAYS_SENSITIVE"),
     (0x166, "CKA_KEY_GEN_MECHANISM"),
     (0x170, "CKA_MODIFIABLE"),
+    (0x171, "CKA_COPYABLE"),
+    (0x172, "CKA_DESTROYABLE"),
     (0x180, "CKA_ECDSA_PARAMS"),
     (0x181, "CKA_EC_POINT"),
     (0x200, "CKA_SECONDARY_AUTH"),

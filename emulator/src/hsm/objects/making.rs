@@ -316,7 +316,19 @@ impl Partition {
         let held = Held::new((ObjectHandle(handle), ouid), owner, 0, class, attributes);
         let found = held.found();
         session.made_objects.store(true, Ordering::Release);
-        self.objects.session.write().insert(handle, Arc::new(held));
+        let mut objects = self.objects.session.write();
+        // A logout takes the role away and then, under this lock, what was its; so does who closes the session. Since
+        // either may have happened after this call was let in, what came too late is not left behind.
+        if held.private && !session.application.sees_private() {
+            return Err(Error::new(Cause::UserNotLoggedIn, "the object is private"));
+        }
+        if session.closed.load(Ordering::Acquire) {
+            return Err(Error::new(
+                Cause::SessionHandleInvalid,
+                "the session was closed meanwhile",
+            ));
+        }
+        objects.insert(handle, Arc::new(held));
         Ok(found)
     }
 }

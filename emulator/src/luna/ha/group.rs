@@ -9,8 +9,9 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use crate::ck::*;
 use crate::env::Clock;
 use crate::error::{Cause, Class, Error, Result};
-use crate::luna::config::{GroupEntry, Probing, Recovery};
+use crate::luna::config::{GroupEntry, Recovery};
 use crate::luna::ha::handles::Handles;
+use crate::luna::ha::leaving::Leaves;
 use crate::luna::ha::member::{Member, Missed};
 use crate::luna::log::Log;
 use crate::output::Output;
@@ -30,7 +31,7 @@ pub struct Group {
     pub(super) synchronize: bool,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) recovery: Recovery,
-    leaves: Leaves,
+    pub(super) leaves: Leaves,
     pub(super) log: Log,
     pub(super) handles: Handles,
     /// In the order they were opened, so that the same calls make the same requests.
@@ -51,17 +52,6 @@ pub struct Group {
     pub(super) changed: AtomicU64,
     /// All members were lost and the mode is activeBasic: sessions and logins are gone.
     pub(super) stranded: AtomicBool,
-}
-
-/// Which refusals are a member's failure, beside those that always are: the group leaves the member and
-/// asks another.
-#[derive(Clone, Copy, Debug, Default)]
-struct Leaves {
-    /// Its audit log is full and blocks it, or a PED that is not there is waited for: `ProbeTimeout`.
-    /// Without that there is no failover (ha.md section 8, Documented).
-    stuck: bool,
-    /// It is deactivated, so that only a PED could log in there: `failover_on_deactivation`.
-    deactivated: bool,
 }
 
 /// A session of the group, and the members' sessions behind it.
@@ -147,27 +137,6 @@ impl Group {
         }
     }
 
-    /// The group as its configuration wants it to leave members that are stuck or deactivated.
-    ///
-    /// An HSM that is stuck says so here at once, so there is nothing to wait `ProbeTimeout` for (Assumed).
-    #[must_use]
-    pub fn leaving(mut self, probing: &Probing) -> Self {
-        self.leaves = Leaves {
-            stuck: probing.probe_timeout.is_some(),
-            deactivated: probing.failover_on_deactivation,
-        };
-        self
-    }
-
-    /// Whether a refusal is the member's failure and not the caller's.
-    pub(super) fn is_members(&self, error: &Error) -> bool {
-        match error.cause() {
-            Cause::LogFull => self.leaves.stuck,
-            Cause::PedUnplugged => self.leaves.stuck || self.leaves.deactivated,
-            _ => error.class() == Class::Member,
-        }
-    }
-
     /// The ways to its members, in the order of the list.
     pub fn links(&self) -> impl Iterator<Item = &Arc<dyn Link>> {
         self.members.iter().map(|member| &member.link)
@@ -193,6 +162,14 @@ impl Group {
                 (member.link.serial().to_owned(), status)
             })
             .collect()
+    }
+
+    /// Whether cloud HSMs of this firmware or a later one are members, and others too. Of a member
+    /// that is down and was never heard of, nothing is known.
+    pub fn mixes_cloud(&self, since: (u64, u64, u64)) -> bool {
+        let up = self.members.iter().filter(|member| member.is_up());
+        let kinds: Vec<_> = up.filter_map(Member::cryptovisor).collect();
+        kinds.iter().any(|it| *it >= since) && kinds.contains(&(0, 0, 0))
     }
 
     /// The primary's description under the group's name.

@@ -1,7 +1,7 @@
 //! One member of a group: whether it is up, what it missed, what it knows of logins.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -28,6 +28,8 @@ pub(super) struct Member {
     /// The epoch in which an answer was lost while the connection stayed: the member may have a session
     /// that nobody knows of, and keep a login alive by it.
     unsure: Mutex<Option<u64>>,
+    /// Firmware of a cloud HSM, once it is known; zeroes where it is none.
+    cryptovisor: OnceLock<(u64, u64, u64)>,
 }
 
 /// What is known of a member that is down.
@@ -66,6 +68,18 @@ impl Member {
             behind: AtomicBool::new(true),
             logged_in: Mutex::new(None),
             unsure: Mutex::new(None),
+            cryptovisor: OnceLock::new(),
+        }
+    }
+
+    /// Its firmware, if it is a cloud HSM; none while it does not tell.
+    pub(super) fn cryptovisor(&self) -> Option<(u64, u64, u64)> {
+        if let Some(known) = self.cryptovisor.get() {
+            return Some(*known);
+        }
+        match self.link.call(&Request::Describe) {
+            Ok(Reply::Description(it)) => Some(*self.cryptovisor.get_or_init(|| it.cryptovisor)),
+            _ => None,
         }
     }
 

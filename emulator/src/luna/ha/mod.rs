@@ -4,6 +4,7 @@
 
 pub mod group;
 mod handles;
+mod leaving;
 mod member;
 mod recovery;
 mod replicate;

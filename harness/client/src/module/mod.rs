@@ -14,6 +14,7 @@ mod calls;
 pub mod exact;
 pub mod fork;
 mod marshal;
+pub mod misaligned;
 mod table;
 mod vendor;
 pub mod watch;
@@ -50,7 +51,9 @@ impl Library {
         let loaded = unsafe { Loaded::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
         let loaded = loaded.map_err(|error| Error::CannotLoad {
             path: path.to_owned(),
-            reason: error.to_string(),
+            // The loader's own words are behind the error: which symbol or which version is missing.
+            reason: std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string),
         })?;
         let functions = Functions::of(&loaded)
             .ok_or_else(|| Error::NoFunctionList { path: path.to_owned() })?;
@@ -89,6 +92,11 @@ impl<'a> Raw<'a> {
     /// The standard's functions with any argument at all.
     pub fn words(&self) -> words::Words<'a> {
         words::Words { library: self.library }
+    }
+
+    /// Calls whose answers go to odd addresses.
+    pub fn misaligned(&self) -> misaligned::Misaligned<'a> {
+        misaligned::Misaligned { library: self.library }
     }
 
     /// The standard's functions with the room for each answer chosen by the caller.

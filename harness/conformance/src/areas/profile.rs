@@ -159,14 +159,24 @@ fn capability(stage: &mut Stage, id: u64) -> Outcome {
     let capabilities = stage.context()?.token_capabilities(stage.slot()?)?;
     let seen = capabilities.iter().find(|value| value.id == id).map(|value| value.value);
     // In FIPS mode what is not FIPS is not to be had.
-    if id == 43 && stage.fips()? {
+    if id == 43 && expected.capability != 0 && stage.fips()? {
         return ensure(seen.is_some(), "a capability", "none");
+    }
+    // One that a partition does not have is told as 0, or not told.
+    if expected.capability == 0 && seen.is_none() {
+        return Ok(());
     }
     same("the capability", &Some(expected.capability), &seen)
 }
 
 fn description(stage: &mut Stage, id: u64) -> Outcome {
     let expected = policy(stage, id)?;
+    let capabilities = stage.context()?.token_capabilities(stage.slot()?)?;
+    if expected.capability == 0 && capabilities.iter().all(|value| value.id != id) {
+        return Err(Finding::not_applicable(
+            "the partition has no such capability, as the profile says",
+        ));
+    }
     let seen = stage.context()?.policy_description(stage.slot()?, id)?;
     let (text, want) = (seen.text.to_lowercase(), expected.text.to_lowercase());
     ensure(text.contains(&want), format!("a text with `{want}`"), format!("`{text}`"))?;

@@ -9,7 +9,7 @@ use crate::operation::{self, InstallRequest};
 use crate::store::Holder;
 use crate::token::memory::Memory;
 use crate::vault::Vault;
-use crate::watch::Watch;
+use crate::watch::{Event, Watch};
 
 /// A server and an endpoint of it.
 struct Site {
@@ -404,6 +404,28 @@ fn nothing_is_sealed_under_a_tablespace_that_is_gone() {
     assert_eq!(site.ask(0x01, new_key(vec![])), REFUSED(Reason::GeneralFailure));
     assert_eq!(site.ask(0x12, vec![identifier(&id)]), REFUSED(Reason::GeneralFailure));
     assert_eq!(store.security_objects().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_cut_short_at_its_commit_never_was() {
+    let site = Site::new();
+    let view = site.vault.view();
+    let (_, token) = operation::create_endpoint(&view, "late", "OTHER", "LINUX64", "").unwrap();
+    let id = site.create(vec![]);
+    site.vault.watch(Some(Box::new(|event: &Event<'_>| match event {
+        Event::Committing => Err("stop".to_owned()),
+        _ => Ok(()),
+    })));
+    assert_eq!(operation::enrol(&view, &token).unwrap_err().cause, Cause::Stopped);
+    assert_eq!(site.ask(0x01, new_key(vec![])), REFUSED(Reason::GeneralFailure));
+    assert_eq!(site.ask(0x14, vec![identifier(&id)]), REFUSED(Reason::GeneralFailure));
+    // To read needs no commit: the line of the audit trail that cannot be written stops nobody.
+    site.ask(0x0a, vec![identifier(&id)]).unwrap();
+    site.vault.watch(None);
+    assert_eq!(site.state(&id), Some(ObjectState::PreActive));
+    assert_eq!(view.store.security_objects().unwrap().len(), 1);
+    operation::enrol(&view, &token).unwrap();
+    assert_eq!(operation::enrol(&view, &token).unwrap_err().cause, Cause::TokenRefused);
 }
 
 /// What an object's bytes are sealed with tells which object they are of.

@@ -26,6 +26,8 @@ pub(super) struct Candidate {
     initialized: bool,
     group: bool,
     by_device: bool,
+    /// A Luna Cloud HSM service.
+    pub(super) cloud: bool,
     description: String,
     firmware: Vec<u64>,
     policies: Option<Vec<PolicyValue>>,
@@ -48,6 +50,8 @@ impl Candidate {
             initialized: token.initialized(),
             group: shown.is_ha_group(),
             by_device: token.flags & CKF_PROTECTED_AUTHENTICATION_PATH != 0,
+            // Other HSMs do not have the call (Documented).
+            cloud: context.cryptovisor_version(slot).is_ok(),
             description: context.slot_info(slot)?.description,
             firmware: shown.firmware.clone(),
             hsm_policies: [
@@ -189,6 +193,7 @@ mod tests {
             initialized: true,
             group: false,
             by_device: false,
+            cloud: false,
             description: "Net Token Slot".into(),
             firmware: vec![7, 4, 0],
             policies: Some(vec![on(0), on(4)]),

@@ -97,7 +97,12 @@ pub(crate) fn add(shell: &mut Shell, request: &Request, console: &mut Console<'_
     };
     let client = shell.context.info()?.library_version;
     let of = |slot| Candidate::of(&shell.context, slot);
-    together(&of(primary)?, &of(joining)?, client)?;
+    let candidate = of(joining)?;
+    together(&of(primary)?, &candidate, client)?;
+    // A cloud's latency is not for everyday work: it stands by, unless the client's file says otherwise (cloud.md
+    // section 5: Documented; what the switch does: recalled).
+    let as_active = shell.conf()?.flag("Toggles", "lunacm_cv_ha_ui")?.unwrap_or(false);
+    let stands_by = candidate.cloud && !as_active;
     let password = officer_password(shell, joining, request, console)?;
     let slots: Vec<SlotId> = std::iter::once(joining).chain(members).collect();
     let force = request.has("force");
@@ -106,6 +111,9 @@ pub(crate) fn add(shell: &mut Shell, request: &Request, console: &mut Console<'_
         join(joining, members, force, console)
     })?;
     group.members.push(serial.clone());
+    if stands_by {
+        group.standby.push(serial.clone());
+    }
     shell.edit(|conf| Ok(conf.put_ha_group(&group)?))?;
     writeln!(
         console.out,
