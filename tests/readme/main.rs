@@ -126,9 +126,7 @@ fn the_session_runs_from_top_to_bottom() {
     // So do appliances, which would keep our pipes open.
     let stop = "for data in vault one two; do okv-sim --data $data stop >/dev/null 2>&1 || true; done; \
                 kill $(jobs -p) 2>/dev/null || true";
-    let script = format!(
-        "trap '{stop}' EXIT\n{script}"
-    );
+    let script = format!("trap '{stop}' EXIT\n{script}");
     let done = Command::new("bash")
         .args(["-euxo", "pipefail", "-c", &script])
         .current_dir(&home)
