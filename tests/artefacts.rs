@@ -16,9 +16,6 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("luna-tools", "configurator"),
 ];
 
-/// The harness's spy, which its own package's tests have cargo build.
-const SPY: &str = "libluna_spy.so";
-
 const LIBRARY: &str = "libCryptoki2_64.so";
 
 /// The directory of the profile: `target/debug`, `target/release`.
@@ -53,12 +50,22 @@ pub fn program(name: &str) -> PathBuf {
 
 /// The library that stands between an application and its module.
 pub fn spy() -> PathBuf {
+    library("luna-spy", "libluna_spy.so")
+}
+
+/// The library that passes calls on and breaks one rule.
+pub fn shim() -> PathBuf {
+    library("luna-shim", "libluna_shim.so")
+}
+
+/// A library other than the module, which its own package's tests have cargo build.
+fn library(package: &str, file: &str) -> PathBuf {
     let directory = directory();
-    let places = [directory.join("deps").join(SPY), directory.join(SPY)];
+    let places = [directory.join("deps").join(file), directory.join(file)];
     let is_there = || places.iter().find(|path| path.is_file()).cloned();
     is_there().unwrap_or_else(|| {
-        build(&["-p", "luna-spy"], &|| is_there().is_some());
-        is_there().unwrap_or_else(|| panic!("{SPY}: not built"))
+        build(&["-p", package], &|| is_there().is_some());
+        is_there().unwrap_or_else(|| panic!("{file}: not built"))
     })
 }
 

@@ -21,9 +21,8 @@ fn ended(command: &mut Command) -> (Option<i32>, String) {
 
 /// A private emulator with a library before it that breaks one rule.
 fn broken(mutation: &str, options: &[&str]) -> (Option<i32>, String) {
-    let shim = artefacts::program("luna-harness").with_file_name("libluna_shim.so");
     let mut command = model(options);
-    ended(command.arg("--shim").arg(shim).env("LUNA_SHIM_MUTATION", mutation))
+    ended(command.arg("--shim").arg(artefacts::shim()).env("LUNA_SHIM_MUTATION", mutation))
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn what_is_wrong_is_told_with_file_line_and_key() {
         ("title = \"first\"", "titel = \"first\"", 9, "titel", "unknown field `titel`"),
         ("title = \"first\"\n", "", 7, "", "missing field `title`"),
         ("{ check = {} }", "{ chekc = {} }", 11, "chekc", "unknown variant `chekc`"),
-        ("{ install = {} }", "{ install = { n = 1 } }", 11, "n", "unknown field `n`"),
+        ("{ install = {} }", "{ install = { n = 1 } }", 11, "n", "unexpected keys in table: n"),
         ("\"down\"", "\"sideways\"", 18, "hsm", "unknown variant `sideways`"),
         ("\"ENABLED_OK\"", "\"ENABLED\"", 12, "state", "there is no state `ENABLED`"),
         ("CouldNotGetSlot", "NoSlot", 12, "fails", "there is no cause `NoSlot`"),
