@@ -15,7 +15,7 @@
 //! | [`locate`] | the tools beside this program, built by cargo where they are not yet |
 //! | [`instance`] | a private emulator, made and broken by `luna-emulator` |
 //! | [`lunacm`] | conversations with the administrator's tool |
-//! | [`bench`] | how long calls take, by `luna-bench`: the verb, and groups whose members go |
+//! | [`mod@bench`] | how long calls take, by `luna-bench`: the verb, and groups whose members go |
 //! | [`ci`] | pieces for build servers |
 //! | [`conformance`] | checks, by `luna-conformance`: the verbs, and a private emulator for them |
 //! | [`simulate`] | HA groups in one thread under a seed; the room itself is `luna-simulate` |

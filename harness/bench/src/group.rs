@@ -39,7 +39,7 @@ const ERRORS: usize = 8;
 pub struct Flow {
     /// What the threads did.
     pub case: String,
-    /// By [`BIN_MS`] milliseconds: operations that ended there, the slowest in nanoseconds, and how many failed.
+    /// By `BIN_MS` milliseconds: operations that ended there, the slowest in nanoseconds, and how many failed.
     pub bins: Vec<Bin>,
     /// What the parent did.
     pub marks: Vec<(String, u64)>,

@@ -26,7 +26,7 @@ pub(crate) enum Request {
     Hello,
     /// The proof.
     Prove {
-        /// See [`proof`].
+        /// What the passphrase makes of the challenge; the passphrase itself never travels.
         #[serde(with = "base64")]
         proof: Vec<u8>,
     },

@@ -194,10 +194,14 @@ pub(super) fn next(job: &BackupJob) -> Option<String> {
 }
 
 /// The first time after now that is whole periods after the one before, so that a server that was down, or whose clock
-/// was set forward, does not make up for every run it missed; a period from now, if the clock was set back.
+/// was set forward, does not make up for every run it missed; a period from now, if the clock was set back. One that was
+/// made by hand ahead of its time leaves that time as it was.
 fn next_after(job: &BackupJob, now: Timestamp) -> Option<Timestamp> {
-    let before = if waits_too_long(job, now) { now } else { time(job)? };
     let period = period_s(job)?;
+    let before = if waits_too_long(job, now) { now } else { time(job)? };
+    if before > now {
+        return Some(before);
+    }
     let missed = (now.as_second() - before.as_second()).max(0).checked_div(period)?;
     let later = Span::new().try_seconds(period.checked_mul(missed + 1)?).ok()?;
     before.checked_add(later).ok()
@@ -248,6 +252,8 @@ mod tests {
         let now = at("2026-03-12T01:00:00Z");
         assert!(is_due(&job, now));
         assert_eq!(next_after(&job, now), Some(at("2026-03-12T12:00:00Z")));
+        // By hand, ahead of its time.
+        assert_eq!(next_after(&job, at("2026-03-01T07:00:00Z")), time(&job));
     }
 
     #[test]
