@@ -50,6 +50,8 @@ pub struct Record {
     pub ids: BTreeSet<Vec<u8>>,
     /// Some member that was down may lack it until its maker has seen that member again.
     pub partial: bool,
+    /// A member got a new disk, and nobody has seen all members well since: one may lack it.
+    pub wiped: bool,
     /// A call that destroys it was cut short: members may differ in it.
     pub torn: bool,
     /// A session object: members whose memory has it.
@@ -62,6 +64,7 @@ impl Record {
     pub fn must_be_found(&self) -> bool {
         self.fate == Fate::Kept
             && !self.partial
+            && !self.wiped
             && (self.owner.is_none() || !self.holders.is_empty())
     }
 }
@@ -100,6 +103,7 @@ impl Ledger {
             fate: Fate::Unsure,
             ids: BTreeSet::from([Vec::new()]),
             partial: false,
+            wiped: false,
             torn: false,
             holders: BTreeSet::new(),
         });
@@ -127,7 +131,10 @@ impl Ledger {
     #[must_use]
     pub fn partial(&self) -> BTreeSet<usize> {
         let records = self.records.iter().enumerate();
-        records.filter(|(_, record)| record.partial).map(|(number, _)| number).collect()
+        records
+            .filter(|(_, record)| record.partial || record.wiped)
+            .map(|(number, _)| number)
+            .collect()
     }
 
     /// The object of a label.
@@ -165,8 +172,18 @@ impl Ledger {
         }
     }
 
+    /// A member has a new disk, with nothing on it.
+    pub fn disk_is_new(&mut self) {
+        for record in self.records.iter_mut().filter(|record| record.owner.is_none()) {
+            record.wiped = true;
+        }
+    }
+
     /// Every member was told.
     pub fn settle(&mut self, debts: &mut Vec<Debt>) {
+        for record in &mut self.records {
+            record.wiped = false;
+        }
         for debt in debts.drain(..) {
             if let Debt::Made(number) = debt
                 && let Some(record) = self.get_mut(number)

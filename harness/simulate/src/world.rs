@@ -417,7 +417,9 @@ impl World {
         let mut told = self.processes.iter().map(|process| {
             process.try_lock().is_some_and(|mut process| process.owes_nothing(self))
         });
-        let kept = |ledger: &Ledger| ledger.records().iter().all(|record| !record.partial);
+        let kept = |ledger: &Ledger| {
+            ledger.records().iter().all(|record| !record.partial && !record.wiped)
+        };
         let alone = self.shape.members == 1;
         if alone || !all_well || !told.all(|told| told) || !kept(&self.ledger.lock()) {
             return;
@@ -432,6 +434,7 @@ impl World {
             let _ = store.apply(&[StoreStep::PutPartition(new)]);
         }
         *device.store.lock() = store;
+        self.ledger.lock().disk_is_new();
         for path in self.paths.iter().filter_map(|paths| paths.get(member)) {
             match device.partition(&profile) {
                 Ok(partition) => path.lock().partition = partition,
