@@ -497,10 +497,10 @@ impl Group {
         self.handles.meet(place, found, owner, self.members.len())
     }
 
-    /// The reply with virtual handles.
-    fn seen(&self, session: &GroupSession, place: usize, reply: Reply) -> Reply {
-        let meet =
-            |found: Found| Found { handle: self.meet(place, found, Some(session.id)), ..found };
+    /// The reply with virtual handles; `maker` is the session whose session objects are in it.
+    fn seen(&self, maker: Option<&GroupSession>, place: usize, reply: Reply) -> Reply {
+        let owner = maker.map(|session| session.id);
+        let meet = |found: Found| Found { handle: self.meet(place, found, owner), ..found };
         match reply {
             Reply::Object(found) => Reply::Object(meet(found)),
             Reply::Pair(public, private) => Reply::Pair(meet(public), meet(private)),
@@ -543,7 +543,7 @@ impl Group {
                     if let (true, Some(purpose)) = (pin, request.purpose()) {
                         session.pinned.lock().insert(purpose, place);
                     }
-                    return Ok(self.seen(session, place, reply));
+                    return Ok(self.seen(None, place, reply));
                 }
                 // A member may lack an object that another has.
                 Err(Fault::Refused(error)) if lacks(&error) => refused = Some(error),
@@ -727,7 +727,7 @@ impl Group {
                 Ok(reply) => {
                     let reply = self.counted(session, place, request, reply);
                     let made = made(&reply);
-                    let seen = self.seen(session, place, reply);
+                    let seen = self.seen(Some(session), place, reply);
                     self.replicate(session, place, &made)?;
                     return Ok(seen);
                 }

@@ -33,6 +33,9 @@ pub(super) struct Entry {
 
 impl Handles {
     /// The virtual handle of an object met on a member, new if it is the first meeting.
+    ///
+    /// `owner` is told by who made it, or knows; a search does not, and may meet a session object
+    /// before the call that makes it has returned.
     pub(super) fn meet(
         &self,
         place: usize,
@@ -52,6 +55,9 @@ impl Handles {
             owner: if found.token { None } else { owner },
             members: vec![None; members],
         });
+        if owner.is_some() && !found.token {
+            entry.owner = owner;
+        }
         if let Some(own) = entry.members.get_mut(place) {
             *own = Some(found.handle);
         }
@@ -156,7 +162,11 @@ mod tests {
         handles.member_lost(0);
         assert_eq!(handles.on(own, 0), None);
         assert_eq!(handles.on(token, 0), None, "it is looked for anew");
+        let early = handles.meet(0, found(9, 3, false), None, 2);
+        assert_eq!(handles.meet(0, found(9, 3, false), Some(6), 2), early, "a search came before");
         handles.forget_session(5);
         assert!(handles.find(own).is_none() && handles.find(token).is_some());
+        handles.forget_session(6);
+        assert!(handles.find(early).is_none());
     }
 }
