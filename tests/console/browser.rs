@@ -66,6 +66,20 @@ impl Browser {
         self.runtime.block_on(self.client.goto(url)).unwrap();
     }
 
+    /// The same, again where a page that was on its way came after it.
+    pub(crate) fn goes(&self, url: &str) {
+        let until = Instant::now() + HANG;
+        loop {
+            self.go(url);
+            std::thread::sleep(Duration::from_millis(300));
+            let is_at = self.runtime.block_on(self.client.current_url()).unwrap();
+            if is_at.as_str().starts_with(url.trim_end_matches('/')) {
+                return;
+            }
+            assert!(Instant::now() < until, "never at {url}, but at {is_at}");
+        }
+    }
+
     pub(crate) fn path(&self) -> String {
         self.runtime.block_on(self.client.current_url()).unwrap().path().to_owned()
     }

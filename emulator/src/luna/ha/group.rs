@@ -80,6 +80,7 @@ impl GroupSession {
     }
 }
 
+#[derive(Clone)]
 struct MemberSession {
     epoch: u64,
     handle: SessionHandle,
@@ -374,7 +375,7 @@ impl Group {
         session: &GroupSession,
         place: usize,
     ) -> Result<SessionHandle, Fault> {
-        Ok(self.member_seat(session, place)?.0)
+        Ok(self.member_seat(session, place)?.handle)
     }
 
     /// Gives a member the group's login, by one of its sessions, or takes from it one that the group
@@ -401,17 +402,13 @@ impl Group {
     }
 
     /// The same, with the shorter way to it where the link has one.
-    fn member_seat(
-        &self,
-        session: &GroupSession,
-        place: usize,
-    ) -> Result<(SessionHandle, Option<Arc<dyn Seat>>), Fault> {
+    fn member_seat(&self, session: &GroupSession, place: usize) -> Result<MemberSession, Fault> {
         let member = self.member(place)?;
         let epoch = member.epoch();
         if let Some(Some(known)) = session.members.lock().get(place)
             && known.epoch == epoch
         {
-            return Ok((known.handle, known.seat.clone()));
+            return Ok(known.clone());
         }
         let request = Request::OpenSession {
             application: session.application,
@@ -424,11 +421,11 @@ impl Group {
             return Err(Fault::Unreachable("the connection began anew".into()));
         }
         self.log_in(member, handle)?;
-        let seat = member.link.seat(handle);
-        if let Some(own) = session.members.lock().get_mut(place) {
-            *own = Some(MemberSession { epoch, handle, seat: seat.clone() });
+        let own = MemberSession { epoch, handle, seat: member.link.seat(handle) };
+        if let Some(place) = session.members.lock().get_mut(place) {
+            *place = Some(own.clone());
         }
-        Ok((handle, seat))
+        Ok(own)
     }
 
     pub(super) fn send(
@@ -447,14 +444,17 @@ impl Group {
         request: &Request<'_>,
         out: Option<&mut [u8]>,
     ) -> Result<Reply, Fault> {
-        let (handle, seat) = self.member_seat(session, place)?;
-        let addressed =
-            request.addressed(handle, &|object| self.on_member(handle, place, object))?;
+        let MemberSession { epoch, handle, seat } = self.member_seat(session, place)?;
         let member = self.member(place)?;
-        match member.call_into(seat.as_deref(), &addressed, out) {
-            // Lost and back since the group last looked: its session went with the connection.
+        let outcome = request
+            .addressed(handle, &|object| self.on_member(handle, place, object))
+            .map_err(Fault::from)
+            .and_then(|addressed| member.call_into(seat.as_deref(), &addressed, out));
+        match outcome {
+            // Lost since, and perhaps back: its session went with the connection. Another thread may
+            // have noticed it first, so what the group thinks of the member by now says nothing.
             Err(Fault::Refused(error))
-                if error.cause() == Cause::SessionHandleInvalid && member.was_lost() =>
+                if error.cause() == Cause::SessionHandleInvalid && !member.is_on(epoch) =>
             {
                 Err(Fault::Unreachable("the connection was lost".into()))
             }

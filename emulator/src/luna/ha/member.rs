@@ -97,6 +97,12 @@ impl Member {
         self.is_up() && (!presence.reachable || presence.epoch != self.epoch())
     }
 
+    /// Whether the connection of that epoch still stands, for the group as for the link.
+    pub(super) fn is_on(&self, epoch: u64) -> bool {
+        let presence = self.link.presence();
+        self.is_up() && self.epoch() == epoch && presence.reachable && presence.epoch == epoch
+    }
+
     pub(super) fn set_up(&self) {
         *self.outage.lock() = Outage::default();
         self.up.store(true, Ordering::Release);
