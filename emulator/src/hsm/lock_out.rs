@@ -103,13 +103,21 @@ impl Partition {
 
     /// A security officer's last attempt was wrong.
     fn zeroize_after(&self, so: Role, most: u32) -> Result<Error> {
-        let what = if so == Role::HsmSo {
-            self.zeroize_hsm()?;
-            "HSM"
+        let (what, done) = if so == Role::HsmSo {
+            ("HSM", self.zeroize_hsm().map(drop))
         } else {
-            self.store.apply(&[Step::WipePartition(self.serial.clone())])?;
-            "partition"
+            let wipe = [Step::WipePartition(self.serial.clone())];
+            ("partition", self.store.apply(&wipe).map(drop).map_err(Error::from))
         };
+        // Another process may have come first: it is done all the same, and who guessed last hears of it.
+        if let Err(error) = done
+            && self
+                .store
+                .role(&self.serial, so.code())
+                .is_ok_and(|it| it.is_some_and(|it| it.locked))
+        {
+            return Err(error);
+        }
         Ok(Error::new(
             Cause::SoLoginFailureThreshold,
             format!("{most} wrong credentials of the {}: the {what} is zeroised", so.name()),
