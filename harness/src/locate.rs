@@ -63,8 +63,10 @@ impl Layout {
             other => other,
         };
         let above = directory.parent()?;
-        // Cargo marks the root of a target directory so.
-        let is_target = |directory: &Path| directory.join("CACHEDIR.TAG").is_file();
+        // Cargo marks the root of a target directory by the first where it made it, and leaves the second in any.
+        let is_target = |directory: &Path| {
+            ["CACHEDIR.TAG", ".rustc_info.json"].iter().any(|mark| directory.join(mark).is_file())
+        };
         let (target, triple) = if is_target(above) {
             (above, None)
         } else {
@@ -179,13 +181,21 @@ mod tests {
     use super::*;
 
     fn target() -> tempfile::TempDir {
+        marked("CACHEDIR.TAG")
+    }
+
+    fn marked(mark: &str) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("CACHEDIR.TAG"), "").unwrap();
+        fs::write(directory.path().join(mark), "").unwrap();
         directory
     }
 
     #[test]
     fn profile_and_target_are_read_from_the_programs_place() {
+        // A directory that was there before cargo came has no tag.
+        let before = marked(".rustc_info.json");
+        let program = before.path().join("release/luna-harness");
+        assert_eq!(Layout::of(&program).unwrap().target, before.path());
         let target = target();
         let root = target.path().to_owned();
         let layout = |path: &str| Layout::of(&root.join(path));
