@@ -1,7 +1,8 @@
 //! Verdicts that are known and have a reason: files that a run is held against.
 //!
 //! A file names checks by their ids or by patterns, each group with a verdict and a reason a person can read: the rule,
-//! and why this module does so. `seen` narrows a pattern down to what ended in one way. What is not named must conform. An entry that names a check which ended otherwise is stale, and told as well.
+//! and why this module does so. `seen` narrows a pattern down to what ended in one way. What is not named must conform.
+//! An entry that names a check which ended otherwise is stale, and told as well.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -422,8 +422,8 @@ impl Group {
         }
         self.log_in(member, handle)?;
         let own = MemberSession { epoch, handle, seat: member.link.seat(handle) };
-        if let Some(place) = session.members.lock().get_mut(place) {
-            *place = Some(own.clone());
+        if let Some(kept) = session.members.lock().get_mut(place) {
+            *kept = Some(own.clone());
         }
         Ok(own)
     }

@@ -39,11 +39,17 @@ pub(super) fn run(call: &mut Call<'_>, fields: Fields<'_>) -> Done {
     Ok(found.iter().take(most).map(|id| identifier(id)).collect())
 }
 
-/// Whether the object has all of them. A date that is asked for twice is a range.
+/// Whether the object has all of them. A date that is asked for twice is a range, and of a usage mask the bits that are
+/// asked for must be there.
 fn fits(object: &Object, wanted: &[Attribute]) -> Result<bool, Refusal> {
     for it in wanted {
         let Value::DateTime(date) = it.value else {
-            let has = object.attributes.all(&it.name).any(|its| is_like(&its.value, &it.value));
+            let is_mask = it.name == attribute::USAGE_MASK;
+            let is_it = |its: &Attribute| match (&its.value, &it.value) {
+                (Value::Integer(its), Value::Integer(wanted)) if is_mask => its & wanted == *wanted,
+                (its, wanted) => is_like(its, wanted),
+            };
+            let has = object.attributes.all(&it.name).any(is_it);
             if has {
                 continue;
             }
@@ -69,7 +75,7 @@ fn fits(object: &Object, wanted: &[Attribute]) -> Result<bool, Refusal> {
     Ok(true)
 }
 
-/// Whether a value is the wanted one; of a structure all fields that are asked for, of a mask all bits.
+/// Whether a value is the wanted one; of a structure all fields that are asked for.
 fn is_like(its: &Value, wanted: &Value) -> bool {
     match (its, wanted) {
         (Value::Structure(its), Value::Structure(wanted)) => wanted.iter().all(|field| {

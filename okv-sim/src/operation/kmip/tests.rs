@@ -255,6 +255,19 @@ fn dates_that_have_come_take_effect() {
     assert_eq!(answer, REFUSED(Reason::PermissionDenied));
 }
 
+/// 12 is encryption and decryption; 4 and 8 are the one and the other, 2 is verification.
+#[test]
+fn keys_are_located_by_bits_of_their_usage_mask() {
+    let site = Site::new();
+    let id = site.create(vec![]);
+    for (mask, found) in [(12, true), (4, true), (8, true), (0, true), (2, false), (14, false)] {
+        let wanted = an_attribute(attribute::USAGE_MASK, Value::Integer(mask));
+        let located = site.ask(0x08, vec![wanted]).unwrap();
+        let expected = if found { vec![identifier(&id)] } else { vec![] };
+        assert_eq!(located, expected, "{mask}");
+    }
+}
+
 #[test]
 fn a_batch_hands_its_object_on_and_stops_where_it_fails() {
     let site = Site::new();
